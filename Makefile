@@ -1,0 +1,44 @@
+# Bootstraps .venv, then calls the real tool. Needs make, git and Python 3.11, 3.12 or 3.13.
+PYTHON ?= python3
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+# the library is used from src/ as it lies; one thread a job unless a rule says otherwise
+export PYTHONPATH := $(CURDIR)/src
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: tables figures claims report all test lint lock clean-venv
+.DELETE_ON_ERROR:
+
+tables figures claims report all: $(VENV)/.complete
+	snakemake --cores $(CORES) $@
+
+test: $(VENV)/.complete
+	pytest
+
+lint: $(VENV)/.complete
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+# Byte-compiled once here: start-up is much of a small job's time. uv where there is one, else pip.
+$(VENV)/.complete: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and f"error: $(PYTHON) is Python {sys.version.split()[0]}, expected 3.11, 3.12 or 3.13 (make PYTHON=python3.12 ...)")'
+	$(PYTHON) -m venv --clear $(VENV)
+	if command -v uv >/dev/null; then \
+	  uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock; \
+	else \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true; \
+	fi
+	$(BIN)/python -c 'import snakemake, torch'
+	touch $@
+
+# New pins from pyproject.toml: hashes, no index addresses.
+lock:
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --quiet --output-file requirements.lock
+
+clean-venv:
+	rm -rf $(VENV)
