@@ -1,0 +1,87 @@
+"""What every script shares: one-line errors, a spec argument, threads. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pagboost.errors import InputError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script's main(); bad input and a full disk become one line on stderr and exit code 1."""
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'output'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """An argument parser with the flags all scripts have: --threads."""
+    result = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    result.add_argument("--threads", type=positive_int, default=os.cpu_count(), help="CPU threads of this process")
+    return result
+
+
+def parse(arguments: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line, and bound the process's threads before anything heavy is imported."""
+    values = arguments.parse_args()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(values.threads)
+    return values
+
+
+def positive_int(text: str) -> int:
+    """An argparse type: an integer of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected an integer of at least 1")
+    return value
+
+
+def spec(text: str) -> dict[str, Any]:
+    """An argparse type: inline JSON, or FILE.yaml:key.path naming an entry of a configuration file.
+
+    `--spec config/scales/digits.yaml:models.ct` and `--spec '{"kind": "ct", ...}'` mean the same.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from error
+    import yaml
+
+    file, _, path = text.partition(":")
+    if not Path(file).is_file():
+        raise argparse.ArgumentTypeError(f"{file}: no such file, expected JSON or FILE.yaml:key.path")
+    value: Any = yaml.safe_load(Path(file).read_text())
+    for key in filter(None, path.split(".")):
+        if not isinstance(value, Mapping) or key not in value:
+            known = ", ".join(value) if isinstance(value, Mapping) else "nothing below it"
+            raise argparse.ArgumentTypeError(f"{file}: no key {key} of {path}, expected one of: {known}")
+        value = value[key]
+    return dict(value)
+
+
+def call(function: Callable[..., Any], *args: Any, where: str, options: Mapping[str, Any]) -> Any:
+    """function(*args, **options) where options come from configuration: unknown or missing ones name `where`."""
+    parameters = inspect.signature(function).parameters
+    known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
+    required = [name for name in known if parameters[name].default is inspect.Parameter.empty]
+    for name in options:
+        if name not in known:
+            raise InputError(f"{where}.{name}: unknown key, expected one of: {', '.join(sorted(known))}")
+    for name in required:
+        if name not in options:
+            raise InputError(f"{where}.{name}: missing key")
+    return function(*args, **options)

@@ -1,0 +1,138 @@
+"""The loop every training shares: progress, finite losses, averaged weights, and a state that a killed run resumes."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pagboost import artifacts, rng, runtime
+from pagboost.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a recipe trains on: x float32 [N, C, H, W] in [0, 1] and y int64 [N], on the CPU."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a recipe runs: its seed, its device, where it keeps its resumable state (None: nowhere)."""
+
+    seed: int
+    device: torch.device
+    state: Path | None = None
+    save_every: float = 600.0  # seconds between saved states
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a recipe returns: the network to keep, the spec it was built from, facts for the weights' description."""
+
+    network: torch.nn.Module
+    spec: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def batches(
+    data: Data, batch_size: int, generator: torch.Generator, device: torch.device
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless shuffled batches (x, y), each image once per epoch, epochs running into each other."""
+    pool = torch.empty(0, dtype=torch.long)
+    while True:
+        while len(pool) < batch_size:
+            pool = torch.cat([pool, torch.randperm(len(data.x), generator=generator)])
+        rows, pool = pool[:batch_size], pool[batch_size:]
+        yield data.x[rows].to(device), data.y[rows].to(device)
+
+
+def average(network: torch.nn.Module) -> torch.nn.Module:
+    """A frozen copy in eval mode, to hold the exponential moving average of the weights."""
+    return copy.deepcopy(network).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def update_average(averaged: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:
+    """theta_ema <- decay theta_ema + (1 - decay) theta; buffers (BatchNorm's statistics) are copied."""
+    torch._foreach_lerp_(list(averaged.parameters()), [p.detach() for p in network.parameters()], 1 - decay)
+    for mean, value in zip(averaged.buffers(), network.buffers(), strict=True):
+        mean.copy_(value)
+
+
+def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer, clip: float | None = None) -> None:
+    """One optimizer step on a scalar loss, gradients clipped to a global norm if asked for."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if clip is not None:
+        torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+    optimizer.step()
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set every group's learning rate: schedules are functions of the iteration."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def loop(
+    step: Callable[[int], torch.Tensor],
+    iterations: int,
+    run: Run,
+    label: str,
+    state: Mapping[str, torch.nn.Module | torch.optim.Optimizer],
+    generator: torch.Generator,
+) -> None:
+    """Call step(i) for i in 0..iterations-1; each call makes one whole update and returns its loss (scalar).
+
+    `state` and `generator` hold all that changes from step to step; they are saved every `run.save_every` seconds and
+    restored when the same run starts again. A batch order that has begun is drawn anew after a resume.
+    Raises InputError when a loss is not finite.
+    """
+    first = _restore(run, state, generator)
+    saved = time.monotonic()
+    report = max(1, iterations // 10)
+    for i in runtime.progress(range(first, iterations), label, iterations - first):
+        loss = step(i)
+        if i % report == report - 1 or i == iterations - 1:
+            value = float(loss)
+            log.info("%s: iteration %d of %d, loss %.4f", label, i + 1, iterations, value)
+            if value != value or abs(value) == float("inf"):
+                raise InputError(f"{label}: loss {value} at iteration {i + 1}, expected a finite number (lower lr?)")
+        if run.state is not None and time.monotonic() - saved > run.save_every:
+            content = {name: part.state_dict() for name, part in state.items()}
+            with artifacts.atomic(run.state) as temporary:
+                torch.save({"next": i + 1, "generator": generator.get_state(), **content}, temporary)
+            saved = time.monotonic()
+    if run.state is not None:
+        run.state.unlink(missing_ok=True)
+
+
+def _restore(run: Run, state: Mapping[str, Any], generator: torch.Generator) -> int:
+    """Load a saved state if there is one; the iteration to go on from."""
+    if run.state is None or not run.state.exists():
+        return 0
+    with artifacts.readable(run.state, "a training state of this run"):
+        content = torch.load(run.state, map_location=run.device, weights_only=True)
+        for name, part in state.items():
+            part.load_state_dict(content[name])
+        generator.set_state(content["generator"].cpu())
+    log.info("resuming %s at iteration %d", run.state, content["next"])
+    return content["next"]
+
+
+def seeded(run: Run, purpose: str) -> torch.Generator:
+    """The generator of a run's own draws, after seeding torch's global one for the initial weights."""
+    torch.manual_seed(rng.derive(run.seed, purpose, "initial weights"))
+    return rng.generator(run.seed, purpose)
