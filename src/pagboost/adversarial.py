@@ -1,0 +1,234 @@
+"""Adversarial training: the robust classifier of BIGRoC and the joint classifier-discriminator of Golan et al. 2024.
+
+One rule for BatchNorm everywhere: attacks run in eval mode (running statistics used, never moved), the update runs in
+train mode on the attacked batch; the joint model sees real and generated images in one concatenated batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from pagboost import artifacts, attacks, images, networks, objectives, training
+from pagboost.networks import named
+
+
+def shifted(x: torch.Tensor, pixels: int, generator: torch.Generator) -> torch.Tensor:
+    """Each image moved by up to `pixels` in both directions, zero filled; x [N, C, H, W]."""
+    if pixels == 0:
+        return x
+    padded = torch.nn.functional.pad(x, [pixels] * 4)
+    rows, columns = torch.randint(2 * pixels + 1, (2, len(x)), generator=generator)
+    h, w = x.shape[-2:]
+    crops = zip(padded, rows.tolist(), columns.tolist(), strict=True)
+    return torch.stack([image[:, i : i + h, j : j + w] for image, i, j in crops])
+
+
+def augmented(
+    batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    shift: int,
+    sizes: Sequence[int],
+    generator: torch.Generator,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches shifted at their own resolution, then resized to one of `sizes`, drawn per batch (empty: as they are)."""
+    for x, y in batches:
+        x = shifted(x, shift, generator)
+        if sizes:
+            x = images.resize(x, sizes[int(torch.randint(len(sizes), (), generator=generator))]).clamp(0, 1)
+        yield x, y
+
+
+def misclassify(network: torch.nn.Module) -> attacks.LossFn:
+    """The untargeted attack's loss: minus cross entropy."""
+    return lambda x, y: -objectives.ce(network(x), y)
+
+
+def attacked(
+    network: torch.nn.Module, loss_fn: attacks.LossFn, x: torch.Tensor, y: torch.Tensor, **options
+) -> torch.Tensor:
+    """The end of a PGD attack on a frozen network; options are those of attacks.pgd_walk."""
+    with attacks.frozen(network):
+        return attacks.pgd(loss_fn, x, y, **options)
+
+
+def one_cycle(i: int, iterations: int, lr: float, warmup: float = 0.2) -> float:
+    """Learning rate of iteration i: linear warm-up over the first `warmup` share, then half a cosine to zero."""
+    done = (i + 1) / iterations
+    return lr * min(done / warmup, 0.5 * (1 + math.cos(math.pi * max(0.0, done - warmup) / (1 - warmup))))
+
+
+def train_classifier(
+    data: training.Data,
+    network: Mapping,
+    run: training.Run,
+    inputs: Mapping[str, Path],
+    *,
+    iterations: int,
+    batch_size: int,
+    lr: float,
+    weight_decay: float,
+    shift: int,
+    sizes: Sequence[int],
+    attack: Mapping | None,
+) -> training.Trained:
+    """A classifier by cross entropy; with `attack` {eps, alpha, steps, norm, ramp}, on attacked images only (Madry).
+
+    eps and alpha are in [0, 1] pixel units and grow linearly over the first `ramp` share of the iterations; `shift`
+    is in pixels; `sizes` are the resolutions trained at (empty: the data's own).
+    """
+    generator = training.seeded(run, "classifier")
+    net = networks.build(network).to(run.device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay)
+    stream = augmented(training.batches(data, batch_size, generator, run.device), shift, sizes, generator)
+
+    def step(i: int) -> torch.Tensor:
+        x, y = next(stream)
+        if attack is not None:
+            grown = min(1.0, (i + 1) / max(1.0, attack["ramp"] * iterations))
+            x = attacked(
+                net,
+                misclassify(net),
+                x,
+                y,
+                eps=grown * attack["eps"],
+                alpha=grown * attack["alpha"],
+                steps=attack["steps"],
+                norm=attack["norm"],
+            )
+        net.train()
+        training.set_lr(optimizer, one_cycle(i, iterations, lr))
+        loss = objectives.ce(net(x), y).mean()
+        training.descend(loss, optimizer)
+        return loss.detach()
+
+    training.loop(step, iterations, run, "classifier", {"network": net, "optimizer": optimizer}, generator)
+    return training.Trained(net.eval(), network, {"train_accuracy": accuracy(net, data, run.device)})
+
+
+@torch.no_grad()
+def accuracy(net: torch.nn.Module, data: training.Data, device: torch.device) -> float:
+    """Share of images whose largest logit is their label's."""
+    hits = [(net(x.to(device)).argmax(1).cpu() == y).sum() for x, y in _chunks(data)]
+    return float(sum(hits)) / len(data.x)
+
+
+def _chunks(data: training.Data, size: int = 500) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    return zip(data.x.split(size), data.y.split(size), strict=True)
+
+
+def attack_real(net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Mapping) -> torch.Tensor:
+    """Real images made to look less real: f_c lowered by ascending softplus(-f_c) (Golan Sec. 3.1.2)."""
+    return attacked(net, lambda x, y: -objectives.bce_real(net(x), y), x, y, **attack)
+
+
+def attack_generated(
+    net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Mapping, stop_above: float
+) -> torch.Tensor:
+    """Generated images made to look real: f_c raised, each image until sigma(f_c) exceeds `stop_above`.
+
+    Golan Sec. 3.1.2: the attack halts where the model finds a perturbed fake more real than perturbed real images.
+    """
+
+    def loss_fn(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = net(x)
+        realness = torch.sigmoid(objectives.target_logit(logits, y)).detach()
+        return objectives.bce_real(logits, y), realness > stop_above
+
+    return attacked(net, loss_fn, x, y, **attack)
+
+
+@torch.no_grad()
+def mean_realness(net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
+    """Mean sigma(f_c) of a batch in eval mode: the early stop's threshold when x are attacked real images."""
+    with attacks.frozen(net):
+        return float(torch.sigmoid(objectives.target_logit(net(x), y)).mean())
+
+
+def joint_loss(logits: torch.Tensor, y: torch.Tensor, real: int) -> torch.Tensor:
+    """CE + BCE over a batch whose first `real` images are real and the rest generated (Golan Eq. 7, 9), scalar."""
+    discrimination = torch.cat(
+        [
+            objectives.bce_real(logits[:real], y[:real]),
+            objectives.bce_generated(logits[real:], y[real:]),
+        ]
+    )
+    return (objectives.ce(logits, y) + discrimination).mean()
+
+
+@torch.no_grad()
+def reference_level(net: torch.nn.Module, data: training.Data, device: torch.device) -> float:
+    """l0 of Golan Eq. 13: the mean over real images of softplus(f_c), the function Eq. 12 compares with it."""
+    levels = [objectives.bce_generated(net(x.to(device)), y.to(device)).double().sum() for x, y in _chunks(data)]
+    return float(sum(levels)) / len(data.x)
+
+
+def train_joint(
+    data: training.Data,
+    network: Mapping | None,
+    run: training.Run,
+    inputs: Mapping[str, Path | list[Path]],
+    *,
+    iterations: int,
+    batch_size: int,
+    generated_batch_size: int,
+    lr: float,
+    weight_decay: float,
+    shift: int,
+    sizes: Sequence[int],
+    fresh_head: bool,
+    real_attack: Mapping | None,
+    generated_attack: Mapping | None,
+) -> training.Trained:
+    """The joint classifier-discriminator of Golan Sec. 3.1, from a robust backbone and files of generated samples.
+
+    inputs: "backbone" (weights), "fakes" (sample files). `real_attack` {eps, alpha, steps}; `generated_attack`
+    {eps, alpha, steps, grow_every, max_steps}: `steps` grows by one every `grow_every` iterations. Both null: the
+    non-robust ablation. L2, [0, 1] pixel units. Facts: l0 (Eq. 13).
+    """
+    generator = training.seeded(run, "joint")
+    net, description = networks.load(inputs["backbone"], {"classifier"})
+    if fresh_head:
+        named("pagboost.networks.resnet:fresh_head")(net)
+    net.to(run.device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay)
+    fakes = generated_data(inputs["fakes"], data.num_classes)
+    real_stream, fake_stream = (
+        augmented(training.batches(part, size, generator, run.device), shift, (), generator)
+        for part, size in ((data, batch_size), (fakes, generated_batch_size))
+    )
+
+    def step(i: int) -> torch.Tensor:
+        (x, y), (x_fake, y_fake) = next(real_stream), next(fake_stream)
+        if sizes:
+            size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
+            x, x_fake = (images.resize(part, size).clamp(0, 1) for part in (x, x_fake))
+        if real_attack is not None:
+            x = attack_real(net, x, y, real_attack)
+        if generated_attack is not None:
+            limits = {key: generated_attack[key] for key in ("eps", "alpha")}
+            steps = min(generated_attack["steps"] + i // generated_attack["grow_every"], generated_attack["max_steps"])
+            x_fake = attack_generated(net, x_fake, y_fake, limits | {"steps": steps}, mean_realness(net, x, y))
+        net.train()
+        training.set_lr(optimizer, one_cycle(i, iterations, lr))
+        labels = torch.cat([y, y_fake])
+        loss = joint_loss(net(torch.cat([x, x_fake])), labels, len(y))
+        training.descend(loss, optimizer)
+        return loss.detach()
+
+    training.loop(step, iterations, run, "joint", {"network": net, "optimizer": optimizer}, generator)
+    net.eval()
+    facts = {"l0": reference_level(net, data, run.device), "train_accuracy": accuracy(net, data, run.device)}
+    return training.Trained(net, description["network"], facts)
+
+
+def generated_data(paths: Sequence[Path], num_classes: int) -> training.Data:
+    """All generated samples of several labelled files as one pool."""
+    sets = [artifacts.load_samples(path, num_classes) for path in paths]
+    for path, samples in zip(paths, sets, strict=True):
+        if samples.labels is None:
+            raise objectives.InputError(f"{path}: has no labels (arr_1), expected a class for each generated image")
+    x = torch.cat([images.to_float(samples.images) for samples in sets])
+    return training.Data(x, torch.cat([torch.from_numpy(samples.labels) for samples in sets]), num_classes)

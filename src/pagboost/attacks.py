@@ -1,0 +1,194 @@
+"""Gradient walks in image space: PGD (Golan Alg. 1, BIGRoC Alg. 1) and SGLD (Golan Alg. 3).
+
+A loss is `loss_fn(x, y) -> loss [N]` or `-> (loss [N], stop [N] bool)`; y travels with x, so that a sample which a
+stop rule has stopped leaves the batch: it never moves again and costs no compute. A walk is an iterator over the
+images after each step, so one walk serves every number of steps; its last item is the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import torch
+
+from pagboost.errors import InputError
+
+LossFn = Callable[[torch.Tensor, torch.Tensor], "torch.Tensor | tuple[torch.Tensor, torch.Tensor]"]
+Noise = Callable[[tuple[int, ...], "list[int]"], torch.Tensor]
+
+
+@contextlib.contextmanager
+def frozen(network: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """Evaluation mode and no parameter gradients inside the block, the former state afterwards.
+
+    Attacks run in here: BatchNorm uses and keeps its running statistics, backward stops at the image.
+    """
+    modes = {module: module.training for module in network.modules()}
+    wanted = [p for p in network.parameters() if p.requires_grad]
+    network.eval()
+    for parameter in wanted:
+        parameter.requires_grad_(False)
+    try:
+        yield network
+    finally:
+        for parameter in wanted:
+            parameter.requires_grad_(True)
+        for module, training in modes.items():
+            module.training = training
+
+
+def per_image(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Shape [N] values so that they scale images [N, C, H, W]."""
+    return values.view(-1, *[1] * (like.dim() - 1))
+
+
+def l2_norm(x: torch.Tensor) -> torch.Tensor:
+    """L2 norm [N] of each image over all channels and pixels."""
+    return x.flatten(1).norm(dim=1)
+
+
+def l2_direction(gradient: torch.Tensor) -> torch.Tensor:
+    """g / ||g||_2 per image; a zero gradient stays zero."""
+    return gradient / per_image(l2_norm(gradient).clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+
+
+def project_l2(delta: torch.Tensor, eps: float) -> torch.Tensor:
+    """Nearest point of the ball ||delta||_2 <= eps, per image."""
+    norm = l2_norm(delta)
+    return delta * per_image(torch.where(norm > eps, eps / norm.clamp_min(1e-30), torch.ones_like(norm)), delta)
+
+
+def project_linf(delta: torch.Tensor, eps: float) -> torch.Tensor:
+    """Nearest point of the box |delta| <= eps."""
+    return delta.clamp(-eps, eps)
+
+
+DIRECTIONS = {"l2": l2_direction, "linf": torch.sign, "raw": lambda gradient: gradient}
+PROJECTIONS = {"l2": project_l2, "linf": project_linf}
+
+
+def gradient(loss_fn: LossFn, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """(d loss_i / d x_i [N, C, H, W], stop [N] or None).
+
+    The sum over the batch is differentiated, so a sample's gradient does not depend on its company.
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_(True)
+        result = loss_fn(x, y)
+        loss, stop = result if isinstance(result, tuple) else (result, None)
+        (grad,) = torch.autograd.grad(loss.sum(), x)
+    return grad, stop
+
+
+def _walk(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    loss_fn: LossFn,
+    steps: int,
+    move: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+) -> Iterator[torch.Tensor]:
+    """Yield x after each of `steps` moves of the samples still active; `move(x, grad, rows)` makes one."""
+    x = x.detach().clone()
+    active = torch.arange(len(x), device=x.device)
+    for _ in range(steps):
+        if len(active):
+            whole = len(active) == len(x)
+            current, labels = (x, y) if whole else (x[active], y[active])
+            grad, stop = gradient(loss_fn, current, labels)
+            if stop is not None and bool(stop.any()):
+                active, current, grad = active[~stop], current[~stop], grad[~stop]
+                whole = False
+            moved = move(current, grad, active)
+            x = moved if whole else x.index_copy(0, active, moved)
+        yield x
+
+
+def _check(alpha: float, steps: int, eps: float | None, norm: str) -> None:
+    if not alpha > 0:
+        raise InputError(f"alpha {alpha}: expected a step above 0 (to ascend, minimise the negated loss)")
+    if steps < 0:
+        raise InputError(f"steps {steps}: expected 0 or more")
+    if eps is not None and not eps > 0:
+        raise InputError(f"eps {eps}: expected a radius above 0")
+    if norm not in PROJECTIONS:
+        raise InputError(f"norm {norm}: unknown, expected one of: {', '.join(PROJECTIONS)}")
+
+
+def pgd_walk(
+    loss_fn: LossFn,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    alpha: float,
+    steps: int,
+    eps: float | None = None,
+    norm: str = "l2",
+    bounds: tuple[float, float] | None = (0.0, 1.0),
+) -> Iterator[torch.Tensor]:
+    """Projected gradient descent; yields x after each step.
+
+    x [N, C, H, W] in `bounds` (None: unbounded, as diffusion's x_t). alpha and eps are in the units of x: an L2
+    length over a whole image, or for "linf" a distance per pixel. eps None: no projection. No randomness.
+    Raises InputError for a step, radius or norm out of range.
+    """
+    _check(alpha, steps, eps, norm)
+    start = x.detach()
+    direct, project = DIRECTIONS[norm], PROJECTIONS[norm]
+
+    def move(current: torch.Tensor, grad: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        moved = current - alpha * direct(grad)
+        if eps is not None:
+            origin = start[rows]
+            moved = origin + project(moved - origin, eps)
+        return moved if bounds is None else moved.clamp(*bounds)
+
+    return _walk(x, y, loss_fn, steps, move)
+
+
+def sgld_walk(
+    loss_fn: LossFn,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    alpha: float,
+    steps: int,
+    noise: Noise,
+    noise_std: float,
+    direction: str = "l2",
+) -> Iterator[torch.Tensor]:
+    """Stochastic gradient Langevin dynamics, x <- x - alpha d(loss) + noise_std N(0, I); yields x after each step.
+
+    Images are in [0, 1] and are not clipped on the way (the caller clips at the end). `direction` "raw" is the
+    paper's gradient, "l2" the normalised one whose alpha means a length, as in PGD. `noise(shape, rows)` draws
+    [len(rows), *shape] from the samples' own streams.
+    """
+    _check(alpha, steps, None, "l2")
+    if noise_std < 0:
+        raise InputError(f"noise_std {noise_std}: expected 0 or more")
+    direct = DIRECTIONS[direction]
+
+    def move(current: torch.Tensor, grad: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return current - alpha * direct(grad) + noise_std * noise(tuple(x.shape[1:]), rows.tolist()).to(x)
+
+    return _walk(x, y, loss_fn, steps, move)
+
+
+def last(walk: Iterator[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """The end of a walk that started at x (x itself after no steps)."""
+    final = deque(walk, maxlen=1)
+    return final[0] if final else x
+
+
+def pgd(loss_fn: LossFn, x: torch.Tensor, y: torch.Tensor, **options) -> torch.Tensor:
+    """The end of pgd_walk, which documents the options."""
+    return last(pgd_walk(loss_fn, x, y, **options), x)
+
+
+def sgld(loss_fn: LossFn, x: torch.Tensor, y: torch.Tensor, **options) -> torch.Tensor:
+    """The end of sgld_walk, which documents the options."""
+    return last(sgld_walk(loss_fn, x, y, **options), x)
+
+
+SAMPLERS = {"pgd": pgd_walk, "sgld": sgld_walk}

@@ -1,0 +1,197 @@
+"""Boosting generated images with a guide's gradients: Golan et al. 2024 Alg. 2 and 3, BIGRoC Alg. 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from pagboost import attacks, images, objectives, rng, runtime
+from pagboost.artifacts import SampleSet
+from pagboost.errors import InputError
+
+SAMPLERS = ("pgd", "sgld")
+
+
+@dataclass(frozen=True)
+class Boost:
+    """One way to boost. Lengths are L2 over a whole image of the size the guide was trained at, pixels in [0, 1].
+
+    At another size they grow with the side length, so that a pixel changes as much (see `scaled`).
+    alpha: step length. eps: radius around the source image (None: the path's length is the only bound).
+    noise_std: SGLD's sigma per pixel. resolution: the guide sees the image resized (antialiased) to this size, and
+    gradients pass through the resize; None: at its own size. stop_at_reference: an image whose softplus(f_c) has
+    reached l0 stops (Golan Sec. 1: image-dependent early stopping); needs a joint model.
+    """
+
+    objective: str
+    sampler: str
+    alpha: float
+    eps: float | None = None
+    noise_std: float = 0.0
+    resolution: int | None = None
+    stop_at_reference: bool = False
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise InputError(f"sampler {self.sampler}: unknown, expected one of: {', '.join(SAMPLERS)}")
+        if not self.alpha > 0:
+            raise InputError(f"alpha {self.alpha}: expected a step length above 0")
+        if self.sampler == "sgld" and self.eps is not None:
+            raise InputError(f"eps {self.eps}: SGLD is not projected, expected no eps")
+        if self.noise_std < 0 or (self.noise_std > 0) != (self.sampler == "sgld"):
+            raise InputError(f"noise_std {self.noise_std}: expected above 0 for SGLD, and none for PGD")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Boost:
+        """From a configuration entry; its other keys (guide, source) are the workflow's."""
+        own = {key: value for key, value in options.items() if key not in ("guide", "source")}
+        known = [field.name for field in fields(cls)]
+        for key in own:
+            if key not in known:
+                raise InputError(f"boost.{key}: unknown key, expected one of: {', '.join(known)}")
+        for key in ("objective", "sampler", "alpha"):
+            if key not in own:
+                raise InputError(f"boost.{key}: missing key")
+        return cls(**own)
+
+    def scaled(self, size: int, guide_size: int) -> Boost:
+        """The boost for images of `size` pixels a side: alpha and eps times size / guide_size."""
+        ratio = size / guide_size
+        return replace(self, alpha=self.alpha * ratio, eps=None if self.eps is None else self.eps * ratio)
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A classifier or joint model in eval mode, and the facts of its weights.
+
+    channels and size (a side, in pixels) are those of the images it was trained on; l0 is None but for joint models.
+    """
+
+    network: torch.nn.Module
+    num_classes: int
+    channels: int
+    size: int
+    l0: float | None = None
+
+    @classmethod
+    def of(cls, network: torch.nn.Module, description: Mapping[str, Any]) -> Guide:
+        """From what networks.load returns."""
+        dataset = description["dataset"]
+        return cls(network, dataset["num_classes"], dataset["channels"], dataset["size"], description.get("l0"))
+
+
+def loss_of(guide: Guide, boost: Boost) -> attacks.LossFn:
+    """The loss a walk minimises: loss_fn(x, y) -> loss [N], or (loss, stop [N]) with stop_at_reference."""
+    objective = objectives.objective(boost.objective, guide.l0)
+    if boost.stop_at_reference and guide.l0 is None:
+        raise InputError("stop_at_reference: the guide's weights carry no l0, expected those of a joint model")
+
+    def loss_fn(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        logits = guide.network(x if boost.resolution is None else images.resize(x, boost.resolution))
+        loss = objective(logits, y)
+        if not boost.stop_at_reference:
+            return loss
+        return loss, objectives.bce_generated(logits, y).detach() >= guide.l0
+
+    return loss_fn
+
+
+def walk(
+    guide: Guide, boost: Boost, x: torch.Tensor, y: torch.Tensor, streams: rng.SampleStreams, steps: int
+) -> Iterator[torch.Tensor]:
+    """Yield the boosted images after each of `steps` steps; x float32 [N, C, H, W] in [0, 1].
+
+    SGLD is not clipped on the way: clip each yielded x to [0, 1] (images.to_uint8 does).
+    """
+    loss_fn, boost = loss_of(guide, boost), boost.scaled(x.shape[-1], guide.size)
+    if boost.sampler == "sgld":
+        return attacks.sgld_walk(
+            loss_fn, x, y, alpha=boost.alpha, steps=steps, noise=streams.randn, noise_std=boost.noise_std
+        )
+    return attacks.pgd_walk(loss_fn, x, y, alpha=boost.alpha, steps=steps, eps=boost.eps)
+
+
+def check(guide: Guide, samples: SampleSet, where: str) -> None:
+    """Raise InputError unless the guide can boost these samples: channels fit, labels are there and in range."""
+    channels = samples.images.shape[3]
+    if channels != guide.channels:
+        raise InputError(f"{where}: images have {channels} channels, expected {guide.channels} (the guide's)")
+    if samples.labels is None:
+        raise InputError(f"{where}: has no labels (arr_1), expected the class to boost each image towards")
+    if len(samples) and samples.labels.max() >= guide.num_classes:
+        raise InputError(
+            f"{where}: holds label {samples.labels.max()}, expected 0..{guide.num_classes - 1} (the guide's)"
+        )
+
+
+def walk_samples(
+    guide: Guide, boost: Boost, samples: SampleSet, steps: Sequence[int], batch_size: int, device: torch.device
+) -> dict[int, SampleSet]:
+    """The boosted set after each number of steps in `steps`, from one walk of max(steps) per batch.
+
+    Starts from the stored uint8 images and returns uint8 images of the same shape, labels and order. Each image
+    depends on itself, its label and its own random stream only (within one grey level, where the backend's
+    arithmetic depends on the shape of a batch).
+    """
+    check(guide, samples, "samples")
+    results = {count: np.empty_like(samples.images) for count in steps}
+    guide.network.to(device, memory_format=torch.channels_last)
+    starts = range(0, len(samples), batch_size)
+    with attacks.frozen(guide.network), runtime.autocast(device):
+        for start in runtime.progress(starts, f"boosting, {boost.objective}"):
+            rows = slice(start, start + batch_size)
+            part = samples.subset(rows)
+            streams = rng.SampleStreams("sgld", *part.streams(), device)
+            x, y = images.to_float(part.images).to(device), torch.from_numpy(part.labels).to(device)
+            if 0 in results:
+                results[0][rows] = part.images
+            for done, current in enumerate(walk(guide, boost, x, y, streams, max(steps)), start=1):
+                if done in results:
+                    results[done][rows] = images.to_uint8(current)
+    return {count: samples.with_images(pixels) for count, pixels in results.items()}
+
+
+def boost_samples(
+    guide: Guide, boost: Boost, samples: SampleSet, steps: int, batch_size: int, device: torch.device
+) -> SampleSet:
+    """The set after `steps` steps (see walk_samples)."""
+    return walk_samples(guide, boost, samples, [steps], batch_size, device)[steps]
+
+
+def candidate_steps(boost: Boost, guide_size: int, channels: int, published: Mapping[str, Any]) -> list[int]:
+    """Numbers of steps worth trying for a generator, from the steps and step size a paper published for it.
+
+    `published` is {steps, alpha, pixels, multiples}: the path length steps * alpha at images of `pixels` values
+    (channels included) is carried over to the guide's size at equal change per pixel, times sqrt(own / pixels), and
+    tried at several `multiples`. At least one step, no repeats.
+    """
+    path = published["steps"] * published["alpha"] * (channels * guide_size**2 / published["pixels"]) ** 0.5
+    return sorted({max(1, round(multiple * path / boost.alpha)) for multiple in published["multiples"]})
+
+
+def choose_steps(
+    guide: Guide,
+    boost: Boost,
+    validation: SampleSet,
+    published: Mapping[str, Any],
+    score: Callable[[SampleSet], float],
+    batch_size: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    """{steps, alpha, candidates: [{steps, fid}]}: the candidate (see candidate_steps) with the lowest score.
+
+    `score` is FID against the validation split, and `validation` is drawn with seeds of its own: neither these
+    samples nor the images they are scored against are part of what is reported. Ties go to fewer steps.
+    alpha is stated at the size of the samples.
+    """
+    check(guide, validation, "validation samples")
+    candidates = candidate_steps(boost, guide.size, guide.channels, published)
+    boosted = walk_samples(guide, boost, validation, candidates, batch_size, device)
+    scores = [{"steps": count, "fid": round(score(boosted[count]), 9)} for count in candidates]
+    best = min(scores, key=lambda entry: (entry["fid"], entry["steps"]))
+    alpha = boost.scaled(validation.images.shape[1], guide.size).alpha
+    return {"steps": best["steps"], "alpha": alpha, "candidates": scores}

@@ -1,0 +1,59 @@
+"""Networks by name: a spec `{"kind": ..., **options}` builds one, and weights carry the spec they were built from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pagboost import artifacts, cli
+from pagboost.errors import InputError
+
+# kind -> module:function; imported when built, because a ResNet costs torchvision's start-up and a UNet need not
+NETWORKS = {
+    "unet": "pagboost.networks.unet:unet",
+    "unet_encoder": "pagboost.networks.unet:encoder_classifier",
+    "resnet": "pagboost.networks.resnet:resnet",
+    "cnn": "pagboost.networks.cnn:cnn",
+    "biggan_generator": "pagboost.gan.biggan:generator",
+    "biggan_discriminator": "pagboost.gan.biggan:discriminator",
+}
+
+
+def named(reference: str) -> Any:
+    """The object of "module:name", imported now."""
+    module, name = reference.split(":")
+    return getattr(import_module(module), name)
+
+
+def build(spec: Mapping[str, Any], where: str = "network") -> torch.nn.Module:
+    """A freshly initialised network; draws its weights from torch's global generator (seed it before)."""
+    options = dict(spec)
+    kind = options.pop("kind", None)
+    if kind not in NETWORKS:
+        raise InputError(f"{where}.kind: {kind}, expected one of: {', '.join(NETWORKS)}")
+    return cli.call(named(NETWORKS[kind]), where=where, options=options)
+
+
+def save(path: str | Path, network: torch.nn.Module, spec: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Write a network's weights with its spec and facts (what it was trained as, on what, for how long)."""
+    artifacts.save_weights(path, network.state_dict(), {"network": dict(spec), **facts})
+
+
+def load(path: str | Path, kinds: Collection[str] | None = None) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """(network in eval mode on the CPU, description) of a weights file, loaded strictly.
+
+    `kinds` lists what the caller can use, by the description's "kind" (the recipe it was trained with).
+    Raises InputError naming the file for a foreign file, another kind, missing or misshapen tensors, NaN.
+    """
+    tensors, description = artifacts.load_weights(path)
+    if kinds is not None and description.get("kind") not in kinds:
+        raise InputError(f"{path}: holds a model of kind {description.get('kind')}, expected {' or '.join(kinds)}")
+    with torch.device("meta"):
+        network = build(description["network"], f"{path}: network")
+    network.to_empty(device="cpu")
+    artifacts.load_into(network, tensors, path)
+    return network.eval(), description

@@ -1,0 +1,32 @@
+"""Training recipes by kind: the one place where a new kind of model is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pagboost import cli
+from pagboost.errors import InputError
+from pagboost.networks import named
+from pagboost.training import Data, Run, Trained
+
+RECIPES = {
+    "classifier": "pagboost.adversarial:train_classifier",
+    "joint": "pagboost.adversarial:train_joint",
+    "edm": "pagboost.diffusion.karras:train_edm",
+    "consistency_distillation": "pagboost.consistency:train_cd",
+    "consistency_training": "pagboost.consistency:train_ct",
+    "ddpm": "pagboost.diffusion.ddpm:train_ddpm",
+    "time_classifier": "pagboost.time_classifier:train_time_classifier",
+    "biggan": "pagboost.gan.training:train_biggan",
+}
+
+
+def train(spec: Mapping[str, Any], data: Data, run: Run, inputs: Mapping[str, Path | list[Path]]) -> Trained:
+    """Train the model that a configuration entry {kind, network, training} describes."""
+    kind = spec.get("kind")
+    if kind not in RECIPES:
+        raise InputError(f"kind: {kind}, expected one of: {', '.join(RECIPES)}")
+    recipe = named(RECIPES[kind])
+    return cli.call(recipe, data, spec.get("network"), run, inputs, where="training", options=spec["training"])

@@ -1,0 +1,68 @@
+"""Sets of generated images: balanced labels, one random stream per image, any batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pagboost import cli, images, rng, runtime
+from pagboost.artifacts import SampleSet
+from pagboost.errors import InputError
+from pagboost.networks import named
+
+# kind -> module:function(network, y, streams, *, shape, **options) -> x [N, C, H, W] in [0, 1]
+SAMPLERS = {
+    "edm": "pagboost.diffusion.karras:sample_heun",
+    "consistency": "pagboost.consistency:sample_consistency",
+    "ddpm": "pagboost.diffusion.ddpm:sample_ddpm",
+    "guided_ddpm": "pagboost.guidance:sample_guided",
+    "gan": "pagboost.gan.biggan:sample_gan",
+}
+
+
+def generate(
+    network: torch.nn.Module,
+    sampler: Mapping[str, Any],
+    shape: tuple[int, int, int],
+    num_classes: int,
+    seeds: Sequence[int],
+    per_seed: int,
+    batch_size: int,
+    device: torch.device,
+) -> SampleSet:
+    """`per_seed` images for each sampling seed; image i of a seed has class i mod num_classes.
+
+    `sampler` is {kind, **options}; shape is (C, H, W). Image i of seed s is the same whatever per_seed, the other
+    seeds and the batch size are (within one grey level, where the backend's arithmetic depends on a batch's shape).
+    """
+    options = dict(sampler)
+    kind = options.pop("kind", None)
+    if kind not in SAMPLERS:
+        raise InputError(f"sampler.kind: {kind}, expected one of: {', '.join(SAMPLERS)}")
+    index = np.tile(np.arange(per_seed, dtype=np.int64), len(seeds))
+    empty = np.empty((len(index), *shape[1:], shape[0]), np.uint8)
+    result = SampleSet(empty, index % num_classes, np.repeat(np.asarray(seeds, np.int64), per_seed), index)
+    network.to(device, memory_format=torch.channels_last)
+    with torch.no_grad(), runtime.autocast(device):
+        for start in runtime.progress(range(0, len(result), batch_size), f"sampling, {kind}"):
+            part = result.subset(slice(start, start + batch_size))
+            streams = rng.SampleStreams("sample", *part.streams(), device)
+            y = torch.from_numpy(part.labels).to(device)
+            x = cli.call(
+                named(SAMPLERS[kind]), network, y, streams, where="sampler", options=options | {"shape": shape}
+            )
+            part.images[:] = images.to_uint8(x)
+    return result
+
+
+def draw_real(samples: SampleSet, seeds: Sequence[int], per_seed: int) -> SampleSet:
+    """For each seed, `per_seed` different images of a real set in random order: the reference rows of a table."""
+    if per_seed > len(samples):
+        raise InputError(f"per_seed {per_seed}: expected at most {len(samples)}, the number of real images")
+    rows = [np.random.Generator(np.random.PCG64(rng.derive("real", s))).permutation(len(samples)) for s in seeds]
+    drawn = samples.subset(np.concatenate([order[:per_seed] for order in rows]))
+    index = np.tile(np.arange(per_seed, dtype=np.int64), len(seeds))
+    return SampleSet(drawn.images, drawn.labels, np.repeat(np.asarray(seeds, np.int64), per_seed), index)

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Draw samples from trained weights, or random subsets of real images."""
+
+from pathlib import Path
+
+from pagboost import cli
+from pagboost.artifacts import load_samples, save_samples
+
+
+def main() -> None:
+    flags = cli.parser(__doc__)
+    source = flags.add_mutually_exclusive_group(required=True)
+    source.add_argument("--weights", type=Path, help="a generator (.safetensors)")
+    source.add_argument("--real", type=Path, help="real images (.npz) to draw from instead")
+    flags.add_argument("--sampler", type=cli.spec, help="JSON or FILE.yaml:generators.NAME.sampler")
+    flags.add_argument("--classifier", type=Path, help="time-dependent classifier of a guided sampler")
+    flags.add_argument("--seeds", type=int, nargs="+", default=[0], help="sampling seeds, one set of images each")
+    flags.add_argument("--per-seed", type=cli.positive_int, required=True, help="images per seed")
+    flags.add_argument("--batch-size", type=cli.positive_int, default=250)
+    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    flags.add_argument("--out", type=Path, required=True, help="samples (.npz)")
+    args = cli.parse(flags)
+
+    from pagboost import networks, runtime, sampling
+
+    runtime.prepare(args.threads)
+    if args.real:
+        save_samples(args.out, sampling.draw_real(load_samples(args.real), args.seeds, args.per_seed))
+        return
+    if args.sampler is None:
+        flags.error("--weights needs --sampler")
+    network, description = networks.load(args.weights)
+    dataset = description["dataset"]
+    sampler = dict(args.sampler)
+    with runtime.device(args.device) as device:
+        if args.classifier:
+            sampler["classifier"] = networks.load(args.classifier, {"time_classifier"})[0].to(device)
+        shape = (dataset["channels"], dataset["size"], dataset["size"])
+        samples = sampling.generate(
+            network, sampler, shape, dataset["num_classes"], args.seeds, args.per_seed, args.batch_size, device
+        )
+    save_samples(args.out, samples)
+
+
+if __name__ == "__main__":
+    cli.run(main)
