@@ -1,0 +1,29 @@
+"""Test the claims of a paper on measured metrics: CSV for machines, Markdown for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pagboost import cli
+
+
+def main() -> None:
+    arguments = cli.parser(__doc__)
+    arguments.add_argument("--paper", required=True, type=cli.spec, help="FILE.yaml or JSON: the paper as data")
+    arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics")
+    arguments.add_argument("--unavailable", type=cli.spec, default={}, help="{generator, boost or protocol: why}")
+    arguments.add_argument("--out-csv", required=True, type=Path)
+    arguments.add_argument("--out-md", required=True, type=Path)
+    options = cli.parse(arguments)
+
+    from pagboost import artifacts
+    from pagboost.report import claims, render, tables
+
+    frame = claims.evaluate(options.paper, options.results, options.unavailable)
+    tables.save(frame, options.out_csv)
+    with artifacts.atomic(options.out_md) as temporary:
+        temporary.write_text(render.markdown(render.claims(frame, options.paper)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    cli.run(main)

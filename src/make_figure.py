@@ -1,0 +1,26 @@
+"""Draw one figure of a paper: samples before and after boosting, as PNG with its caption inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pagboost import cli
+
+
+def main() -> None:
+    arguments = cli.parser(__doc__)
+    arguments.add_argument("--paper", required=True, type=cli.spec, help="FILE.yaml or JSON: the paper as data")
+    arguments.add_argument("--figure", required=True, help="name of the figure in the paper's file")
+    arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's samples and steps")
+    arguments.add_argument("--unavailable", type=cli.spec, default={}, help="{generator or boost: why}")
+    arguments.add_argument("--out", required=True, type=Path, help="the .png to write")
+    options = cli.parse(arguments)
+
+    from pagboost.report import figures
+
+    picture, caption = figures.figure(options.paper, options.figure, options.results, options.unavailable)
+    figures.save(picture, caption, options.out)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,34 @@
+"""Make one table of a paper: CSV for machines, Markdown and LaTeX for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pagboost import cli
+
+
+def main() -> None:
+    arguments = cli.parser(__doc__)
+    arguments.add_argument("--paper", required=True, type=cli.spec, help="FILE.yaml or JSON: the paper as data")
+    arguments.add_argument("--table", required=True, help="name of the table in the paper's file")
+    arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics and steps")
+    arguments.add_argument("--unavailable", type=cli.spec, default={}, help="{generator, boost or protocol: why}")
+    arguments.add_argument("--nfe", type=cli.spec, default={}, help="{generator: network evaluations per sample}")
+    arguments.add_argument("--out-csv", required=True, type=Path)
+    arguments.add_argument("--out-md", required=True, type=Path)
+    arguments.add_argument("--out-tex", required=True, type=Path)
+    options = cli.parse(arguments)
+
+    from pagboost import artifacts
+    from pagboost.report import render, tables
+
+    frame = tables.table(options.paper, options.table, options.results, options.unavailable, options.nfe)
+    rendered = render.people(frame, options.paper["tables"][options.table], options.paper["protocol"])
+    tables.save(frame, options.out_csv)
+    for path, text in ((options.out_md, render.markdown(rendered)), (options.out_tex, render.latex(rendered))):
+        with artifacts.atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,109 @@
+"""Which results a table, a figure or a claim needs, and where they lie: all a workflow must know, without pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pagboost.errors import InputError
+
+RAW = "none"  # the boost of a sample set as its generator made it
+
+Cell = tuple[str, str]  # (generator, boost)
+
+
+def expand(claim: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The single inequalities of one claim entry: `each` makes one per generator, named id/generator.
+
+    In the result, `lower` and `than` hold `generators` (a list, averaged over) and `boost`, whatever the entry's form;
+    a claim already in this form is returned as it is.
+    """
+    if "each" in claim:
+        shared = {key: value for key, value in claim.items() if key != "each"}
+        singles = ({**shared, "id": f"{claim['id']}/{generator}", "over": [generator]} for generator in claim["each"])
+        return [result for single in singles for result in expand(single)]
+    result = {key: value for key, value in claim.items() if key != "over"}
+    for side in ("lower", "than"):
+        named = [claim[side]["generator"]] if "generator" in claim[side] else claim[side].get("generators")
+        if (named is None) == ("over" not in claim):
+            raise InputError(f"claims.{claim['id']}.{side}: expected either a generator here or each/over in the claim")
+        result[side] = {"generators": named or claim["over"], "boost": claim[side]["boost"]}
+    return [result]
+
+
+def _claim_cells(claim: Mapping[str, Any]) -> list[Cell]:
+    result = []
+    for single in expand(claim):
+        for operand in (single["lower"], single["than"]):
+            boosts = [RAW, operand["boost"]] if single.get("quantity") == "gain" else [operand["boost"]]
+            result += [(generator, boost) for generator in operand["generators"] for boost in boosts]
+    return result
+
+
+def cells(
+    spec: Mapping[str, Any] | Sequence[Mapping[str, Any]], unavailable: Mapping[str, str] | None = None
+) -> list[Cell]:
+    """The (generator, boost) pairs a table, a figure, a claim or a list of these is made from, each once, in order.
+
+    A figure shows each panel before and after, so it needs the raw samples too; so does a claim about gains.
+    Pairs the scale cannot have (see `reason`) are left out.
+    """
+    if not isinstance(spec, Mapping):
+        found: Iterable[Cell] = [cell for entry in spec for cell in cells(entry)]
+    elif "rows" in spec:
+        found = [(row["generator"], row["boost"]) for row in spec["rows"]]
+    elif "panels" in spec:
+        found = [(p["generator"], boost) for p in spec["panels"] for boost in (RAW, p["boost"])]
+    else:
+        found = _claim_cells(spec)
+    return [cell for cell in dict.fromkeys(found) if reason(*cell, unavailable or {}) is None]
+
+
+def boosted(pairs: Iterable[Cell]) -> list[Cell]:
+    """The pairs whose boost is not raw: those that have a file of chosen steps."""
+    return [(generator, boost) for generator, boost in pairs if boost != RAW]
+
+
+def reason(generator: str, boost: str, unavailable: Mapping[str, str]) -> str | None:
+    """Why a scale cannot have a cell, or None: keys name a generator, a boost or one cell, "generator/boost"."""
+    return next((unavailable[key] for key in (generator, boost, f"{generator}/{boost}") if key in unavailable), None)
+
+
+def name_of(names: Mapping[str, Mapping[str, str]], generator: str, boost: str) -> str:
+    """A generator's and a boost's names as a reader meets them: "CT, 1 step + RN50 robust joint"."""
+    for kind, key in (("generators", generator), ("boosts", boost)):
+        if key not in names[kind]:
+            raise InputError(f"names.{kind}: no name for {key}, expected one for every key in the paper's tables")
+    raw = names["generators"][generator]
+    return raw if boost == RAW else f"{raw} + {names['boosts'][boost]}"
+
+
+def metrics_file(results: str | Path, generator: str, boost: str) -> Path:
+    """Where evaluation writes the metrics of one sample set."""
+    return Path(results, "metrics", generator, f"boost={boost}.json")
+
+
+def steps_file(results: str | Path, generator: str, boost: str) -> Path:
+    """Where the choice of boosting steps on the validation split is written."""
+    return Path(results, "steps", generator, f"boost={boost}.json")
+
+
+def samples_file(results: str | Path, generator: str, boost: str) -> Path:
+    """Where the evaluated samples of one generator and boost lie."""
+    return Path(results, "samples", generator, f"boost={boost}", "eval.npz")
+
+
+def table_file(results: str | Path, paper: str, table: str, extension: str = "csv") -> Path:
+    """Where a table of a paper is written; extension csv, md or tex."""
+    return Path(results, "tables", paper, f"{table}.{extension}")
+
+
+def figure_file(results: str | Path, paper: str, figure: str) -> Path:
+    """Where a figure of a paper is written."""
+    return Path(results, "figures", paper, f"{figure}.png")
+
+
+def claims_file(results: str | Path, paper: str) -> Path:
+    """Where the verdicts on a paper's claims are written."""
+    return Path(results, "tables", paper, "claims.csv")

@@ -1,0 +1,118 @@
+"""Measured metrics as evaluation wrote them, and the guard against comparing what was measured differently."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pagboost import artifacts
+from pagboost.errors import InputError
+from pagboost.report.cells import Cell, metrics_file, reason, steps_file
+
+METRICS = {"fid": "FID", "inception_score": "IS", "precision": "Precision", "recall": "Recall"}
+DECIMALS = {"fid": 2, "inception_score": 2, "precision": 3, "recall": 3}
+LOWER_IS_BETTER = frozenset({"fid"})
+
+# Without all of these equal, two values of one metric are not comparable.
+FACTS = ("extractor", "extractor_sha256", "input_size", "reference", "reference_n", "n", "k", "splits")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The metrics of one sample set under every protocol it was scored with."""
+
+    path: Path
+    protocols: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, Any]
+
+    def _protocol(self, protocol: str) -> Mapping[str, Any]:
+        if protocol not in self.protocols:
+            raise InputError(f"{self.path}: no protocol {protocol}, expected one of: {', '.join(self.protocols)}")
+        return self.protocols[protocol]
+
+    def facts(self, protocol: str) -> dict[str, Any]:
+        """What a protocol's numbers were measured with: extractor, resize, reference split, n, k, splits."""
+        stated = self._protocol(protocol)["protocol"]
+        missing = [name for name in FACTS if name not in stated]
+        if missing:
+            raise InputError(f"{self.path}: protocol {protocol} does not state {missing[0]}")
+        return {name: stated[name] for name in FACTS}
+
+    def seeds(self, protocol: str, metric: str) -> dict[str, float]:
+        """Sampling seed -> value."""
+        values = self._protocol(protocol)["seeds"]
+        try:
+            return {seed: float(scores[metric]) for seed, scores in values.items()}
+        except KeyError as error:
+            raise InputError(f"{self.path}: protocol {protocol} has no metric {metric}") from error
+
+    def mean(self, protocol: str, metric: str) -> float:
+        """Mean over sampling seeds."""
+        return float(self._statistic(protocol, "mean", metric))
+
+    def std(self, protocol: str, metric: str) -> float | None:
+        """Sample standard deviation over sampling seeds; None with a single seed."""
+        value = self._statistic(protocol, "std", metric)
+        return None if value is None else float(value)
+
+    def _statistic(self, protocol: str, name: str, metric: str) -> float | None:
+        values = self._protocol(protocol)[name] or {}  # a single seed may have null for all standard deviations
+        if name == "mean" and metric not in values:
+            raise InputError(f"{self.path}: protocol {protocol} has no metric {metric}, expected {', '.join(METRICS)}")
+        return values.get(metric)
+
+
+def load(results: str | Path, cells: Iterable[Cell], unavailable: Mapping[str, str]) -> dict[Cell, Measured]:
+    """The metrics of every cell the scale can have. Raises InputError naming a file that is missing or not metrics."""
+    found = {}
+    for generator, boost in cells:
+        if reason(generator, boost, unavailable) is None:
+            path = metrics_file(results, generator, boost)
+            content = artifacts.load_json(path)
+            if not isinstance(content, Mapping) or "protocols" not in content:
+                raise InputError(f"{path}: has no protocols, expected metrics written by evaluate.py")
+            found[generator, boost] = Measured(path, content["protocols"], content.get("provenance", {}))
+    return found
+
+
+def chosen_steps(results: str | Path, generator: str, boost: str) -> tuple[int, float]:
+    """(steps, alpha) of a boost, as chosen on the validation split. Raises InputError for a missing or foreign file."""
+    path = steps_file(results, generator, boost)
+    content = artifacts.load_json(path)
+    if not isinstance(content, Mapping) or not {"steps", "alpha"} <= content.keys():
+        raise InputError(f"{path}: expected the chosen steps and alpha")
+    return content["steps"], content["alpha"]
+
+
+def same_facts(measured: Iterable[Measured], protocol: str, per_row: Collection[str] = ()) -> dict[str, Any]:
+    """The facts all sets share under a protocol, without those in `per_row`, which may differ and must be shown.
+
+    Raises InputError naming two files and the fact in which they differ: such numbers do not belong side by side.
+    """
+    first: Measured | None = None
+    for other in measured:
+        first = first or other
+        for name, value in first.facts(protocol).items():
+            if name not in per_row and other.facts(protocol)[name] != value:
+                raise InputError(
+                    f"{other.path}: {protocol} measured with {name} {other.facts(protocol)[name]}, but {first.path} "
+                    f"with {value}: expected one protocol per column"
+                )
+    return {} if first is None else {k: v for k, v in first.facts(protocol).items() if k not in per_row}
+
+
+def describe(facts: Mapping[str, Any]) -> str:
+    """One line of protocol facts, in a fixed order."""
+    words = {
+        "extractor": "extractor {}",
+        "extractor_sha256": "sha256 {:.12}",
+        "input_size": "{} px input",
+        "reference": "reference {}",
+        "reference_n": "{} reference images",
+        "n": "{} samples per seed",
+        "k": "k = {}",
+        "splits": "{} IS splits",
+    }
+    return ", ".join(words[name].format(facts[name]) for name in FACTS if name in facts)

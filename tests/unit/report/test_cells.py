@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pagboost.errors import InputError
+from pagboost.report.cells import boosted, cells, expand, name_of, reason
+
+
+def test_cells_of_a_table_are_its_rows_in_order_and_once(paper):
+    table = paper["tables"]["table1"]
+    expected = [("g1", "none"), ("g1", "good"), ("g2", "none"), ("g2", "good")]
+    assert cells(table) == expected
+    assert cells([table, table]) == expected
+    assert boosted(cells(table)) == [("g1", "good"), ("g2", "good")]
+
+
+def test_a_figure_needs_its_panels_before_and_after(paper):
+    assert cells(paper["figures"]["figure1"]) == [("g1", "none"), ("g1", "good"), ("g2", "none"), ("g2", "good")]
+
+
+def test_a_gain_needs_the_raw_samples_of_both_sides(paper):
+    assert set(cells(paper["claims"][1])) == {("g1", "none"), ("g1", "good"), ("g2", "none"), ("g2", "good")}
+    plain = {k: v for k, v in paper["claims"][1].items() if k != "quantity"}
+    assert set(cells(plain)) == {("g1", "good"), ("g2", "good")}
+
+
+@pytest.mark.parametrize(
+    ("key", "left"),
+    [
+        ("g1", ["g2", "g2"]),
+        ("good", ["g1", "g2"]),
+        ("g2/good", ["g1", "g1", "g2"]),
+        ("heldout", ["g1", "g1", "g2", "g2"]),
+    ],
+)
+def test_what_a_scale_cannot_have_is_left_out(paper, key, left):
+    found = cells(paper["tables"]["table1"], {key: "too large"})
+    assert [generator for generator, _ in found] == left
+
+
+def test_reason_names_why():
+    assert reason("g1", "good", {"g1/good": "no time"}) == "no time"
+    assert reason("g1", "none", {"g1/good": "no time"}) is None
+
+
+def test_each_makes_one_claim_per_generator_and_over_one_about_their_mean(paper):
+    each, gain, over = (expand(claim) for claim in paper["claims"])
+    assert [claim["id"] for claim in each] == ["helps/g1", "helps/g2"]
+    assert [claim["lower"] for claim in each] == [{"generators": [g], "boost": "good"} for g in ("g1", "g2")]
+    assert len(gain) == len(over) == 1
+    assert over[0]["than"] == {"generators": ["g1", "g2"], "boost": "none"}
+    assert expand(each[0]) == [each[0]]
+
+
+@pytest.mark.parametrize("operand", [{"boost": "good"}, {"generator": "g1", "boost": "good"}])
+def test_a_side_without_a_generator_or_with_two_sources_of_it_is_refused(paper, operand):
+    claim = paper["claims"][1] | {"lower": operand}
+    if "generator" in operand:
+        claim["over"] = ["g2"]
+    with pytest.raises(InputError, match=r"claims\.gain_shrinks\.lower"):
+        expand(claim)
+
+
+def test_names_of_rows(paper):
+    assert name_of(paper["names"], "g1", "none") == "First"
+    assert name_of(paper["names"], "g1", "good") == "First + Good"
+    with pytest.raises(InputError, match="no name for g3"):
+        name_of(paper["names"], "g3", "none")
+
+
+def test_a_workflow_can_import_cells_without_anything_heavy():
+    code = "import sys, pagboost.report.cells; print([m for m in ('torch', 'pandas', 'numpy') if m in sys.modules])"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout.strip() == "[]"

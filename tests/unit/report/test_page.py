@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from pagboost.errors import InputError
+from pagboost.report import claims, figures, page, tables
+from pagboost.report.cells import claims_file, figure_file, table_file
+
+VOID = {"meta", "img", "br"}
+
+
+class Balanced(HTMLParser):
+    """Collects ids and links, and fails on an element that is closed out of order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+        found = dict(attrs)
+        self.ids += [found["id"]] if "id" in found else []
+        self.links += [found[key] for key in ("href", "src") if key in found]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def made(paper, measured):
+    """Everything the page is gathered from, for the made-up paper."""
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    for generator in ("g1", "g2"):
+        for boost in ("none", "good"):
+            measured.samples(generator, boost, images, [0, 1])
+    for name in paper["tables"]:
+        tables.save(tables.table(paper, name, measured.root, {}, {}), table_file(measured.root, "made_up", name))
+    figures.save(*figures.figure(paper, "figure1", measured.root, {}), figure_file(measured.root, "made_up", "figure1"))
+    tables.save(claims.evaluate(paper, measured.root, {}), claims_file(measured.root, "made_up"))
+    return measured
+
+
+def render(paper, made) -> str:
+    facts = page.provenance([paper], made.root, {}, [])
+    return page.page([page.section(paper, made.root)], facts, "digits")
+
+
+def test_page_is_one_well_formed_self_contained_document(paper, made):
+    text = render(paper, made)
+    parsed = Balanced()
+    parsed.feed(text)
+    assert parsed.open == []
+    assert len(parsed.ids) == len(set(parsed.ids))
+    inside = [link for link in parsed.links if link.startswith("#")]
+    assert {link[1:] for link in inside} == set(parsed.ids)
+    assert all(link.startswith("data:image/png;base64,") for link in parsed.links if link not in inside)
+    assert not re.search(r"https?://|<script|@import", text)
+
+
+def test_page_holds_tables_figures_claims_and_provenance(paper, made):
+    text = render(paper, made)
+    assert "13.00 ± 1.41 (10.00; +3.00)" in text
+    assert "8 (35; -27)" in text
+    assert "First + Good, 8 steps of 0.2" in text
+    assert '<td class="noise">within noise</td>' in text
+    assert "numpy, as the metrics state" in text and "2.0.0" in text
+    assert "prefers-color-scheme: dark" in text and 'name="viewport"' in text
+
+
+def test_every_verdict_has_a_colour(paper, made):
+    assert set(page.VERDICT_CLASSES) == set(claims.counts(claims.evaluate(paper, made.root, {})))
+    text = render(paper, made)
+    assert all(f".{name} {{ background" in text for name in page.VERDICT_CLASSES.values())
+
+
+def test_page_is_bit_identical(paper, made):
+    assert render(paper, made) == render(paper, made)
+
+
+def test_text_is_escaped(paper, made):
+    paper["title"] = "a <b> & c"
+    assert "a &lt;b&gt; &amp; c" in render(paper, made)
+
+
+def test_provenance_counts_and_hashes(paper, made, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("scale: digits\n")
+    facts = dict(page.provenance([paper, paper], made.root, {"g2": "no data"}, [config]))
+    assert facts["sampling seeds"] == "0, 1"
+    assert facts["sample sets scored"] == "2"
+    assert re.fullmatch(r"[0-9a-f]{64}", facts["sha256 of config.yaml"])
+
+
+def test_a_missing_part_is_named(paper, made):
+    table_file(made.root, "made_up", "table1").unlink()
+    with pytest.raises(InputError, match=r"table1\.csv: no such file"):
+        page.section(paper, made.root)
