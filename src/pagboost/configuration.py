@@ -1,0 +1,133 @@
+"""The configuration of a run: config.yaml over one scale file, validated before any job starts. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pagboost.errors import InputError
+from pagboost.report import cells
+
+
+def load(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The scale that `config` selects, with config's own keys merged over it, checked as a whole.
+
+    Adds folder (results/<scale>), papers ({key: content}) and files (what was read). Raises InputError naming the
+    key, the value and what was expected.
+    """
+    file = scale_file(root, str(config.get("scale")))
+    merged = merge(read(file), config)
+    validate(merged, root / "workflow" / "schemas" / "scale.schema.yaml", file.name)
+    paper_files = {name: root / "config" / "papers" / f"{name}.yaml" for name in merged["papers"]}
+    papers = {name: read(path) for name, path in paper_files.items()}
+    for name, paper in papers.items():
+        validate(paper, root / "workflow" / "schemas" / "paper.schema.yaml", f"{name}.yaml")
+    result = {
+        **merged,
+        "papers": papers,
+        "folder": f"{merged['results']}/{file.stem}",
+        "files": [file, *paper_files.values()],
+    }
+    for problem in problems(result):
+        raise InputError(f"{file.name}: {problem}")
+    return result
+
+
+def scale_file(root: Path, scale: str) -> Path:
+    """A scale's file, by the name it has in config/scales or by its path."""
+    known = sorted(path.stem for path in (root / "config" / "scales").glob("*.yaml"))
+    if scale in known:
+        return root / "config" / "scales" / f"{scale}.yaml"
+    if not Path(scale).is_file():
+        raise InputError(f"scale: {scale}, expected one of: {', '.join(known)}, or the path of a scale file")
+    return Path(scale)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A YAML mapping; InputError names the file where it is missing or malformed."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, expected YAML")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds {type(content).__name__}, expected a mapping")
+    return content
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, mappings key by key, everything else replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merge(result[key], value) if both else value
+    return result
+
+
+def validate(content: Mapping[str, Any], schema: Path, name: str) -> None:
+    """Raise InputError for the first place where content departs from a JSON schema, named by its path."""
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(read(schema))
+    error = jsonschema.exceptions.best_match(validator.iter_errors(content))
+    if error is not None:
+        where = ".".join(str(part) for part in error.absolute_path) or "top level"
+        raise InputError(f"{name}: {where}: {explain(error)}")
+
+
+def explain(error: Any) -> str:
+    """A validation error in one line, with what was allowed."""
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        allowed = error.schema.get("properties", {})
+        unknown = [key for key in error.instance if key not in allowed]
+        return f"unknown key {', '.join(map(str, unknown))}, expected one of: {', '.join(allowed)}"
+    return error.message if len(error.message) < 300 else f"{error.message[:300]}…"
+
+
+def alternatives(names: Iterable[str]) -> str:
+    """A wildcard constraint: exactly one of these names."""
+    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)"
+
+
+def problems(scale: Mapping[str, Any]) -> Iterator[str]:
+    """References between entries that do not hold, one line each."""
+    generators, boosts, unavailable = scale["generators"], scale["boosts"], scale["unavailable"]
+    models = scale["models"]
+    yield from missing("models", "dataset", models, scale["datasets"])
+    yield from missing("generators", "model", generators, models)
+    yield from missing("generators", "classifier", generators, models)
+    yield from missing("generators", "dataset", generators, scale["datasets"])
+    yield from missing("boosts", "guide", boosts, models)
+    yield from missing("protocols", "extractor", scale["protocols"], models)
+    for name, entry in models.items():
+        inputs = entry.get("inputs", {})
+        for role, model in inputs.items():
+            if role != "fakes" and model not in models:
+                yield f"models.{name}.inputs.{role}: {model}, expected one of the models: {', '.join(models)}"
+        for generator in inputs.get("fakes", []):
+            if generator not in generators:
+                yield f"models.{name}.inputs.fakes: {generator}, expected a generator: {', '.join(generators)}"
+    if "validation" not in scale["protocols"]:
+        yield "protocols.validation: missing key, expected the protocol that numbers of steps are chosen by"
+    for paper, content in scale["papers"].items():
+        parts = [*content["tables"].values(), *content["figures"].values(), *content["claims"]]
+        for generator, boost in cells.cells(parts, unavailable):
+            where = f"config/papers/{paper}.yaml needs it; declare it or give the reason under unavailable"
+            if generator not in generators:
+                yield f"generators.{generator}: missing key, {where}"
+            if boost != cells.RAW and boost not in boosts:
+                yield f"boosts.{boost}: missing key, {where}"
+            if boost != cells.RAW and "published" not in generators.get(generator, {"published": None}):
+                yield f"generators.{generator}.published: missing key, boosting it needs published steps to start from"
+
+
+def missing(section: str, key: str, entries: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
+    """Entries whose `key` names nothing in `known`."""
+    for name, entry in entries.items():
+        if key in entry and entry[key] not in known:
+            yield f"{section}.{name}.{key}: {entry[key]}, expected one of: {', '.join(known)}"

@@ -1,0 +1,21 @@
+rule data:
+    output:
+        train=split_file("{dataset}", "train"),
+        validation=split_file("{dataset}", "validation"),
+        heldout=split_file("{dataset}", "heldout"),
+    log:
+        f"{RESULTS}/logs/data/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/data/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: job("data", "threads")
+    resources:
+        **resources_of("data"),
+    params:
+        spec=lambda w: as_json(SCALE["datasets"][w.dataset]),
+        folder=lambda w: f"{RESULTS}/data/{w.dataset}",
+    message:
+        "Data set {wildcards.dataset}"
+    shell:
+        "python {SRC}/prepare_data.py --spec {params.spec:q} --threads {threads} --out {params.folder} > {log} 2>&1"

@@ -1,0 +1,53 @@
+rule reference:
+    input:
+        images=lambda w: split_file(w.dataset, SCALE["protocols"][w.protocol]["split"]),
+        extractor=lambda w: weights(SCALE["protocols"][w.protocol]["extractor"]),
+    output:
+        reference("{dataset}", "{protocol}"),
+    log:
+        f"{RESULTS}/logs/references/{{dataset}}/{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/references/{{dataset}}/{{protocol}}.tsv"
+    priority: 5
+    conda:
+        ENVIRONMENT
+    threads: job("reference", "threads")
+    resources:
+        **resources_of("reference"),
+    params:
+        split=lambda w: SCALE["protocols"][w.protocol]["split"],
+        k=lambda w: SCALE["protocols"][w.protocol]["k"],
+    message:
+        "Reference {wildcards.protocol} of {wildcards.dataset}"
+    shell:
+        "python {SRC}/make_reference.py {input.images} --extractor {input.extractor} --split {params.split}"
+        " --k {params.k} --threads {threads} --out {output} > {log} 2>&1"
+
+
+rule evaluate:
+    input:
+        samples=samples("{generator}", "{boost}", "eval"),
+        extractors=[weights(name) for name in EXTRACTORS],
+        references=lambda w: [
+            reference(dataset_of(w.generator), name) for name in REPORTED
+        ],
+    output:
+        f"{RESULTS}/metrics/{{generator}}/boost={{boost}}.json",
+    log:
+        f"{RESULTS}/logs/metrics/{{generator}}/{{boost}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/metrics/{{generator}}/{{boost}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: job("evaluate", "threads")
+    resources:
+        **resources_of("evaluate"),
+    params:
+        references=lambda w, input: [
+            f"{n}={path}" for n, path in zip(REPORTED, input.references)
+        ],
+    message:
+        "Scoring {wildcards.generator}, boost {wildcards.boost}"
+    shell:
+        "python {SRC}/evaluate.py {input.samples} --extractor {input.extractors} --reference {params.references}"
+        " --threads {threads} --out {output} > {log} 2>&1"
