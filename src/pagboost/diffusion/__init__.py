@@ -1,0 +1,1 @@
+"""Diffusion models: EDM's parametrisation (karras) and DDPM's (ddpm)."""

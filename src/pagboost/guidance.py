@@ -1,0 +1,66 @@
+"""Classifier guidance of a diffusion sampler (Dhariwal & Nichol 2021; with a robust classifier: Kawar et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from pagboost import rng
+from pagboost.attacks import frozen, gradient
+from pagboost.diffusion import ddpm
+from pagboost.objectives import ce
+
+# (x_t [N, C, H, W], times [N]) -> log p(condition | x_t, t) [N]
+LogProbability = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def class_log_probability(classifier: torch.nn.Module, y: torch.Tensor) -> LogProbability:
+    """log p(y | x_t, t) [N] of a time-dependent classifier(x_t, times) -> logits, for labels y [N]."""
+    return lambda x_t, times: -ce(classifier(x_t, times).float(), y)
+
+
+def guide(log_probability: LogProbability, scale: float) -> ddpm.Guide:
+    """scale * grad_{x_t} log p(condition | x_t, t): what `ddpm.ancestral` multiplies by the variance and adds.
+
+    x_t is in the [-1, 1] scale, not clipped. Each sample's gradient is its own, whatever the batch.
+    """
+    return lambda x_t, times: scale * gradient(log_probability, x_t, times)[0]
+
+
+def classifier_guidance(classifier: torch.nn.Module, y: torch.Tensor, scale: float) -> ddpm.Guide:
+    """The guide towards classes y [N]; scale 1 is the plain Bayes rule, more sharpens p(y | x_t) (s in Kawar)."""
+    return guide(class_log_probability(classifier, y), scale)
+
+
+def sample_guided(
+    network: torch.nn.Module,
+    y: torch.Tensor,
+    streams: rng.SampleStreams,
+    *,
+    classifier: torch.nn.Module,
+    scale: float,
+    shape: tuple[int, int, int],
+    schedule: str,
+    diffusion_steps: int,
+    steps: int,
+    target: str,
+    clip_x_0: bool,
+) -> torch.Tensor:
+    """Images [N, *shape] in [0, 1] of classes y: `ddpm.sample_ddpm` guided by a classifier of the same schedule.
+
+    Raises InputError for an unknown schedule or target, or a number of steps out of range.
+    """
+    with frozen(classifier):
+        return ddpm.sample_ddpm(
+            network,
+            y,
+            streams,
+            shape=shape,
+            schedule=schedule,
+            diffusion_steps=diffusion_steps,
+            steps=steps,
+            target=target,
+            clip_x_0=clip_x_0,
+            guide=classifier_guidance(classifier, y, scale),
+        )

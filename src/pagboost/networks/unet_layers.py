@@ -1,0 +1,147 @@
+"""The layers of ADM's UNet, with guided-diffusion's parameter names (Dhariwal and Nichol 2021, Sec. 3)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def timestep_embedding(t: torch.Tensor, dim: int, max_period: float = 10_000.0) -> torch.Tensor:
+    """Sinusoidal embedding [N, dim] (cosines, then sines) of times t [N], in float32; dim is even."""
+    exponents = torch.arange(dim // 2, dtype=torch.float32, device=t.device) / (dim // 2)
+    args = t.float()[:, None] * torch.exp(-math.log(max_period) * exponents)
+    return torch.cat([args.cos(), args.sin()], dim=1)
+
+
+def attend(qkv: torch.Tensor, heads: int, order: str) -> torch.Tensor:
+    """Multi-head self-attention of packed qkv [N, 3C, L] to [N, C, L], scaled by 1 / sqrt(C / heads).
+
+    `order` is how the 3C channels are packed: "new" (3, heads, C / heads), "legacy" (heads, 3, C / heads).
+    """
+    n, width, length = qkv.shape
+    if order == "new":
+        q, k, v = qkv.reshape(n, 3, heads, width // (3 * heads), length).transpose(-2, -1).unbind(1)
+    else:
+        q, k, v = qkv.reshape(n, heads, 3, width // (3 * heads), length).transpose(-2, -1).unbind(2)
+    return F.scaled_dot_product_attention(q, k, v).transpose(-2, -1).reshape(n, width // 3, length)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation computed in float32 whatever the network's dtype."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight, bias = self.weight.float(), self.bias.float()
+        return F.group_norm(x.float(), self.num_groups, weight, bias, self.eps).to(x.dtype)
+
+
+def zeroed(layer: nn.Module) -> nn.Module:
+    """The layer with all parameters zero: a residual branch that starts as nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+class Downsample(nn.Module):
+    """Halve [N, C, H, W] by a strided convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.op = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.op(x)
+
+
+class Upsample(nn.Module):
+    """Double [N, C, H, W] to its nearest neighbours, then convolve."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class ResBlock(nn.Module):
+    """Residual block modulated by the time and class embedding; it may halve or double the resolution itself."""
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        embed_dim: int,
+        *,
+        groups: int,
+        dropout: float,
+        scale_shift: bool,
+        resample: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.scale_shift = scale_shift
+        self.in_layers = nn.Sequential(
+            GroupNorm(groups, channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
+        )
+        resamplers = {
+            None: nn.Identity,
+            "down": lambda: nn.AvgPool2d(2),
+            "up": lambda: nn.Upsample(scale_factor=2.0, mode="nearest"),
+        }
+        self.resample = resamplers[resample]()
+        self.emb_layers = nn.Sequential(
+            nn.SiLU(), nn.Linear(embed_dim, 2 * out_channels if scale_shift else out_channels)
+        )
+        self.out_layers = nn.Sequential(
+            GroupNorm(groups, out_channels),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            zeroed(nn.Conv2d(out_channels, out_channels, 3, padding=1)),
+        )
+        self.skip_connection = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
+
+    def forward(self, x: torch.Tensor, emb: torch.Tensor) -> torch.Tensor:
+        h = self.in_layers[2](self.resample(self.in_layers[:2](x)))
+        modulation = self.emb_layers(emb).to(h.dtype)[:, :, None, None]
+        if self.scale_shift:
+            scale, shift = modulation.chunk(2, dim=1)
+            h = self.out_layers[1:](self.out_layers[0](h) * (1 + scale) + shift)
+        else:
+            h = self.out_layers(h + modulation)
+        return self.skip_connection(self.resample(x)) + h
+
+
+class AttentionBlock(nn.Module):
+    """Residual self-attention over all positions of [N, C, H, W]."""
+
+    def __init__(self, channels: int, *, heads: int, groups: int, order: str, dims: int) -> None:
+        super().__init__()
+        conv = {1: nn.Conv1d, 2: nn.Conv2d}[dims]
+        self.heads, self.order, self.dims = heads, order, dims
+        self.norm = GroupNorm(groups, channels)
+        self.qkv = conv(channels, 3 * channels, 1)
+        self.proj_out = zeroed(conv(channels, channels, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.norm(x)
+        qkv = self.qkv(h.flatten(2) if self.dims == 1 else h).flatten(2)
+        h = attend(qkv, self.heads, self.order)
+        return x + self.proj_out(h if self.dims == 1 else h.reshape(x.shape)).reshape(x.shape)
+
+
+class AttentionPool(nn.Module):
+    """[N, C, S, S] to [N, out]: the output of an extra position, the mean of the others, after self-attention."""
+
+    def __init__(self, size: int, channels: int, heads: int, out_channels: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.positional_embedding = nn.Parameter(torch.randn(channels, size**2 + 1) / channels**0.5)
+        self.qkv_proj = nn.Conv1d(channels, 3 * channels, 1)
+        self.c_proj = nn.Conv1d(channels, out_channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.flatten(2)
+        x = torch.cat([x.mean(dim=2, keepdim=True), x], dim=2) + self.positional_embedding.to(x.dtype)
+        return self.c_proj(attend(self.qkv_proj(x), self.heads, "new")[:, :, :1])[:, :, 0]
