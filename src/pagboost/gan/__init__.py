@@ -1,0 +1,1 @@
+"""Generative adversarial networks: shared blocks, one loss per method, one training loop."""
