@@ -4,7 +4,6 @@
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.artifacts import load_samples, save_json, save_samples
 
 
 def main() -> None:
@@ -19,7 +18,7 @@ def main() -> None:
     steps = flags.add_mutually_exclusive_group(required=True)
     steps.add_argument("--steps", type=cli.positive_int, help="number of steps")
     steps.add_argument("--choose-steps", type=cli.spec, metavar="SPEC",
-                       help="choose them by validation FID: {steps, alpha, pixels, multiples} as published")  # fmt: skip
+                       help="choose them by validation FID from {steps, alpha, pixels, multiples}")  # fmt: skip
     chosen = flags.add_argument_group("with --choose-steps")
     chosen.add_argument("--validation", type=Path, help="samples to choose on, of other seeds (.npz)")
     chosen.add_argument("--reference", type=Path, help="validation images as the extractor sees them (.npz)")
@@ -30,6 +29,7 @@ def main() -> None:
         flags.error("--choose-steps needs --validation, --reference, --extractor and --steps-out")
 
     from pagboost import boosting, networks, runtime
+    from pagboost.artifacts import load_samples, save_json, save_samples
 
     runtime.prepare(args.threads)
     network, description = networks.load(args.guide, {"classifier", "joint"})
@@ -46,9 +46,10 @@ def main() -> None:
             seen = features.load_extractor(args.extractor), reference.load(args.reference, device)
             score = evaluation.fid_scorer(*seen, args.batch_size, device)
             choice = boosting.choose_steps(guide, boost, validation, args.choose_steps, score, args.batch_size, device)
-            save_json(args.steps_out, choice)
             count = choice["steps"]
         save_samples(args.out, boosting.boost_samples(guide, boost, samples, count, args.batch_size, device))
+    if args.choose_steps:
+        save_json(args.steps_out, choice)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.artifacts import save_samples
 
 
 def main() -> None:
@@ -14,10 +13,9 @@ def main() -> None:
     args = cli.parse(flags)
 
     from pagboost import data
+    from pagboost.artifacts import save_samples
 
-    options = dict(args.spec["options"], size=args.spec["size"])
-    samples = data.load(args.spec["source"], options, "datasets")
-    for name, part in data.split(samples, args.spec["splits"], args.spec["split_seed"]).items():
+    for name, part in cli.call(data.prepare, where="datasets", options=args.spec).items():
         save_samples(args.out / f"{name}.npz", part)
 
 

@@ -4,7 +4,6 @@
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.artifacts import load_samples, save_samples
 
 
 def main() -> None:
@@ -20,16 +19,17 @@ def main() -> None:
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     flags.add_argument("--out", type=Path, required=True, help="samples (.npz)")
     args = cli.parse(flags)
+    if args.weights and args.sampler is None:
+        flags.error("--weights needs --sampler")
 
     from pagboost import networks, runtime, sampling
+    from pagboost.artifacts import load_samples, save_samples
 
     runtime.prepare(args.threads)
     if args.real:
         save_samples(args.out, sampling.draw_real(load_samples(args.real), args.seeds, args.per_seed))
         return
-    if args.sampler is None:
-        flags.error("--weights needs --sampler")
-    network, description = networks.load(args.weights)
+    network, description = networks.load(args.weights, sampling.model_kinds(args.sampler))
     dataset = description["dataset"]
     sampler = dict(args.sampler)
     with runtime.device(args.device) as device:

@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 """Train one model of the configuration and write its weights."""
 
+import argparse
+import json
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.artifacts import load_samples
+
+ROLES = ("teacher", "backbone", "fakes")
 
 
 def named_path(text: str) -> tuple[str, Path]:
     """An argparse type: ROLE=PATH."""
     role, _, path = text.partition("=")
+    if role not in ROLES or not path:
+        raise argparse.ArgumentTypeError(f"{text}: expected ROLE=PATH, the role one of: {', '.join(ROLES)}")
     return role, Path(path)
 
 
@@ -27,15 +32,22 @@ def main() -> None:
 
     import torch
 
-    from pagboost import images, networks, recipes, runtime, training
+    from pagboost import artifacts, images, networks, recipes, runtime, training
+    from pagboost.errors import InputError
 
     runtime.prepare(args.threads)
-    samples = load_samples(args.data, args.num_classes)
+    samples = artifacts.load_samples(args.data, args.num_classes)
+    if samples.labels is None:
+        raise InputError(f"{args.data}: has no labels (arr_1), expected a class for each image")
     data = training.Data(images.to_float(samples.images), torch.from_numpy(samples.labels), args.num_classes)
     inputs = {role: path for role, path in args.input if role != "fakes"}
-    inputs["fakes"] = [path for role, path in args.input if role == "fakes"]
+    fakes = [path for role, path in args.input if role == "fakes"]
+    if fakes:
+        inputs["fakes"] = fakes
+    files = [[role, artifacts.file_hash(path)] for role, path in [("data", args.data), *args.input]]
+    identity = json.dumps([args.spec, args.num_classes, args.seed, files], sort_keys=True)
     with runtime.device(args.device) as device:
-        run = training.Run(args.seed, device, args.out.with_suffix(".state"))
+        run = training.Run(args.seed, device, args.out.with_suffix(".state"), identity=identity)
         trained = recipes.train(args.spec, data, run, inputs)
     facts = {
         "kind": args.spec["kind"],

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from pagboost import artifacts, attacks, images, networks, objectives, training
+from pagboost.errors import InputError
 from pagboost.networks import named
 
 
@@ -187,14 +188,23 @@ def train_joint(
     inputs: "backbone" (weights), "fakes" (sample files). `real_attack` {eps, alpha, steps}; `generated_attack`
     {eps, alpha, steps, grow_every, max_steps}: `steps` grows by one every `grow_every` iterations. Both null: the
     non-robust ablation. L2, [0, 1] pixel units. Facts: l0 (Eq. 13).
+    Raises InputError for missing inputs, and for inputs that do not fit the data.
     """
+    for role in ("backbone", "fakes"):
+        if role not in inputs:
+            raise InputError(
+                f"inputs: {', '.join(inputs) or 'none'}, expected a backbone (weights) and fakes (samples)"
+            )
     generator = training.seeded(run, "joint")
     net, description = networks.load(inputs["backbone"], {"classifier"})
+    if description["dataset"]["num_classes"] != data.num_classes:
+        classes = description["dataset"]["num_classes"]
+        raise InputError(f"{inputs['backbone']}: has {classes} classes, expected {data.num_classes} (the data's)")
     if fresh_head:
         named("pagboost.networks.resnet:fresh_head")(net)
     net.to(run.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay)
-    fakes = generated_data(inputs["fakes"], data.num_classes)
+    fakes = generated_data(inputs["fakes"], data)
     real_stream, fake_stream = (
         augmented(training.batches(part, size, generator, run.device), shift, (), generator)
         for part, size in ((data, batch_size), (fakes, generated_batch_size))
@@ -224,11 +234,14 @@ def train_joint(
     return training.Trained(net, description["network"], facts)
 
 
-def generated_data(paths: Sequence[Path], num_classes: int) -> training.Data:
-    """All generated samples of several labelled files as one pool."""
+def generated_data(paths: Sequence[Path], like: training.Data) -> training.Data:
+    """All generated samples of several labelled files as one pool, images and classes as those of `like`."""
+    num_classes, (c, h, w) = like.num_classes, like.x.shape[1:]
     sets = [artifacts.load_samples(path, num_classes) for path in paths]
     for path, samples in zip(paths, sets, strict=True):
         if samples.labels is None:
-            raise objectives.InputError(f"{path}: has no labels (arr_1), expected a class for each generated image")
+            raise InputError(f"{path}: has no labels (arr_1), expected a class for each generated image")
+        if samples.images.shape[1:] != (h, w, c):
+            raise InputError(f"{path}: images are {list(samples.images.shape[1:])}, expected {[h, w, c]} (the data's)")
     x = torch.cat([images.to_float(samples.images) for samples in sets])
     return training.Data(x, torch.cat([torch.from_numpy(samples.labels) for samples in sets]), num_classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +58,10 @@ class SampleSet:
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it into place on success, remove it on any failure."""
+    """Yield a temporary path beside `path`; rename it into place on success, remove it on any failure.
+
+    Raises OSError naming `path` when it cannot be written, a full disk for one.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
@@ -71,6 +76,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -96,7 +103,7 @@ def readable(path: Path, what: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file, expected {what}") from error
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, UnpicklingError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not readable as {what} ({reason})") from error
     except Exception as error:  # zlib.error and SafetensorError derive from Exception alone
@@ -120,6 +127,8 @@ def load_samples(path: str | Path, num_classes: int | None = None) -> SampleSet:
             if "arr_0" not in archive:
                 raise InputError(f"{path}: has {sorted(archive)}, expected arr_0 (uint8 images [N, H, W, C])")
             images = archive["arr_0"]
+            if not isinstance(images, np.ndarray):
+                raise InputError(f"{path}: arr_0 is no array, expected uint8 images [N, H, W, C]")
             if images.dtype != np.uint8:
                 raise InputError(f"{path}: arr_0 is {images.dtype}, expected uint8 images in 0..255")
             if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
@@ -160,12 +169,16 @@ def save_weights(path: str | Path, tensors: Mapping[str, torch.Tensor], descript
 
     Raises InputError if a tensor holds a non-finite number: broken weights never reach the disk.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     _finite(tensors, Path(path))
     contiguous = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     with atomic(path) as temporary:
-        save_file(contiguous, temporary, metadata={"pagboost": json.dumps(description, sort_keys=True)})
+        try:
+            save_file(contiguous, temporary, metadata={"pagboost": json.dumps(description, sort_keys=True)})
+        except SafetensorError as error:  # what a full disk looks like from there
+            raise OSError(errno.EIO, str(error)) from error
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -181,8 +194,9 @@ def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
         if text is None:
             raise InputError(f"{path}: carries no pagboost description, expected weights written by this project")
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+        description = json.loads(text)
     _finite(tensors, path)
-    return tensors, json.loads(text)
+    return tensors, description
 
 
 def _finite(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -204,9 +218,13 @@ def load_into(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], pat
 
 
 def save_json(path: str | Path, content: Any) -> None:
-    """Write JSON, sorted and indented, atomically; non-finite numbers are refused."""
+    """Write JSON, sorted and indented, atomically; InputError for NaN or infinity in it."""
+    try:
+        text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+    except ValueError as error:
+        raise InputError(f"{path}: not written, it would hold NaN or infinity") from error
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+        temporary.write_text(text + "\n")
 
 
 def load_json(path: str | Path) -> Any:

@@ -45,8 +45,11 @@ def per_image(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
 
 def l2_norm(x: torch.Tensor) -> torch.Tensor:
-    """L2 norm [N] of each image over all channels and pixels."""
-    return x.flatten(1).norm(dim=1)
+    """L2 norm [N] of each image over all channels and pixels.
+
+    Summed in float64: the gradient of a saturated loss may be 1e-25, and its square underflows in float32.
+    """
+    return torch.linalg.vector_norm(x.flatten(1), dim=1, dtype=torch.float64).to(x.dtype)
 
 
 def l2_direction(gradient: torch.Tensor) -> torch.Tensor:
@@ -189,6 +192,3 @@ def pgd(loss_fn: LossFn, x: torch.Tensor, y: torch.Tensor, **options) -> torch.T
 def sgld(loss_fn: LossFn, x: torch.Tensor, y: torch.Tensor, **options) -> torch.Tensor:
     """The end of sgld_walk, which documents the options."""
     return last(sgld_walk(loss_fn, x, y, **options), x)
-
-
-SAMPLERS = {"pgd": pgd_walk, "sgld": sgld_walk}

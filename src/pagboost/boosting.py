@@ -38,6 +38,12 @@ class Boost:
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise InputError(f"sampler {self.sampler}: unknown, expected one of: {', '.join(SAMPLERS)}")
+        for key in ("alpha", "eps", "noise_std", "resolution"):
+            value = getattr(self, key)
+            if isinstance(value, str):  # YAML reads 1e-1 as text
+                raise InputError(f"{key} {value!r}: expected a number (in YAML 0.1, not 1e-1)")
+        if self.resolution is not None and self.resolution < 1:
+            raise InputError(f"resolution {self.resolution}: expected a size of at least 1 pixel")
         if not self.alpha > 0:
             raise InputError(f"alpha {self.alpha}: expected a step length above 0")
         if self.sampler == "sgld" and self.eps is not None:
@@ -47,8 +53,8 @@ class Boost:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Boost:
-        """From a configuration entry; its other keys (guide, source) are the workflow's."""
-        own = {key: value for key, value in options.items() if key not in ("guide", "source")}
+        """From a configuration entry; its other keys (guide, source, note) are the workflow's."""
+        own = {key: value for key, value in options.items() if key not in ("guide", "source", "note")}
         known = [field.name for field in fields(cls)]
         for key in own:
             if key not in known:

@@ -6,16 +6,21 @@ import argparse
 import inspect
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pagboost.errors import InputError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's main(); bad input and a full disk become one line on stderr and exit code 1."""
+    """Run a script's main(); bad input and a full disk become one line on stderr and exit code 1.
+
+    A scheduler's SIGTERM ends the script as Ctrl-C does, so that no temporary file stays behind.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()
     except InputError as error:
@@ -26,9 +31,17 @@ def run(main: Callable[[], None]) -> None:
         sys.exit("interrupted")
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, as all errors of the scripts are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2; usage is for --help."""
+        self.exit(2, f"error: {message} (see --help)\n")
+
+
+def parser(description: str) -> Parser:
     """An argument parser with the flags all scripts have: --threads."""
-    result = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    result = Parser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     result.add_argument("--threads", type=positive_int, default=os.cpu_count(), help="CPU threads of this process")
     return result
 
@@ -64,12 +77,17 @@ def spec(text: str) -> dict[str, Any]:
     file, _, path = text.partition(":")
     if not Path(file).is_file():
         raise argparse.ArgumentTypeError(f"{file}: no such file, expected JSON or FILE.yaml:key.path")
-    value: Any = yaml.safe_load(Path(file).read_text())
+    try:
+        value: Any = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise argparse.ArgumentTypeError(f"{file}: not valid YAML ({' '.join(str(error).split())})") from error
     for key in filter(None, path.split(".")):
         if not isinstance(value, Mapping) or key not in value:
             known = ", ".join(value) if isinstance(value, Mapping) else "nothing below it"
             raise argparse.ArgumentTypeError(f"{file}: no key {key} of {path}, expected one of: {known}")
         value = value[key]
+    if not isinstance(value, Mapping):
+        raise argparse.ArgumentTypeError(f"{text}: holds {value!r}, expected a mapping")
     return dict(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -112,6 +113,13 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
         for generator in inputs.get("fakes", []):
             if generator not in generators:
                 yield f"models.{name}.inputs.fakes: {generator}, expected a generator: {', '.join(generators)}"
+    seeds = {"seeds": scale["seeds"]} | {
+        f"samples.{use}.seeds": entry["seeds"] for use, entry in scale["samples"].items() if "seeds" in entry
+    }
+    for one, other in itertools.combinations(seeds, 2):
+        shared = sorted(set(seeds[one]) & set(seeds[other]))
+        if shared:
+            yield f"{other}: {shared[0]} is one of {one} too, expected seeds apart (the same images would be drawn)"
     if "validation" not in scale["protocols"]:
         yield "protocols.validation: missing key, expected the protocol that numbers of steps are chosen by"
     for paper, content in scale["papers"].items():

@@ -24,9 +24,18 @@ RECIPES = {
 
 
 def train(spec: Mapping[str, Any], data: Data, run: Run, inputs: Mapping[str, Path | list[Path]]) -> Trained:
-    """Train the model that a configuration entry {kind, network, training} describes."""
+    """Train the model that a configuration entry {kind, network, training} describes.
+
+    Raises InputError for an unknown kind or option, and for a network that does not fit the data.
+    """
     kind = spec.get("kind")
     if kind not in RECIPES:
         raise InputError(f"kind: {kind}, expected one of: {', '.join(RECIPES)}")
+    if "training" not in spec:
+        raise InputError("training: missing key, expected the options of the recipe")
+    fits = {"num_classes": data.num_classes, "in_channels": data.x.shape[1], "channels": data.x.shape[1]}
+    for key, value in (spec.get("network") or {}).items():
+        if key in fits and value not in (None, fits[key]):
+            raise InputError(f"network.{key}: {value}, expected {fits[key]} (the data's)")
     recipe = named(RECIPES[kind])
     return cli.call(recipe, data, spec.get("network"), run, inputs, where="training", options=spec["training"])

@@ -34,7 +34,7 @@ def visible_devices() -> list[str]:
     """The CUDA devices this process may use: CUDA_VISIBLE_DEVICES if set (a cluster's choice), else all."""
     preset = os.environ.get("CUDA_VISIBLE_DEVICES")
     if preset is not None:
-        return [name for name in preset.split(",") if name.strip()]
+        return [name.strip() for name in preset.split(",") if name.strip()]
     return [str(i) for i in range(torch.cuda.device_count())]
 
 

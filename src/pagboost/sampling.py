@@ -22,6 +22,23 @@ SAMPLERS = {
     "gan": "pagboost.gan.biggan:sample_gan",
 }
 
+# kind -> the kinds of model (training recipes) it draws from
+MODELS = {
+    "edm": ("edm",),
+    "consistency": ("consistency_distillation", "consistency_training"),
+    "ddpm": ("ddpm",),
+    "guided_ddpm": ("ddpm",),
+    "gan": ("biggan",),
+}
+
+
+def model_kinds(sampler: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of model that a sampler {kind, **options} draws from; InputError for an unknown kind."""
+    kind = sampler.get("kind")
+    if kind not in SAMPLERS:
+        raise InputError(f"sampler.kind: {kind}, expected one of: {', '.join(SAMPLERS)}")
+    return MODELS[kind]
+
 
 def generate(
     network: torch.nn.Module,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import errno
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +37,7 @@ class Run:
     device: torch.device
     state: Path | None = None
     save_every: float = 600.0  # seconds between saved states
+    identity: str = ""  # what the run is made from: the state of a run made from something else is not resumed
 
 
 @dataclass(frozen=True)
@@ -98,35 +101,52 @@ def loop(
 
     `state` and `generator` hold all that changes from step to step; they are saved every `run.save_every` seconds and
     restored when the same run starts again. A batch order that has begun is drawn anew after a resume.
-    Raises InputError when a loss is not finite.
+    Raises InputError when a loss is not finite (looked at ten times a run, and before a state is saved).
     """
     first = _restore(run, state, generator)
     saved = time.monotonic()
     report = max(1, iterations // 10)
     for i in runtime.progress(range(first, iterations), label, iterations - first):
         loss = step(i)
-        if i % report == report - 1 or i == iterations - 1:
+        due = run.state is not None and time.monotonic() - saved > run.save_every
+        if due or i % report == report - 1 or i == iterations - 1:
             value = float(loss)
             log.info("%s: iteration %d of %d, loss %.4f", label, i + 1, iterations, value)
-            if value != value or abs(value) == float("inf"):
+            if not math.isfinite(value):
                 raise InputError(f"{label}: loss {value} at iteration {i + 1}, expected a finite number (lower lr?)")
-        if run.state is not None and time.monotonic() - saved > run.save_every:
-            content = {name: part.state_dict() for name, part in state.items()}
-            with artifacts.atomic(run.state) as temporary:
-                torch.save({"next": i + 1, "generator": generator.get_state(), **content}, temporary)
+        if due:
+            _save(run, state, generator, i + 1)
             saved = time.monotonic()
     if run.state is not None:
         run.state.unlink(missing_ok=True)
 
 
+def _save(run: Run, state: Mapping[str, Any], generator: torch.Generator, following: int) -> None:
+    """Save all that the iteration `following` goes on from."""
+    content = {
+        "identity": run.identity,
+        "next": following,
+        "generator": generator.get_state(),
+        "state": {name: part.state_dict() for name, part in state.items()},
+    }
+    with artifacts.atomic(run.state) as temporary:
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # what a full disk looks like from there
+            raise OSError(errno.EIO, str(error).splitlines()[0]) from error
+
+
 def _restore(run: Run, state: Mapping[str, Any], generator: torch.Generator) -> int:
-    """Load a saved state if there is one; the iteration to go on from."""
+    """Load this run's saved state if there is one; the iteration to go on from."""
     if run.state is None or not run.state.exists():
         return 0
     with artifacts.readable(run.state, "a training state of this run"):
         content = torch.load(run.state, map_location=run.device, weights_only=True)
+        if content.get("identity") != run.identity:
+            log.warning("%s: left by a run of other configuration or data, starting anew", run.state)
+            return 0
         for name, part in state.items():
-            part.load_state_dict(content[name])
+            part.load_state_dict(content["state"][name])
         generator.set_state(content["generator"].cpu())
     log.info("resuming %s at iteration %d", run.state, content["next"])
     return content["next"]

@@ -29,9 +29,9 @@ def named(reference: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def build(spec: Mapping[str, Any], where: str = "network") -> torch.nn.Module:
+def build(spec: Mapping[str, Any] | None, where: str = "network") -> torch.nn.Module:
     """A freshly initialised network; draws its weights from torch's global generator (seed it before)."""
-    options = dict(spec)
+    options = dict(spec or {})
     kind = options.pop("kind", None)
     if kind not in NETWORKS:
         raise InputError(f"{where}.kind: {kind}, expected one of: {', '.join(NETWORKS)}")
@@ -53,7 +53,7 @@ def load(path: str | Path, kinds: Collection[str] | None = None) -> tuple[torch.
     if kinds is not None and description.get("kind") not in kinds:
         raise InputError(f"{path}: holds a model of kind {description.get('kind')}, expected {' or '.join(kinds)}")
     with torch.device("meta"):
-        network = build(description["network"], f"{path}: network")
+        network = build(description.get("network", {}), f"{path}: network")
     network.to_empty(device="cpu")
     artifacts.load_into(network, tensors, path)
     return network.eval(), description

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
+from pagboost.errors import InputError
+
 
 class NormalisedResNet(nn.Module):
     """A torchvision ResNet behind (x - mean) / std: callers and attacks only ever see images in [0, 1].
@@ -73,7 +75,14 @@ def _narrow(model: ResNet, layers: Sequence[int], width: int) -> None:
         setattr(model, f"layer{stage + 1}", model._make_layer(Bottleneck, width << stage, blocks, stride=stride))
 
 
-def fresh_head(network: NormalisedResNet) -> None:
-    """Replace the fully connected layer by a randomly initialised one of the same size (Golan Sec. 3.1)."""
+def fresh_head(network: nn.Module) -> None:
+    """Replace the fully connected layer by a randomly initialised one of the same size (Golan Sec. 3.1).
+
+    Raises InputError for a network of another kind.
+    """
+    if not isinstance(network, NormalisedResNet):
+        raise InputError(
+            f"training.fresh_head: true for a {type(network).__name__}, expected a backbone of kind resnet"
+        )
     head = network.model.fc
     network.model.fc = nn.Linear(head.in_features, head.out_features)
