@@ -25,7 +25,7 @@ def main() -> None:
     chosen.add_argument("--extractor", type=Path, help="extractor of the reference (.safetensors)")
     chosen.add_argument("--steps-out", type=Path, help="the choice and all scores (.json)")
     args = cli.parse(flags)
-    if args.choose_steps and not (args.validation and args.reference and args.extractor and args.steps_out):
+    if args.choose_steps is not None and not (args.validation and args.reference and args.extractor and args.steps_out):
         flags.error("--choose-steps needs --validation, --reference, --extractor and --steps-out")
 
     from pagboost import boosting, networks, runtime
@@ -39,7 +39,7 @@ def main() -> None:
     boosting.check(guide, samples, str(args.samples))
     with runtime.device(args.device) as device:
         count = args.steps
-        if args.choose_steps:
+        if args.choose_steps is not None:
             from pagboost.metrics import evaluation, features, reference
 
             validation = load_samples(args.validation)
@@ -48,7 +48,7 @@ def main() -> None:
             choice = boosting.choose_steps(guide, boost, validation, args.choose_steps, score, args.batch_size, device)
             count = choice["steps"]
         save_samples(args.out, boosting.boost_samples(guide, boost, samples, count, args.batch_size, device))
-    if args.choose_steps:
+    if args.choose_steps is not None:
         save_json(args.steps_out, choice)
 
 

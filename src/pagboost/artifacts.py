@@ -86,7 +86,7 @@ def _array(archive: Mapping[str, np.ndarray], key: str, length: int, path: Path)
     """An integer column [N] of a sample file, as int64."""
     if key not in archive:
         return None
-    column = archive[key]
+    column = _member(archive, key, path)
     if column.ndim != 1 or len(column) != length or not np.issubdtype(column.dtype, np.integer):
         raise InputError(
             f"{path}: {key} is {column.dtype} {list(column.shape)}, expected {length} integers, one per image"
@@ -112,6 +112,25 @@ def readable(path: Path, what: str) -> Iterator[None]:
         raise InputError(f"{path}: not readable as {what} ({error})") from error
 
 
+@contextlib.contextmanager
+def _archive(path: Path, what: str) -> Iterator[Mapping[str, np.ndarray]]:
+    """An opened .npz; InputError where there is none."""
+    with readable(path, what):
+        archive = np.load(path)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputError(f"{path}: a bare array, expected {what}")
+        with archive:
+            yield archive
+
+
+def _member(archive: Mapping[str, np.ndarray], key: str, path: Path) -> np.ndarray:
+    """An array of an .npz; numpy hands out a zip's other members as bytes."""
+    array = archive[key]
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: {key} is no array, expected what numpy.savez writes")
+    return array
+
+
 def load_samples(path: str | Path, num_classes: int | None = None) -> SampleSet:
     """Read a sample file: `arr_0` uint8 [N, H, W, C], `arr_1` integer labels [N] in [0, num_classes).
 
@@ -119,21 +138,15 @@ def load_samples(path: str | Path, num_classes: int | None = None) -> SampleSet:
     labels out of range or of another length.
     """
     path = Path(path)
-    with readable(path, "a sample file (.npz with arr_0)"):
-        archive = np.load(path)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise InputError(f"{path}: a bare array, expected an .npz with arr_0 (images) and arr_1 (labels)")
-        with archive:
-            if "arr_0" not in archive:
-                raise InputError(f"{path}: has {sorted(archive)}, expected arr_0 (uint8 images [N, H, W, C])")
-            images = archive["arr_0"]
-            if not isinstance(images, np.ndarray):
-                raise InputError(f"{path}: arr_0 is no array, expected uint8 images [N, H, W, C]")
-            if images.dtype != np.uint8:
-                raise InputError(f"{path}: arr_0 is {images.dtype}, expected uint8 images in 0..255")
-            if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
-                raise InputError(f"{path}: arr_0 has shape {list(images.shape)}, expected [N, H, W, C], C = 1 or 3")
-            labels, seeds, index = (_array(archive, k, len(images), path) for k in ("arr_1", "seeds", "index"))
+    with _archive(path, "a sample file (.npz with arr_0)") as archive:
+        if "arr_0" not in archive:
+            raise InputError(f"{path}: has {sorted(archive)}, expected arr_0 (uint8 images [N, H, W, C])")
+        images = _member(archive, "arr_0", path)
+        if images.dtype != np.uint8:
+            raise InputError(f"{path}: arr_0 is {images.dtype}, expected uint8 images in 0..255")
+        if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
+            raise InputError(f"{path}: arr_0 has shape {list(images.shape)}, expected [N, H, W, C], C = 1 or 3")
+        labels, seeds, index = (_array(archive, k, len(images), path) for k in ("arr_1", "seeds", "index"))
     if labels is not None:
         bad = labels[(labels < 0) | (labels >= (np.inf if num_classes is None else num_classes))]
         if len(bad):
@@ -157,11 +170,11 @@ def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
 def load_arrays(path: str | Path, keys: Sequence[str], what: str) -> dict[str, np.ndarray]:
     """Read the named arrays of an .npz; `what` says in an error which kind of file was expected."""
     path = Path(path)
-    with readable(path, what), np.load(path) as archive:
+    with _archive(path, what) as archive:
         missing = [key for key in keys if key not in archive]
         if missing:
             raise InputError(f"{path}: has no {missing[0]}, expected {what} with {', '.join(keys)}")
-        return {key: archive[key] for key in keys}
+        return {key: _member(archive, key, path) for key in keys}
 
 
 def save_weights(path: str | Path, tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> None:

@@ -146,12 +146,13 @@ def walk_samples(
     check(guide, samples, "samples")
     results = {count: np.empty_like(samples.images) for count in steps}
     guide.network.to(device, memory_format=torch.channels_last)
+    seeds, index = samples.streams()  # of the whole set: where it has no index, the position in it counts
     starts = range(0, len(samples), batch_size)
     with attacks.frozen(guide.network), runtime.autocast(device):
         for start in runtime.progress(starts, f"boosting, {boost.objective}"):
             rows = slice(start, start + batch_size)
             part = samples.subset(rows)
-            streams = rng.SampleStreams("sgld", *part.streams(), device)
+            streams = rng.SampleStreams("sgld", seeds[rows], index[rows], device)
             x, y = images.to_float(part.images).to(device), torch.from_numpy(part.labels).to(device)
             if 0 in results:
                 results[0][rows] = part.images
@@ -173,8 +174,11 @@ def candidate_steps(boost: Boost, guide_size: int, channels: int, published: Map
 
     `published` is {steps, alpha, pixels, multiples}: the path length steps * alpha at images of `pixels` values
     (channels included) is carried over to the guide's size at equal change per pixel, times sqrt(own / pixels), and
-    tried at several `multiples`. At least one step, no repeats.
+    tried at several `multiples`. At least one step, no repeats. Raises InputError for a missing key.
     """
+    for key in ("steps", "alpha", "pixels", "multiples"):
+        if key not in published:
+            raise InputError(f"published steps: missing key {key}, expected steps, alpha, pixels and multiples")
     path = published["steps"] * published["alpha"] * (channels * guide_size**2 / published["pixels"]) ** 0.5
     return sorted({max(1, round(multiple * path / boost.alpha)) for multiple in published["multiples"]})
 

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -7,7 +8,6 @@ from pagboost import consistency, networks, training
 from pagboost.diffusion import karras
 from pagboost.errors import InputError
 from pagboost.rng import SampleStreams
-import itertools
 
 NETWORK = {
     "kind": "unet",

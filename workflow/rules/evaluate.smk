@@ -8,7 +8,7 @@ rule reference:
         f"{RESULTS}/logs/references/{{dataset}}/{{protocol}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/references/{{dataset}}/{{protocol}}.tsv"
-    priority: 5
+    priority: 10
     conda:
         ENVIRONMENT
     threads: job("reference", "threads")

@@ -25,7 +25,7 @@ rule sample:
         f"{RESULTS}/logs/samples/{{generator}}/{{use}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/samples/{{generator}}/{{use}}.tsv"
-    priority: 5
+    priority: 10
     conda:
         ENVIRONMENT
     threads: job("sample", "threads")

@@ -31,6 +31,24 @@ def input_flags(wildcards, input):
     ]
 
 
+def awaited():
+    """Models that other jobs than their own sampling wait for: guides, extractors, and what these are made from."""
+    models = SCALE["models"]
+    first = {entry["guide"] for entry in SCALE["boosts"].values()}
+    first |= {entry["extractor"] for entry in SCALE["protocols"].values()}
+    for _ in models:  # at most as many rounds as the longest chain
+        for inputs in [models[name].get("inputs", {}) for name in first]:
+            fakes = [
+                SCALE["generators"][name]["model"] for name in inputs.get("fakes", [])
+            ]
+            first = (
+                first
+                | {name for role, name in inputs.items() if role != "fakes"}
+                | set(fakes)
+            )
+    return first
+
+
 rule train:
     input:
         unpack(training_inputs),
@@ -40,7 +58,6 @@ rule train:
         f"{RESULTS}/logs/weights/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/weights/{{model}}.tsv"
-    priority: 10  # all else waits for these
     conda:
         ENVIRONMENT
     threads: job("train", "threads")
@@ -58,3 +75,13 @@ rule train:
     shell:
         "python {SRC}/train.py --spec {params.spec:q} --data {input.data} --num-classes {params.classes} {params.inputs}"
         " --seed {params.seed} --threads {threads} --out {output} > {log} 2>&1"
+
+
+# The critical path runs through these: with equal priorities, generators that nothing waits for would go first.
+use rule train as train_awaited with:
+    wildcard_constraints:
+        model=configuration.alternatives(awaited()),
+    priority: 20
+
+
+ruleorder: train_awaited > train

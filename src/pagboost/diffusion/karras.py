@@ -6,6 +6,7 @@ meets the image. Consistency models use the same noise levels and network input 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,6 @@ import torch
 
 from pagboost import networks, rng, training
 from pagboost.errors import InputError
-import itertools
 
 # Karras et al. 2022, Tab. 1
 SIGMA_MIN, SIGMA_MAX, RHO, SIGMA_DATA = 0.002, 80.0, 7.0, 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -11,7 +12,6 @@ from torch import nn
 from pagboost import images, rng
 from pagboost.errors import InputError
 from pagboost.gan import blocks
-import itertools
 
 
 class Generator(nn.Module):

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -7,7 +8,6 @@ from pagboost import networks, training
 from pagboost.diffusion import karras
 from pagboost.errors import InputError
 from pagboost.rng import SampleStreams
-import itertools
 
 NETWORK = {
     "kind": "unet",
@@ -143,7 +143,7 @@ def test_learning_rate_warms_up_then_falls_to_its_end():
     rates = [karras.learning_rate(i, 100, 1.0, 0.1, 10) for i in range(100)]
     assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert rates[55] == pytest.approx(0.55)
-    assert all(a >= b for a, b in itertools.pairwise(rates)) and 0.1 < rates[-1] < 0.11
+    assert all(a >= b for a, b in itertools.pairwise(rates[9:])) and 0.1 < rates[-1] < 0.11
     assert karras.learning_rate(77, 100, 0.3, 0.3, 0) == pytest.approx(0.3)
 
 

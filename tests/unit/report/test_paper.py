@@ -39,7 +39,8 @@ def test_a_misspelt_key_is_refused_everywhere(golan):
             if "properties" in node and node.get("additionalProperties") is not False:
                 yield path
             for key, value in node.items():
-                yield from open_levels(value, f"{path}/{key}")
+                if key != "if":  # asks, and allows nothing
+                    yield from open_levels(value, f"{path}/{key}")
 
     assert list(open_levels(SCHEMA)) == []
     golan["tables"]["table1"]["rows"][0]["reportd"] = {"fid": 1}

@@ -1,0 +1,273 @@
+"""Configuration: one scale, config.yaml over it, and an error that names key, value and what was expected."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pagboost import configuration
+from pagboost.errors import InputError
+
+SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
+JOBS = ("data", "train", "sample", "boost", "reference", "evaluate", "report")
+SCALE = {
+    "papers": ["made_up"],
+    "datasets": {
+        "tiny": {
+            "source": "sklearn_digits",
+            "size": 8,
+            "options": {},
+            "num_classes": 10,
+            "split_seed": 0,
+            "splits": {"train": 1000, "validation": 300, "heldout": 497},
+        }
+    },
+    "protocols": {
+        "train": {"extractor": "net", "split": "train", "k": 3},
+        "validation": {"extractor": "net", "split": "validation", "k": 3},
+    },
+    "samples": {
+        "eval": {"per_seed": 10, "batch_size": 5},
+        "validation": {"per_seed": 10, "batch_size": 5, "seeds": [1000]},
+        "train": {"per_seed": 10, "batch_size": 5, "seeds": [2000]},
+    },
+    "step_choice": {"pixels": 12288, "multiples": [1, 2]},
+    "unavailable": {},
+    "models": {
+        "net": {
+            "kind": "classifier",
+            "dataset": "tiny",
+            "network": {"kind": "cnn"},
+            "training": {
+                "iterations": 5,
+                "batch_size": 4,
+                "lr": 0.1,
+                "weight_decay": 0.0,
+                "shift": 0,
+                "sizes": [],
+                "attack": None,
+            },
+            "source": "assumed",
+        },
+        "both": {
+            "kind": "joint",
+            "dataset": "tiny",
+            "inputs": {"backbone": "net", "fakes": ["gen"]},
+            "training": {
+                "iterations": 5,
+                "batch_size": 4,
+                "generated_batch_size": 4,
+                "lr": 0.1,
+                "weight_decay": 0.0,
+                "shift": 0,
+                "sizes": [],
+                "fresh_head": False,
+                "real_attack": None,
+                "generated_attack": None,
+            },
+            "source": "paper",
+        },
+    },
+    "generators": {
+        "gen": {
+            "model": "net",
+            "sampler": {"kind": "edm"},
+            "nfe": 1,
+            "published": {"steps": 3, "alpha": 0.1},
+            "source": "paper",
+        },
+        "real": {"dataset": "tiny", "split": "heldout", "per_seed": 10},
+    },
+    "boosts": {"good": {"guide": "both", "objective": "ce", "sampler": "pgd", "alpha": 0.1, "source": "paper"}},
+    "jobs": {name: {"threads": 1, "mem_mb": 500, "runtime": 5, "gpu": 0} for name in JOBS},
+}
+PAPER = {
+    "key": "made_up",
+    "title": "A made-up paper",
+    "authors": ["A. Author"],
+    "venue": "Nowhere",
+    "setting": "nothing",
+    "protocol": "train",
+    "second_protocol": "train",
+    "names": {"generators": {"gen": "G", "real": "R"}, "boosts": {"none": "raw", "good": "Good"}},
+    "nfe": {},
+    "tables": {
+        "table1": {
+            "kind": "metrics",
+            "title": "T",
+            "place": "Table 1",
+            "columns": [{"metric": "fid", "protocol": "train"}],
+            "rows": [{"generator": "gen", "boost": "good"}, {"generator": "real", "boost": "none"}],
+        }
+    },
+    "figures": {},
+    "claims": [],
+}
+CONFIG = {"scale": "tiny", "results": "results", "seeds": [0, 1], "training_seed": 0}
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A checkout's configuration with one scale and one paper."""
+    shutil.copytree(SCHEMAS, tmp_path / "workflow" / "schemas")
+    for folder, content in (("scales/tiny", SCALE), ("papers/made_up", PAPER)):
+        path = tmp_path / "config" / f"{folder}.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return tmp_path
+
+
+def load(root, **over):
+    return configuration.load(root, CONFIG | over)
+
+
+def edit(root, file, change):
+    """Rewrite a file under config/ after change(content)."""
+    path = root / "config" / file
+    content = yaml.safe_load(path.read_text())
+    change(content)
+    path.write_text(yaml.safe_dump(content))
+
+
+def test_a_scale_is_loaded_with_its_papers_and_files(root):
+    loaded = load(root)
+    assert loaded["folder"] == "results/tiny"
+    assert loaded["papers"] == {"made_up": PAPER}
+    assert loaded["files"] == [root / "config/scales/tiny.yaml", root / "config/papers/made_up.yaml"]
+    assert loaded["models"] == SCALE["models"]
+    assert loaded["seeds"] == [0, 1]
+
+
+def test_a_scale_may_be_a_path(root, tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump(SCALE))
+    assert load(root, scale=str(mine))["folder"] == "results/mine"
+
+
+def test_own_keys_go_over_the_scale_one_by_one(root):
+    loaded = load(root, boosts={"good": {"alpha": 0.7}, "other": {**SCALE["boosts"]["good"], "objective": "bce"}})
+    assert loaded["boosts"]["good"] == {**SCALE["boosts"]["good"], "alpha": 0.7}
+    assert loaded["boosts"]["other"]["objective"] == "bce"
+    assert loaded["generators"] == SCALE["generators"]
+    assert load(root)["boosts"] == SCALE["boosts"]
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "merged"),
+    [
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}, {"a": {"b": 3, "c": 2}}),
+        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+        ({"a": {"b": 1}}, {"a": None}, {"a": None}),
+        ({"a": None}, {"a": {"b": 1}}, {"a": {"b": 1}}),
+        ({}, {"a": 1}, {"a": 1}),
+    ],
+)
+def test_merging(base, over, merged):
+    before = repr(base), repr(over)
+    assert configuration.merge(base, over) == merged
+    assert (repr(base), repr(over)) == before
+
+
+@pytest.mark.parametrize(
+    ("over", "named"),
+    [
+        ({"scael": 1}, ["top level", "unknown key scael", "scale"]),
+        ({"seeds": [0, 0]}, ["seeds", "non-unique"]),
+        ({"seeds": "0"}, ["seeds", "'0'", "array"]),
+        ({"boosts": {"good": {"alhpa": 1}}}, ["boosts.good", "unknown key alhpa", "alpha"]),
+        ({"boosts": {"good": {"alpha": -0.1}}}, ["boosts.good.alpha", "-0.1"]),
+        ({"boosts": {"good": {"alpha": "1e-1"}}}, ["boosts.good.alpha", "'1e-1'", "number"]),
+        ({"boosts": {"good": {"objective": "cee"}}}, ["boosts.good.objective", "cee", "ce_bce_ref"]),
+        ({"boosts": {"Good": SCALE["boosts"]["good"]}}, ["boosts", "Good"]),
+        ({"models": {"net": {"kind": "clasifier"}}}, ["models.net.kind", "clasifier", "time_classifier"]),
+        (
+            {"models": {"net": {"training": {"lr_max": 1}}}},
+            ["models.net.training", "unknown key lr_max", "weight_decay"],
+        ),
+        ({"models": {"net": {"training": {"iterations": 0}}}}, ["models.net.training.iterations", "0"]),
+        ({"generators": {"gen": {"nfee": 2}}}, ["generators.gen", "unknown key nfee", "nfe"]),
+        ({"generators": {"gen": {"dataset": "tiny"}}}, ["generators.gen", "unknown key model", "dataset, split"]),
+        ({"generators": {"real": {"splitt": "train"}}}, ["generators.real", "unknown key splitt", "split"]),
+        ({"generators": {"new": {"model": "net"}}}, ["generators.new", "'sampler' is a required property"]),
+        ({"generators": {"real": {"split": "test"}}}, ["generators.real.split", "test", "heldout"]),
+        ({"jobs": {"train": {"gpus": 1}}}, ["jobs.train", "unknown key gpus", "gpu"]),
+        ({"datasets": {"tiny": {"splits": {"test": 1}}}}, ["datasets.tiny.splits", "unknown key test", "heldout"]),
+        ({"scale": "cifar"}, ["scale: cifar", "expected one of: tiny", "path"]),
+        ({"papers": ["other"]}, ["other.yaml", "no such file"]),
+    ],
+)
+def test_what_the_schema_does_not_know_is_named(root, over, named):
+    with pytest.raises(InputError) as error:
+        load(root, **over)
+    assert "\n" not in str(error.value)
+    assert all(text in str(error.value) for text in named), str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"seeds": [0, 1000]}, "samples.validation.seeds: 1000 is one of seeds too, expected seeds apart"),
+        ({"models": {"net": {"dataset": "mnist"}}}, "models.net.dataset: mnist, expected one of: tiny"),
+        ({"models": {"both": {"inputs": {"backbone": "nat"}}}}, "models.both.inputs.backbone: nat, expected one of"),
+        ({"models": {"both": {"inputs": {"fakes": ["gan"]}}}}, "models.both.inputs.fakes: gan, expected a generator"),
+        ({"generators": {"gen": {"model": "nat"}}}, "generators.gen.model: nat, expected one of: net, both"),
+        ({"generators": {"gen": {"classifier": "nat"}}}, "generators.gen.classifier: nat, expected one of"),
+        ({"generators": {"real": {"dataset": "mnist"}}}, "generators.real.dataset: mnist, expected one of: tiny"),
+        ({"boosts": {"good": {"guide": "nat"}}}, "boosts.good.guide: nat, expected one of: net, both"),
+        ({"protocols": {"train": {"extractor": "nat"}}}, "protocols.train.extractor: nat, expected one of"),
+        ({"samples": {"train": {"seeds": [1000]}}}, "samples.train.seeds: 1000 is one of samples.validation.seeds too"),
+    ],
+)
+def test_references_that_do_not_hold_are_named(root, over, message):
+    with pytest.raises(InputError, match=f"^tiny.yaml: {re.escape(message)}"):
+        load(root, **over)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "message"),
+    [
+        ("protocols", "validation", "protocols.validation: missing key"),
+        ("generators", "real", r"generators.real: missing key, config/papers/made_up.yaml needs it"),
+        ("boosts", "good", r"boosts.good: missing key, config/papers/made_up.yaml needs it"),
+    ],
+)
+def test_what_a_paper_needs_is_declared_or_unavailable(root, section, key, message):
+    edit(root, "scales/tiny.yaml", lambda scale: scale[section].pop(key))
+    with pytest.raises(InputError, match=message):
+        load(root)
+    if section != "protocols":
+        assert load(root, unavailable={key: "no data"})["unavailable"] == {key: "no data"}
+
+
+def test_a_boosted_generator_says_how_it_was_published(root):
+    edit(root, "scales/tiny.yaml", lambda scale: scale["generators"]["gen"].pop("published"))
+    with pytest.raises(InputError, match=r"generators.gen.published: missing key"):
+        load(root)
+
+
+def test_a_paper_is_checked_too(root):
+    edit(root, "papers/made_up.yaml", lambda paper: paper["tables"]["table1"].update(rwos=[]))
+    with pytest.raises(InputError, match=r"made_up.yaml: tables.table1: .*rwos"):
+        load(root)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [1", "not valid YAML"), ("- 1", "holds list, expected a mapping"), ("", "holds NoneType")],
+)
+def test_a_file_that_is_no_mapping_is_named(root, text, message):
+    (root / "config" / "scales" / "tiny.yaml").write_text(text)
+    with pytest.raises(InputError, match=f"tiny.yaml: {message}") as error:
+        load(root)
+    assert "\n" not in str(error.value)
+
+
+def test_wildcards_match_whole_names_only():
+    pattern = re.compile(configuration.alternatives(["cd", "cd1", "a.b"]))
+    assert all(pattern.fullmatch(name) for name in ("cd", "cd1", "a.b"))
+    assert not any(pattern.fullmatch(name) for name in ("c", "cd2", "axb"))
+    assert not re.fullmatch(configuration.alternatives([]), "")

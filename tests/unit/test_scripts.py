@@ -1,0 +1,150 @@
+"""The scripts as a user runs them, in processes of their own, on tiny made-up data."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pagboost import artifacts, networks
+from pagboost.artifacts import SampleSet
+
+SOURCE = Path(__file__).parents[2] / "src"
+DATASET = {"num_classes": 3, "channels": 1, "size": 8}
+TRAINING = {"iterations": 4, "batch_size": 6, "lr": 0.01, "weight_decay": 0.0, "shift": 0, "sizes": [], "attack": None}
+BOOST = {"objective": "ce", "sampler": "pgd", "alpha": 0.1}
+
+
+def run(folder, name, *arguments):
+    """src/<name>.py with these arguments, in `folder`."""
+    command = [sys.executable, SOURCE / f"{name}.py", "--threads", "1", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    return subprocess.run(list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def folder(tmp_path, samples, classifier, cnn_spec):
+    """Made-up inputs: samples.npz, unlabelled.npz, a classifier and a generator's weights, scale.yaml, text.npz."""
+    artifacts.save_samples(tmp_path / "samples.npz", samples)
+    artifacts.save_samples(tmp_path / "unlabelled.npz", SampleSet(samples.images))
+    for kind in ("classifier", "edm"):
+        networks.save(tmp_path / f"{kind}.safetensors", classifier, cnn_spec, {"kind": kind, "dataset": DATASET})
+    models = {"net": {"kind": "classifier", "network": cnn_spec, "training": TRAINING, "source": "assumed"}}
+    (tmp_path / "scale.yaml").write_text(yaml.safe_dump({"models": models, "boosts": {"good": BOOST}}))
+    (tmp_path / "text.npz").write_text("no samples")
+    return tmp_path
+
+
+def outputs(folder, before):
+    """What is in `folder` now and was not before."""
+    return sorted(str(path.relative_to(folder)) for path in {*folder.rglob("*")} - before)
+
+
+def test_data_to_boosted_samples(folder):
+    """prepare_data, train, sample and boost, each on the files of those before."""
+    splits = {"train": 1097, "validation": 250, "heldout": 450}
+    declared = {
+        "source": "sklearn_digits",
+        "size": 8,
+        "options": {},
+        "num_classes": 10,
+        "split_seed": 0,
+        "splits": splits,
+    }
+    model = yaml.safe_load((folder / "scale.yaml").read_text())["models"]["net"]
+    model["network"]["num_classes"] = 10
+    before = {*folder.rglob("*")}
+    for name, arguments, spec in (
+        ("prepare_data", "--out data --spec", json.dumps(declared)),
+        ("train", "--data data/train.npz --num-classes 10 --out w.safetensors --spec", json.dumps(model)),
+        ("sample", "--real data/heldout.npz --seeds 3 4 --out raw.npz --per-seed", "5"),
+        ("boost", "raw.npz --guide w.safetensors --steps 3 --out boosted.npz --boost", "scale.yaml:boosts.good"),
+    ):
+        done = run(folder, name, *arguments.split(), spec)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    data = [f"data/{name}.npz" for name in sorted(splits)]
+    assert outputs(folder, before) == ["boosted.npz", "data", *data, "raw.npz", "w.safetensors"]
+    assert [len(artifacts.load_samples(folder / path, 10)) for path in data] == [450, 1097, 250]
+    _, description = networks.load(folder / "w.safetensors", {"classifier"})
+    assert description["dataset"] == {"num_classes": 10, "channels": 1, "size": 8}
+    assert (description["seed"], description["iterations"]) == (0, 4)
+    raw, boosted = (artifacts.load_samples(folder / name) for name in ("raw.npz", "boosted.npz"))
+    assert raw.seeds.tolist() == [3] * 5 + [4] * 5
+    assert (raw.images != boosted.images).any((1, 2, 3)).all()
+    assert np.array_equal(raw.labels, boosted.labels)
+
+
+PREPARE = ("prepare_data", "--out", "out")
+TRAIN = ("train", "--num-classes", "3", "--out", "out/w.safetensors")
+SAMPLE = ("sample", "--per-seed", "2", "--out", "out/s.npz")
+RUN_BOOST = ("boost", "--steps", "1", "--out", "out/s.npz")
+GOOD = json.dumps(BOOST)
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        # refused before anything heavy is imported
+        ((*PREPARE, "--spec", '{"size": 8'), "not valid JSON"),
+        ((*TRAIN, "--spec", "scale.yaml:models.nat", "--data", "samples.npz"), "no key nat of models.nat"),
+        ((*TRAIN, "--spec", "scale.yaml:models.net", "--data", "samples.npz", "--input", "techer=w"), "techer=w"),
+        ((*SAMPLE, "--weights", "edm.safetensors"), "--weights needs --sampler"),
+        ((*SAMPLE, "--real", "samples.npz", "--per-seed", "0"), "0: expected an integer of at least 1"),
+        ((*RUN_BOOST, "samples.npz", "--guide", "classifier.safetensors", "--boost", "missing.yaml:a"), "missing.yaml"),
+        (
+            ("boost", "samples.npz", "--guide", "g", "--boost", GOOD, "--out", "out/s.npz", "--choose-steps", "{}"),
+            "--steps",
+        ),
+        # refused on reading; test_data, test_recipes, test_boosting and test_artifacts have the many other ways
+        ((*PREPARE, "--spec", '{"source": "sklearn_digits"}'), "datasets.size: missing key"),
+        ((*TRAIN, "--spec", "scale.yaml:models.net", "--data", "unlabelled.npz"), "unlabelled.npz: has no labels"),
+        (
+            (*SAMPLE, "--weights", "classifier.safetensors", "--sampler", '{"kind": "edm"}'),
+            "classifier.safetensors: holds a model of kind classifier, expected edm",
+        ),
+        ((*RUN_BOOST, "text.npz", "--guide", "classifier.safetensors", "--boost", GOOD), "text.npz: not readable as"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(folder, command, named):
+    before = {*folder.rglob("*")}
+    done = run(folder, *command)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
+    assert named in lines[0]
+    assert outputs(folder, before) in ([], ["out"])
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(folder):
+    """The shell's limit on the size of a file stands for a full disk."""
+    before = {*folder.rglob("*")}
+    large = SampleSet(np.zeros((40, 32, 32, 1), np.uint8), np.arange(40) % 3)
+    artifacts.save_samples(folder / "large.npz", large)
+    script = f"ulimit -f 20; exec {sys.executable} {SOURCE}/sample.py --real large.npz --per-seed 40 --out out/s.npz"
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["error: out/s.npz: File too large"]
+    assert outputs(folder, before) == ["large.npz", "out"]
+
+
+def test_threads_bound_the_libraries_that_read_them_on_import(folder):
+    """Nothing heavy is imported before --threads is read."""
+    code = "import sys, runpy; sys.argv = ['x', '--help']; runpy.run_path(sys.stdin.read(), run_name='__main__')"
+    environment = os.environ | {"PYTHONPATH": str(SOURCE), "PYTHONPROFILEIMPORTTIME": "1"}
+    for name in ("prepare_data", "train", "sample", "boost"):
+        command = [sys.executable, "-c", code]
+        text = str(SOURCE / f"{name}.py")
+        done = subprocess.run(command, input=text, env=environment, capture_output=True, text=True, check=True)
+        assert "usage: " in done.stdout
+        imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert "pagboost.cli" in imported
+        assert not imported & {"numpy", "torch", "sklearn", "scipy"}

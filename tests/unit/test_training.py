@@ -1,0 +1,201 @@
+"""The training loop: what a killed run goes on with, and what it refuses to go on with."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+
+from pagboost import rng, training
+from pagboost.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def data():
+    return training.Data(torch.rand(10, 1, 2, 2, generator=rng.generator("x")), torch.arange(10), 10)
+
+
+# -- batches
+
+
+@pytest.mark.parametrize("batch_size", [3, 5, 10, 14])
+def test_each_image_comes_once_per_epoch(data, batch_size):
+    stream = training.batches(data, batch_size, rng.generator("order"), CPU)
+    batches = [next(stream) for _ in range(10)]
+    assert all(len(y) == batch_size for _, y in batches)
+    order = torch.cat([y for _, y in batches])
+    epochs = order[: len(order) // 10 * 10].view(-1, 10)
+    assert all(sorted(epoch.tolist()) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch.tolist()) for epoch in epochs}) == len(epochs)
+    assert all(torch.equal(x, data.x[y]) for x, y in batches)
+
+
+def test_batch_order_is_the_generators(data):
+    orders = [next(training.batches(data, 10, rng.generator("order", seed), CPU))[1].tolist() for seed in (0, 0, 1)]
+    assert orders[0] == orders[1] != orders[2]
+
+
+# -- averages and steps
+
+
+def test_average_follows_weights_and_copies_statistics(classifier):
+    averaged = training.average(classifier.train())
+    assert not averaged.training
+    assert not any(p.requires_grad for p in averaged.parameters())
+    with torch.no_grad():
+        for p in classifier.parameters():
+            p.fill_(2)
+        for p in averaged.parameters():
+            p.fill_(1)
+    classifier(torch.rand(8, 1, 8, 8))
+    training.update_average(averaged, classifier, decay=0.9)
+    for mean in averaged.parameters():
+        torch.testing.assert_close(mean, torch.full_like(mean, 1.1))
+    for mean, value in zip(averaged.buffers(), classifier.buffers(), strict=True):
+        assert torch.equal(mean, value)
+    assert all(p.requires_grad for p in classifier.parameters())
+
+
+@pytest.mark.parametrize(("clip", "moved"), [(None, 10.0), (1.0, 1.0), (100.0, 10.0)])
+def test_a_step_descends_and_clips_the_whole_gradient(clip, moved):
+    weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(2)]
+    optimizer = torch.optim.SGD(weights, lr=1.0)
+    for _ in range(2):  # old gradients do not add up
+        before = torch.cat(weights).detach()
+        training.descend((weights[0] * 6).sum() / 2**0.5 + (weights[1] * 8).sum() / 2**0.5, optimizer, clip)
+        assert float((torch.cat(weights).detach() - before).norm()) == pytest.approx(moved, rel=1e-4)
+    assert all(bool((weight < 0).all()) for weight in weights)
+
+
+def test_learning_rate_is_set_for_all_groups():
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(2)]
+    optimizer = torch.optim.SGD(groups, lr=1.0)
+    training.set_lr(optimizer, 0.25)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+
+
+def test_seeding_fixes_initial_weights_and_draws():
+    def draws(seed, purpose):
+        generator = training.seeded(training.Run(seed, CPU), purpose)
+        return torch.rand(2).tolist(), torch.rand(2, generator=generator).tolist()
+
+    assert draws(0, "a") == draws(0, "a")
+    for other in (draws(1, "a"), draws(0, "b")):
+        assert all(x != y for x, y in zip(draws(0, "a"), other, strict=True))
+
+
+# -- the loop
+
+
+class Job:
+    """A regression with Adam and an average; batches of the whole data, so that no epoch is ever cut."""
+
+    def __init__(self, data, run):
+        self.run, self.generator = run, training.seeded(run, "job")
+        self.network = torch.nn.Linear(4, 1)
+        self.averaged = training.average(self.network)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=0.1)
+        self.stream = training.batches(data, len(data.x), self.generator, run.device)
+        self.done = []
+
+    def step(self, i):
+        x, y = next(self.stream)
+        noisy = x.flatten(1) + 0.1 * torch.randn(10, 4, generator=self.generator)
+        loss = (self.network(noisy).squeeze(1) - y).square().mean()
+        training.descend(loss, self.optimizer)
+        training.update_average(self.averaged, self.network, 0.5)
+        self.done.append(i)
+        return loss.detach()
+
+    def finish(self, iterations=8, kill_at=None, loss_at=None):
+        def step(i):
+            if i == kill_at:
+                raise KeyboardInterrupt
+            loss = self.step(i)
+            return torch.tensor(loss_at[i]) if i in (loss_at or {}) else loss
+
+        state = {"generator": self.network, "averaged": self.averaged, "optimizer": self.optimizer}
+        training.loop(step, iterations, self.run, "job", state, self.generator)
+        return [p.detach().clone() for p in (*self.network.parameters(), *self.averaged.parameters())]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Saves its state after every iteration."""
+    return training.Run(0, CPU, tmp_path / "job.state", save_every=0.0, identity="a")
+
+
+@pytest.mark.parametrize("kill_at", [1, 4, 7])
+def test_a_killed_run_ends_where_an_uninterrupted_one_does(data, run, kill_at):
+    whole = Job(data, training.Run(0, CPU)).finish()
+    with pytest.raises(KeyboardInterrupt):
+        Job(data, run).finish(kill_at=kill_at)
+    torch.manual_seed(99)
+    resumed = Job(data, run)
+    weights = resumed.finish()
+    assert resumed.done == list(range(kill_at, 8))
+    assert all(torch.equal(a, b) for a, b in zip(weights, whole, strict=True))
+    assert list(run.state.parent.iterdir()) == []
+
+
+def test_no_state_is_kept_unless_asked_for_or_before_its_time(data, tmp_path):
+    for run in (training.Run(0, CPU), training.Run(0, CPU, tmp_path / "job.state")):
+        with pytest.raises(KeyboardInterrupt):
+            Job(data, run).finish(kill_at=5)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_state_of_another_run_is_not_resumed(data, run, caplog):
+    with pytest.raises(KeyboardInterrupt):
+        Job(data, run).finish(kill_at=4)
+    other = Job(data, training.Run(0, CPU, run.state, identity="b"))
+    with caplog.at_level(logging.WARNING):
+        other.finish()
+    assert other.done == list(range(8))
+    assert "left by a run of other configuration or data" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[: len(content) // 2], lambda content: b"junk", lambda _: b""]
+)
+def test_a_broken_state_is_named(data, run, damage):
+    with pytest.raises(KeyboardInterrupt):
+        Job(data, run).finish(kill_at=4)
+    run.state.write_bytes(damage(run.state.read_bytes()))
+    with pytest.raises(InputError, match=r"job.state: not readable as a training state") as error:
+        Job(data, run).finish()
+    assert "\n" not in str(error.value)
+
+
+def test_the_state_of_another_network_is_named(data, run):
+    with pytest.raises(KeyboardInterrupt):
+        Job(data, run).finish(kill_at=4)
+    job = Job(data, run)
+    job.network = torch.nn.Linear(5, 1)
+    with pytest.raises(InputError, match=r"job.state: not readable as a training state"):
+        job.finish()
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
+def test_a_loss_that_is_not_finite_ends_the_run(data, loss):
+    with pytest.raises(InputError, match=rf"job: loss {loss} at iteration 20, expected a finite number"):
+        Job(data, training.Run(0, CPU)).finish(iterations=20, loss_at={19: loss})
+
+
+def test_a_loss_is_looked_at_ten_times_a_run(data):
+    job = Job(data, training.Run(0, CPU))
+    with pytest.raises(InputError, match="iteration 4,"):
+        job.finish(iterations=40, loss_at=dict.fromkeys(range(1, 40), float("nan")))
+    assert len(job.done) == 4
+
+
+def test_no_broken_state_is_saved(data, run):
+    job = Job(data, run)
+    with pytest.raises(InputError, match="iteration 6,"):
+        job.finish(iterations=40, loss_at={5: float("nan")})
+    again = Job(data, run)
+    again.finish(iterations=40)
+    assert again.done[0] == 5

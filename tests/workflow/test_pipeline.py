@@ -1,0 +1,135 @@
+"""The whole DAG by real Snakemake on the small scale: contents of what it makes, and what a change makes again."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from pagboost.artifacts import load_samples, load_weights
+
+from .conftest import LEFT_OUT, ROOT
+
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(600)]
+TABLES = Path("tables", "golan2024")
+
+
+def jobs(stdout: str) -> set[str]:
+    """The outputs' stems that a dry run would make, by the rules' messages."""
+    return set(re.findall(r"^(?:Job \d+: )(.*)$", stdout, flags=re.MULTILINE))
+
+
+def measured(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["fid"].notna()]
+
+
+def test_table_holds_what_was_measured_beside_what_is_reported(finished):
+    table = pd.read_csv(finished / TABLES / "table1.csv")
+    assert len(table) == 20  # every row of the paper, those that this scale lacks too
+    assert set(table.loc[table["fid"].isna(), "note"].str.contains(LEFT_OUT)) == {True}
+    rows = measured(table).set_index(["generator", "boost"])
+    assert set(rows.index) == {(g, b) for g in ("ct1", "cd1") for b in ("none", "rn50_classifier_ce", "rn50_joint")}
+    for (generator, boost), row in rows.iterrows():
+        metrics = json.loads((finished / "metrics" / generator / f"boost={boost}.json").read_text())
+        by_seed = [entry["fid"] for entry in metrics["protocols"]["train"]["seeds"].values()]
+        assert row["n_seeds"] == len(by_seed) == 2
+        assert row["fid"] == pytest.approx(np.mean(by_seed), abs=1e-5)
+        assert row["fid_std"] == pytest.approx(np.std(by_seed, ddof=1), abs=1e-5)
+        assert row["fid_difference"] == pytest.approx(row["fid"] - row["fid_reported"], abs=1e-4)
+    assert rows.loc[("ct1", "none"), "fid_reported"] == 13.0
+
+
+def test_boosting_changes_images_and_keeps_labels_and_order(finished):
+    raw = load_samples(finished / "samples/ct1/boost=none/eval.npz")
+    boosted = load_samples(finished / "samples/ct1/boost=rn50_joint/eval.npz")
+    assert np.array_equal(raw.labels, boosted.labels)
+    assert np.array_equal(raw.seeds, boosted.seeds)
+    assert (raw.images != boosted.images).any(axis=(1, 2, 3)).mean() > 0.9
+
+
+def test_chosen_steps_are_those_of_lowest_validation_fid(finished):
+    choice = json.loads((finished / "steps/ct1/boost=rn50_joint.json").read_text())
+    best = min(choice["candidates"], key=lambda entry: entry["fid"])
+    assert choice["steps"] == best["steps"]
+    steps = pd.read_csv(finished / TABLES / "table4.csv")
+    assert math.isnan(steps.set_index(["generator", "boost"]).loc[("adm", "none"), "fid"])
+
+
+def test_joint_weights_carry_the_reference_level(finished):
+    _, description = load_weights(finished / "weights/rn50_joint.safetensors")
+    assert description["l0"] > 0
+    assert description["kind"] == "joint"
+
+
+def test_claims_have_verdicts(finished):
+    claims = pd.read_csv(finished / TABLES / "claims.csv")
+    verdicts = set(claims["verdict"])
+    assert verdicts <= {"held", "not held", "within noise", "not measured"}
+    assert "not measured" in verdicts
+    assert len(verdicts) > 1
+
+
+def test_figures_and_report_can_be_looked_at(finished):
+    with Image.open(finished / "figures/golan2024/figure1.png") as picture:
+        assert min(picture.size) > 200
+        assert np.asarray(picture.convert("L")).std() > 10
+    page = (finished / "report.html").read_text()
+    assert "data:image/png;base64" in page
+    assert "Table 1" in page
+
+
+def test_second_run_does_nothing(finished, run):
+    again = run("all")
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_new_alpha_of_one_boost_remakes_what_shows_it_and_nothing_else(finished, run, scale_file):
+    original = scale_file.read_text()
+    scale = yaml.safe_load(original)
+    scale["boosts"]["rn50_joint_bce"]["alpha"] = 0.3
+    scale_file.write_text(yaml.safe_dump(scale, sort_keys=False))
+    try:
+        dry = run("all", "--dry-run")
+    finally:
+        scale_file.write_text(original)
+    assert dry.returncode == 0, dry.stderr
+    expected = {f"Boosting {generator} by rn50_joint_bce" for generator in ("ct1", "cd1")}
+    expected |= {f"Scoring {generator}, boost rn50_joint_bce" for generator in ("ct1", "cd1")}
+    expected |= {"Table table2 of golan2024", "Claims of golan2024", "Report of all papers"}
+    assert jobs(dry.stdout + dry.stderr) == expected
+
+
+def test_same_seed_gives_the_same_bytes(finished, run):
+    """Weights trained again, samples boosted and scored again: every CSV comes out bit for bit as before."""
+    before = {path: path.read_bytes() for path in (finished / TABLES).glob("*.csv")}
+    assert before
+    remade = run("tables", "--forcerun", finished / "weights/rn50_joint.safetensors")
+    assert remade.returncode == 0, remade.stderr[-3000:]
+    assert "Training rn50_joint" in remade.stdout + remade.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_one_cell_can_be_asked_for_by_its_file(finished, run):
+    """A generator and boost that no table shows are still one command away."""
+    cell = finished / "metrics/ct2/boost=rn50_classifier_ce.json"
+    dry = run("--dry-run", cell)
+    assert dry.returncode == 0, dry.stderr
+    assert "Scoring ct2, boost rn50_classifier_ce" in jobs(dry.stdout + dry.stderr)
+
+
+def test_every_reported_row_of_the_digits_scale_has_its_rule():
+    """The committed scale plans all tables, figures, claims and the report from nothing."""
+    from .conftest import snakemake
+
+    dry = snakemake("all", "golan2024", "--dry-run", "--config", "results=does/not/exist")
+    assert dry.returncode == 0, dry.stderr
+    assert "Table table5 of golan2024" in jobs(dry.stdout + dry.stderr)
+    assert not (ROOT / "does").exists()
