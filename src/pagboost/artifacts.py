@@ -42,8 +42,9 @@ class SampleSet:
         return len(self.images)
 
     def subset(self, rows: np.ndarray | slice) -> SampleSet:
-        """The rows of a set, order kept (shards, one seed, one class)."""
-        return SampleSet(*(None if a is None else a[rows] for a in (self.images, self.labels, self.seeds, self.index)))
+        """The rows of a set in their order (shards, one seed, one class); each image keeps its random stream."""
+        labels, seeds = (None if a is None else a[rows] for a in (self.labels, self.seeds))
+        return SampleSet(self.images[rows], labels, seeds, self.streams()[1][rows])
 
     def streams(self) -> tuple[np.ndarray, np.ndarray]:
         """(seeds, index) of each image, int64 [N] each: where absent, seed 0 and the position in the file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import logging
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ def run(main: Callable[[], None]) -> None:
     A scheduler's SIGTERM ends the script as Ctrl-C does, so that no temporary file stays behind.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         main()
     except InputError as error:

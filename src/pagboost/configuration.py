@@ -120,6 +120,12 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
         shared = sorted(set(seeds[one]) & set(seeds[other]))
         if shared:
             yield f"{other}: {shared[0]} is one of {one} too, expected seeds apart (the same images would be drawn)"
+    known = {*generators, *boosts, *scale["protocols"]}
+    known |= {key for paper in scale["papers"].values() for names in paper["names"].values() for key in names}
+    for key in unavailable:
+        for part in key.split("/"):
+            if part not in known:
+                yield f"unavailable.{key}: {part} is no generator, boost or protocol of the scale or its papers"
     if "validation" not in scale["protocols"]:
         yield "protocols.validation: missing key, expected the protocol that numbers of steps are chosen by"
     for paper, content in scale["papers"].items():

@@ -33,7 +33,9 @@ def train(spec: Mapping[str, Any], data: Data, run: Run, inputs: Mapping[str, Pa
         raise InputError(f"kind: {kind}, expected one of: {', '.join(RECIPES)}")
     if "training" not in spec:
         raise InputError("training: missing key, expected the options of the recipe")
-    fits = {"num_classes": data.num_classes, "in_channels": data.x.shape[1], "channels": data.x.shape[1]}
+    channels, size = data.x.shape[1], data.x.shape[2]
+    fits = {"num_classes": data.num_classes, "in_channels": channels, "channels": channels}
+    fits |= {"image_size": size, "size": size}
     for key, value in (spec.get("network") or {}).items():
         if key in fits and value not in (None, fits[key]):
             raise InputError(f"network.{key}: {value}, expected {fits[key]} (the data's)")

@@ -127,6 +127,7 @@ def _save(run: Run, state: Mapping[str, Any], generator: torch.Generator, follow
         "identity": run.identity,
         "next": following,
         "generator": generator.get_state(),
+        "global generator": torch.get_rng_state(),  # dropout draws from it
         "state": {name: part.state_dict() for name, part in state.items()},
     }
     with artifacts.atomic(run.state) as temporary:
@@ -148,6 +149,7 @@ def _restore(run: Run, state: Mapping[str, Any], generator: torch.Generator) -> 
         for name, part in state.items():
             part.load_state_dict(content["state"][name])
         generator.set_state(content["generator"].cpu())
+        torch.set_rng_state(content["global generator"].cpu())
     log.info("resuming %s at iteration %d", run.state, content["next"])
     return content["next"]
 

@@ -20,13 +20,14 @@ rule boost:
     resources:
         **resources_of("boost"),
     params:
+        script=script("boost.py"),
         spec=lambda w: as_json(SCALE["boosts"][w.boost]),
         published=lambda w: as_json(published_steps(w.generator)),
         batch=SCALE["samples"]["eval"]["batch_size"],
     message:
         "Boosting {wildcards.generator} by {wildcards.boost}"
     shell:
-        "python {SRC}/boost.py {input.samples} --guide {input.guide} --boost {params.spec:q} --batch-size {params.batch}"
+        "python {params.script} {input.samples} --guide {input.guide} --boost {params.spec:q} --batch-size {params.batch}"
         " --choose-steps {params.published:q} --validation {input.validation} --reference {input.reference}"
         " --extractor {input.extractor} --steps-out {output.steps} --threads {threads} --out {output.samples}"
         " > {log} 2>&1"

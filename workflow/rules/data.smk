@@ -13,9 +13,10 @@ rule data:
     resources:
         **resources_of("data"),
     params:
+        script=script("prepare_data.py"),
         spec=lambda w: as_json(SCALE["datasets"][w.dataset]),
         folder=lambda w: f"{RESULTS}/data/{w.dataset}",
     message:
         "Data set {wildcards.dataset}"
     shell:
-        "python {SRC}/prepare_data.py --spec {params.spec:q} --threads {threads} --out {params.folder} > {log} 2>&1"
+        "python {params.script} --spec {params.spec:q} --threads {threads} --out {params.folder} > {log} 2>&1"

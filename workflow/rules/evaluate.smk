@@ -15,12 +15,13 @@ rule reference:
     resources:
         **resources_of("reference"),
     params:
+        script=script("make_reference.py"),
         split=lambda w: SCALE["protocols"][w.protocol]["split"],
         k=lambda w: SCALE["protocols"][w.protocol]["k"],
     message:
         "Reference {wildcards.protocol} of {wildcards.dataset}"
     shell:
-        "python {SRC}/make_reference.py {input.images} --extractor {input.extractor} --split {params.split}"
+        "python {params.script} {input.images} --extractor {input.extractor} --split {params.split}"
         " --k {params.k} --threads {threads} --out {output} > {log} 2>&1"
 
 
@@ -28,9 +29,7 @@ rule evaluate:
     input:
         samples=samples("{generator}", "{boost}", "eval"),
         extractors=[weights(name) for name in EXTRACTORS],
-        references=lambda w: [
-            reference(dataset_of(w.generator), name) for name in REPORTED
-        ],
+        references=lambda w: [reference(dataset_of(w.generator), name) for name in REPORTED],
     output:
         f"{RESULTS}/metrics/{{generator}}/boost={{boost}}.json",
     log:
@@ -43,11 +42,10 @@ rule evaluate:
     resources:
         **resources_of("evaluate"),
     params:
-        references=lambda w, input: [
-            f"{n}={path}" for n, path in zip(REPORTED, input.references)
-        ],
+        script=script("evaluate.py"),
+        references=lambda w, input: [f"{n}={path}" for n, path in zip(REPORTED, input.references)],
     message:
         "Scoring {wildcards.generator}, boost {wildcards.boost}"
     shell:
-        "python {SRC}/evaluate.py {input.samples} --extractor {input.extractors} --reference {params.references}"
+        "python {params.script} {input.samples} --extractor {input.extractors} --reference {params.references}"
         " --threads {threads} --out {output} > {log} 2>&1"

@@ -1,15 +1,3 @@
-def measured(*parts):
-    """Metrics of all cells that parts of a paper show."""
-    return [cells.metrics_file(RESULTS, *cell) for cell in paper_cells(*parts)]
-
-
-def chosen(*parts):
-    """The chosen numbers of steps of all boosted cells that parts of a paper show."""
-    return [
-        cells.steps_file(RESULTS, *cell) for cell in cells.boosted(paper_cells(*parts))
-    ]
-
-
 rule table:
     input:
         metrics=lambda w: measured(PAPERS[w.paper]["tables"][w.table]),
@@ -23,15 +11,15 @@ rule table:
     benchmark:
         f"{RESULTS}/benchmarks/tables/{{paper}}/{{table}}.tsv"
     wildcard_constraints:
-        table=configuration.alternatives(
-            set().union(*(paper["tables"] for paper in PAPERS.values()))
-        ),
+        table=configuration.alternatives(set().union(*(paper["tables"] for paper in PAPERS.values()))),
     conda:
         ENVIRONMENT
     threads: job("report", "threads")
     resources:
         **resources_of("report"),
     params:
+        script=script("make_table.py"),
+        results=lambda w, output: Path(output[0]).parents[2],
         file=lambda w: paper_file(w.paper),
         spec=lambda w: as_json(PAPERS[w.paper]["tables"][w.table]),
         unavailable=as_json(SCALE["unavailable"]),
@@ -39,7 +27,7 @@ rule table:
     message:
         "Table {wildcards.table} of {wildcards.paper}"
     shell:
-        "python {SRC}/make_table.py --paper {params.file} --table {wildcards.table} --results {RESULTS}"
+        "python {params.script} --paper {params.file} --table {wildcards.table} --results {params.results}"
         " --unavailable {params.unavailable:q} --nfe {params.nfe:q} --threads {threads}"
         " --out-csv {output.csv} --out-md {output.md} --out-tex {output.tex} > {log} 2>&1"
 
@@ -60,21 +48,22 @@ rule claims_table:
     resources:
         **resources_of("report"),
     params:
+        script=script("make_claims.py"),
+        results=lambda w, output: Path(output[0]).parents[2],
         file=lambda w: paper_file(w.paper),
         spec=lambda w: as_json(PAPERS[w.paper]["claims"]),
         unavailable=as_json(SCALE["unavailable"]),
     message:
         "Claims of {wildcards.paper}"
     shell:
-        "python {SRC}/make_claims.py --paper {params.file} --results {RESULTS} --unavailable {params.unavailable:q}"
+        "python {params.script} --paper {params.file} --results {params.results} --unavailable {params.unavailable:q}"
         " --threads {threads} --out-csv {output.csv} --out-md {output.md} > {log} 2>&1"
 
 
 rule figure:
     input:
         samples=lambda w: [
-            cells.samples_file(RESULTS, *cell)
-            for cell in paper_cells(PAPERS[w.paper]["figures"][w.figure])
+            cells.samples_file(RESULTS, *cell) for cell in paper_cells(PAPERS[w.paper]["figures"][w.figure])
         ],
         steps=lambda w: chosen(PAPERS[w.paper]["figures"][w.figure]),
     output:
@@ -89,13 +78,15 @@ rule figure:
     resources:
         **resources_of("report"),
     params:
+        script=script("make_figure.py"),
+        results=lambda w, output: Path(output[0]).parents[2],
         file=lambda w: paper_file(w.paper),
         spec=lambda w: as_json(PAPERS[w.paper]["figures"][w.figure]),
         unavailable=as_json(SCALE["unavailable"]),
     message:
         "Figure {wildcards.figure} of {wildcards.paper}"
     shell:
-        "python {SRC}/make_figure.py --paper {params.file} --figure {wildcards.figure} --results {RESULTS}"
+        "python {params.script} --paper {params.file} --figure {wildcards.figure} --results {params.results}"
         " --unavailable {params.unavailable:q} --threads {threads} --out {output} > {log} 2>&1"
 
 
@@ -114,11 +105,13 @@ rule page:
     resources:
         **resources_of("report"),
     params:
+        script=script("make_report.py"),
+        results=lambda w, output: Path(output[0]).parent,
         files=[paper_file(paper) for paper in PAPERS],
         unavailable=as_json(SCALE["unavailable"]),
         config=CONFIG_FILES,
     message:
         "Report of all papers"
     shell:
-        "python {SRC}/make_report.py --paper {params.files} --results {RESULTS} --unavailable {params.unavailable:q}"
+        "python {params.script} --paper {params.files} --results {params.results} --unavailable {params.unavailable:q}"
         " --config {params.config} --threads {threads} --out {output} > {log} 2>&1"

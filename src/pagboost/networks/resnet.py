@@ -63,6 +63,9 @@ def resnet(
     model.conv1 = nn.Conv2d(len(mean), width, kernel, stride=stride, padding=kernel // 2, bias=False)
     if not stem["pool"]:
         model.maxpool = nn.Identity()
+    for module in model.modules():  # torchvision's own initialisation, which replaced layers did not get
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return NormalisedResNet(model, mean, std)
 
 

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""What a finished run cost: thread-seconds per rule, peak memory, start-up's share, and the DAG's critical path.
+
+python benchmarks/dag_cost.py results/digits        (after `snakemake --cores all all`, from the repository's root)
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+# what a job of each rule imports before it does anything
+IMPORTS = {"boost": "torch, torchvision.models.resnet", "data": "sklearn.datasets, torch", "report": "pandas"}
+
+
+def benchmarks(results: Path) -> dict[str, tuple[float, float]]:
+    """{benchmark file without ending: (wall seconds, peak MB)} of every job that was run."""
+    found = {}
+    for path in sorted((results / "benchmarks").rglob("*.tsv")):
+        row = next(csv.DictReader(path.open(), delimiter="\t"))
+        memory = row["max_rss"]
+        found[str(path.relative_to(results / "benchmarks").with_suffix(""))] = (
+            float(row["s"]),
+            float(memory) if memory not in ("-", "NA") else 0.0,
+        )
+    return found
+
+
+def seconds_to_import(modules: str) -> float:
+    """Seconds that a fresh interpreter takes to import modules (best of three)."""
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", f"import {modules}"], check=True)
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def key_of(rule: str, wildcards: dict[str, str]) -> str:
+    """The benchmark file of a job, as the rules name it."""
+    paths = {
+        "data": "data/{dataset}",
+        "train": "weights/{model}",
+        "train_awaited": "weights/{model}",
+        "sample": "samples/{generator}/{use}",
+        "boost": "boost/{generator}/{boost}",
+        "reference": "references/{dataset}/{protocol}",
+        "evaluate": "metrics/{generator}/{boost}",
+        "table": "tables/{paper}/{table}",
+        "claims_table": "tables/{paper}/claims",
+        "figure": "figures/{paper}/{figure}",
+        "page": "report",
+    }
+    return paths[rule].format(**wildcards) if rule in paths else rule
+
+
+def graph(target: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """({job: benchmark key}, [(job, job that waits for it)]) of the whole DAG, by Snakemake's own dot output."""
+    command = [sys.executable, "-m", "snakemake", target, "--dag", "dot", "--forceall", "--quiet", "all"]
+    dot = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    jobs, known = {}, {}
+    for job, label in re.findall(r'(\d+)\[label = "([^"]+)"', dot):
+        rule, *rest = label.split("\\n")
+        known[job] = dict(part.split(": ", 1) for part in rest if ": " in part)
+        jobs[job] = rule
+    edges = re.findall(r"(\d+) -> (\d+)", dot)
+    for before, after in edges:  # the dot output leaves out a wildcard that a job shares with the job that needs it
+        for name, value in known[after].items():
+            known[before].setdefault(name, value)
+    return {job: key_of(rule, defaultdict(str, known[job])) for job, rule in jobs.items()}, edges
+
+
+def critical_path(jobs: dict[str, str], edges: list[tuple[str, str]], cost: dict[str, float]) -> list[str]:
+    """The longest chain of jobs that wait for each other."""
+    waits = defaultdict(list)
+    for before, after in edges:
+        waits[after].append(before)
+
+    @cache
+    def longest(job: str) -> tuple[float, tuple[str, ...]]:
+        before = max((longest(other) for other in waits[job]), default=(0.0, ()))
+        return before[0] + cost.get(jobs[job], 0.0), (*before[1], jobs[job])
+
+    return list(max((longest(job) for job in jobs), key=lambda pair: pair[0])[1])
+
+
+def main() -> None:
+    results = Path(sys.argv[1])
+    measured = benchmarks(results)
+    by_rule = defaultdict(list)
+    for key, pair in measured.items():
+        by_rule[key.split("/")[0]].append(pair)
+    total = sum(seconds for seconds, _ in measured.values())
+    imports = {modules: seconds_to_import(modules) for modules in {"torch", *IMPORTS.values()}}
+    light = ("tables", "figures", "report")
+    startup = 0.0
+    for rule, pairs in by_rule.items():
+        modules = IMPORTS["report"] if rule in light else IMPORTS.get(rule, "torch")
+        startup += imports[modules] * len(pairs)
+        print(
+            f"{rule:12} {len(pairs):4} jobs {sum(s for s, _ in pairs):8.1f} s   peak {max(m for _, m in pairs):6.0f} MB"
+        )
+    print(f"{'all':12} {len(measured):4} jobs {total:8.1f} s   start-up {startup:.0f} s, {startup / total:.0%}")
+    cost = {key: seconds for key, (seconds, _) in measured.items()}
+    path = critical_path(*graph("all"), cost)
+    chain = [f"{key} {cost[key]:.0f}" for key in path if key in cost]
+    print(f"critical path {sum(cost.get(key, 0) for key in path):.0f} s: {' -> '.join(chain)}")
+
+
+if __name__ == "__main__":
+    main()
