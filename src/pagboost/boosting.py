@@ -12,6 +12,7 @@ import torch
 from pagboost import attacks, images, objectives, rng, runtime
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
+from pagboost.networks.folding import folded
 
 SAMPLERS = ("pgd", "sgld")
 
@@ -85,9 +86,9 @@ class Guide:
 
     @classmethod
     def of(cls, network: torch.nn.Module, description: Mapping[str, Any]) -> Guide:
-        """From what networks.load returns."""
+        """From what networks.load returns; the guide is a folded copy (see networks.folding)."""
         dataset = description["dataset"]
-        return cls(network, dataset["num_classes"], dataset["channels"], dataset["size"], description.get("l0"))
+        return cls(folded(network), dataset["num_classes"], dataset["channels"], dataset["size"], description.get("l0"))
 
 
 def loss_of(guide: Guide, boost: Boost) -> attacks.LossFn:
