@@ -82,7 +82,7 @@ def train_classifier(
     """
     generator = training.seeded(run, "classifier")
     net = networks.build(network).to(run.device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     stream = augmented(training.batches(data, batch_size, generator, run.device), shift, sizes, generator)
 
     def step(i: int) -> torch.Tensor:
@@ -203,7 +203,7 @@ def train_joint(
     if fresh_head:
         named("pagboost.networks.resnet:fresh_head")(net)
     net.to(run.device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     fakes = generated_data(inputs["fakes"], data)
     real_stream, fake_stream = (
         augmented(training.batches(part, size, generator, run.device), shift, (), generator)

@@ -65,7 +65,7 @@ def train_time_classifier(
     """
     generator = training.seeded(run, "time_classifier")
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     steps = make_schedule(schedule, diffusion_steps, device=run.device)
     draw = training.batches(data, batch_size, generator, run.device)
 

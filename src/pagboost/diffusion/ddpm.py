@@ -150,7 +150,7 @@ def train_ddpm(
     generator = training.seeded(run, "ddpm")
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
     averaged = training.average(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     steps = make_schedule(schedule, diffusion_steps, device=run.device)
     draw = training.batches(data, batch_size, generator, run.device)
 
