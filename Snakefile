@@ -32,6 +32,11 @@ rule claims:
         [output for paper in PAPERS for output in paper_claims(paper)],
 
 
+rule report:
+    input:
+        f"{RESULTS}/report.html",
+
+
 for name in PAPERS:
 
     rule:

@@ -1,0 +1,65 @@
+"""What the project promises about itself: one set of versions, hashed pins, thin scripts, modules of one idea."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+# conda's names where they differ, and packages whose slim variant conda offers
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "snakemake": "snakemake-minimal"}
+SCRIPTS = sorted((ROOT / "src").glob("*.py"))
+
+
+def split_requirement(text: str) -> tuple[str, str]:
+    name, bounds = re.fullmatch(r"([a-z0-9-]+)(.*)", text).groups()
+    return name, bounds
+
+
+@pytest.fixture(scope="module")
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def requirements(project) -> dict[str, str]:
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    return dict(split_requirement(line) for line in project["dependencies"] + extras)
+
+
+def test_conda_environment_says_the_same_versions(project, requirements):
+    conda = dict(
+        split_requirement(line) for line in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    )
+    assert conda.pop("python") == project["requires-python"]
+    assert conda == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements.items()}
+
+
+def test_lock_pins_every_requirement_with_hashes_and_no_address(requirements):
+    lock = (ROOT / "requirements.lock").read_text()
+    pinned = set(re.findall(r"^([a-z0-9.-]+)==", lock, flags=re.MULTILINE))
+    assert set(requirements) <= pinned
+    for entry in re.split(r"\n(?=[a-z0-9])", lock)[1:]:
+        assert "--hash=sha256:" in entry, entry.splitlines()[0]
+    assert "://" not in lock
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_thin(script):
+    assert len(script.read_text().splitlines()) <= 80
+
+
+def test_modules_stay_below_400_lines():
+    lengths = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "src" / "pagboost").rglob("*.py")}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_no_module_unpickles_or_names_a_scale():
+    for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "workflow" / "rules").glob("*.smk")]:
+        text = path.read_text()
+        assert not re.search(r"pickle\.load|weights_only\s*=\s*False|allow_pickle\s*=\s*True", text), path
+        assert not re.search(r"\bscale\s*==", text), path
