@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables figures claims report all test lint lock clean-venv
+.PHONY: tables figures claims report all test lint lock publish clean-venv
 .DELETE_ON_ERROR:
 
 tables figures claims report all: $(VENV)/.complete
@@ -42,3 +42,9 @@ lock:
 
 clean-venv:
 	rm -rf $(VENV)
+
+# Copies a finished run's tables, claims and figures, with provenance, to where they are committed.
+SCALE ?= digits
+publish: $(VENV)/.complete
+	python src/publish.py --paper config/papers/*.yaml --results results/$(SCALE) \
+	  --config config.yaml config/scales/$(SCALE).yaml --out results/published/$(SCALE)

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
-from torchvision.models.resnet import Bottleneck, ResNet
 
 from pagboost.errors import InputError
+from pagboost.networks.light_torchvision import resnet_module
+
+torchvision_resnet = resnet_module()
+Bottleneck, ResNet = torchvision_resnet.Bottleneck, torchvision_resnet.ResNet
 
 
 class NormalisedResNet(nn.Module):
