@@ -29,9 +29,10 @@ def small_scale() -> dict:
         if "per_seed" in generator:
             generator["per_seed"] = 60
     scale["step_choice"]["multiples"] = [1, 2]
-    scale["models"]["rn50_joint"]["inputs"]["fakes"] = ["ct1", "cd1"]
+    for joint in ("rn50_joint", "wrn_joint"):
+        scale["models"][joint]["inputs"]["fakes"] = ["ct1", "cd1"]
     scale["unavailable"] = {name: LEFT_OUT for name in scale["generators"] if name not in KEPT}
-    scale["unavailable"] |= {name: LEFT_OUT for name in scale["boosts"] if name.startswith("wrn")}
+    scale["unavailable"] |= dict.fromkeys(("wrn_nonrobust_joint", "wrn_joint_sgld", "wrn_joint_sgld_resized"), LEFT_OUT)
     return scale
 
 
@@ -53,11 +54,11 @@ def scale_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(scale_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
     """snakemake(...) on the small scale, results in one folder of the test session (`run.results`)."""
     results = tmp_path_factory.mktemp("results")
+    settings = results / "settings.yaml"
+    settings.write_text(yaml.safe_dump({"scale": str(scale_file), "results": str(results), "seeds": [0, 1]}))
 
     def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        # results may be moved here and there by an argument, and --config takes all that follows it
-        settings = ["--config", f"scale={scale_file}", f"results={results}", "seeds=[0, 1]"]
-        return snakemake(*arguments, *settings)
+        return snakemake(*arguments, "--configfile", settings)
 
     call.results = results / "small"
     return call
