@@ -29,8 +29,7 @@ $(VENV)/.complete: requirements.lock
 	if command -v uv >/dev/null; then \
 	  uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock; \
 	else \
-	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
-	  $(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true; \
+	  $(BIN)/python -m pip install --quiet --require-hashes --compile -r requirements.lock; \
 	fi
 	$(BIN)/python -c 'import snakemake, torch'
 	touch $@

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,14 @@ def load(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     for problem in problems(result):
         raise InputError(f"{file.name}: {problem}")
     return result
+
+
+def prefer_this_interpreter() -> None:
+    """Let the `python` of jobs be the one that runs Snakemake, its environment activated or not.
+
+    A rule's own conda environment, where a user asks for one, still comes first.
+    """
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
 def scale_file(root: Path, scale: str) -> Path:

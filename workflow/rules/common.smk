@@ -6,15 +6,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Jobs say `python`: the one that runs Snakemake, activated or not (a conda environment of a rule still comes first).
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 from pagboost import configuration
 from pagboost.errors import InputError
 from pagboost.report import cells
 
+configuration.prefer_this_interpreter()
 try:
     SCALE = configuration.load(ROOT, config)
 except InputError as error:
