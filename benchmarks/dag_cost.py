@@ -42,38 +42,36 @@ def seconds_to_import(modules: str) -> float:
     return min(taken)
 
 
-def key_of(rule: str, wildcards: dict[str, str]) -> str:
-    """The benchmark file of a job, as the rules name it."""
-    paths = {
-        "data": "data/{dataset}",
-        "train": "weights/{model}",
-        "train_awaited": "weights/{model}",
-        "sample": "samples/{generator}/{use}",
-        "boost": "boost/{generator}/{boost}",
-        "reference": "references/{dataset}/{protocol}",
-        "evaluate": "metrics/{generator}/{boost}",
-        "table": "tables/{paper}/{table}",
-        "claims_table": "tables/{paper}/claims",
-        "figure": "figures/{paper}/{figure}",
-        "page": "report",
-    }
-    return paths[rule].format(**wildcards) if rule in paths else rule
+PATHS = {
+    "data": "data/{dataset}",
+    "train": "weights/{model}",
+    "train_awaited": "weights/{model}",
+    "sample": "samples/{generator}/{use}",
+    "boost": "boost/{generator}/{boost}",
+    "reference": "references/{dataset}/{protocol}",
+    "evaluate": "metrics/{generator}/{boost}",
+    "table": "tables/{paper}/{table}",
+    "claims_table": "tables/{paper}/claims",
+    "figure": "figures/{paper}/{figure}",
+    "page": "report",
+}
 
 
 def graph(target: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """({job: benchmark key}, [(job, job that waits for it)]) of the whole DAG, by Snakemake's own dot output."""
+    """({job: benchmark file, as the rules name it}, [(job, job that waits for it)]) by Snakemake's own dot output."""
     command = [sys.executable, "-m", "snakemake", target, "--dag", "dot", "--forceall", "--quiet", "all"]
     dot = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    jobs, known = {}, {}
+    rules, known = {}, {}
     for job, label in re.findall(r'(\d+)\[label = "([^"]+)"', dot):
-        rule, *rest = label.split("\\n")
-        known[job] = dict(part.split(": ", 1) for part in rest if ": " in part)
-        jobs[job] = rule
+        rules[job], *wildcards = label.split("\\n")
+        known[job] = dict(part.split(": ", 1) for part in wildcards if ": " in part)
     edges = re.findall(r"(\d+) -> (\d+)", dot)
-    for before, after in edges:  # the dot output leaves out a wildcard that a job shares with the job that needs it
-        for name, value in known[after].items():
-            known[before].setdefault(name, value)
-    return {job: key_of(rule, defaultdict(str, known[job])) for job, rule in jobs.items()}, edges
+    for _ in range(10):  # a label leaves out what a job shares with one it waits for: hand it down the chain
+        for before, after in edges:
+            wanted = re.findall(r"{(\w+)}", PATHS.get(rules[after], ""))
+            for name in set(wanted) & set(known[before]):
+                known[after].setdefault(name, known[before][name])
+    return {job: PATHS.get(rule, rule).format_map(defaultdict(str, known[job])) for job, rule in rules.items()}, edges
 
 
 def critical_path(jobs: dict[str, str], edges: list[tuple[str, str]], cost: dict[str, float]) -> list[str]:
