@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from pagboost.errors import InputError
+from pagboost.images import per_image
 
 LossFn = Callable[[torch.Tensor, torch.Tensor], "torch.Tensor | tuple[torch.Tensor, torch.Tensor]"]
 Noise = Callable[[tuple[int, ...], "list[int]"], torch.Tensor]
@@ -37,11 +38,6 @@ def frozen(network: torch.nn.Module) -> Iterator[torch.nn.Module]:
             parameter.requires_grad_(True)
         for module, training in modes.items():
             module.training = training
-
-
-def per_image(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Shape [N] values so that they scale images [N, C, H, W]."""
-    return values.view(-1, *[1] * (like.dim() - 1))
 
 
 def l2_norm(x: torch.Tensor) -> torch.Tensor:

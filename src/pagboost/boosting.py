@@ -147,13 +147,12 @@ def walk_samples(
     check(guide, samples, "samples")
     results = {count: np.empty_like(samples.images) for count in steps}
     guide.network.to(device, memory_format=torch.channels_last)
-    seeds, index = samples.streams()  # of the whole set: where it has no index, the position in it counts
     starts = range(0, len(samples), batch_size)
     with attacks.frozen(guide.network), runtime.autocast(device):
         for start in runtime.progress(starts, f"boosting, {boost.objective}"):
             rows = slice(start, start + batch_size)
             part = samples.subset(rows)
-            streams = rng.SampleStreams("sgld", seeds[rows], index[rows], device)
+            streams = rng.SampleStreams("sgld", *part.streams(), device)
             x, y = images.to_float(part.images).to(device), torch.from_numpy(part.labels).to(device)
             if 0 in results:
                 results[0][rows] = part.images

@@ -15,8 +15,9 @@ import torch
 
 from pagboost import artifacts, networks, rng, training
 from pagboost.diffusion import karras
-from pagboost.diffusion.karras import RHO, SIGMA_DATA, SIGMA_MAX, SIGMA_MIN, per_image
+from pagboost.diffusion.karras import RHO, SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
 from pagboost.errors import InputError
+from pagboost.images import per_image
 
 PerImage = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -181,7 +182,7 @@ def fit(
         found = consistency(model, draw.at(draw.sigma), draw.sigma, y, sigma_min)
         lambda_ = weight(draw.sigma, draw.sigma_next).to(found.dtype)
         loss = (lambda_ * distance(found, wanted)).mean()
-        training.set_lr(optimizer, karras.learning_rate(i, iterations, lr, lr_end, warmup))
+        training.set_lr(optimizer, training.learning_rate(i, iterations, lr, lr_end, warmup))
         training.descend(loss, optimizer)
         training.update_average(target, model, target_decay)
         training.update_average(averaged, model, ema_decay)

@@ -29,6 +29,11 @@ def to_uint8(x: torch.Tensor) -> np.ndarray:
     )
 
 
+def per_image(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A value per image [N], in like's dtype and shaped to scale images [N, C, H, W]."""
+    return values.to(like.dtype).view(-1, *[1] * (like.dim() - 1))
+
+
 def resize(x: torch.Tensor, size: int) -> torch.Tensor:
     """Square bicubic resize of [N, C, H, W] to [N, C, size, size], antialiased when shrinking; differentiable.
 

@@ -55,10 +55,9 @@ def generate(
     `sampler` is {kind, **options}; shape is (C, H, W). Image i of seed s is the same whatever per_seed, the other
     seeds and the batch size are (within one grey level, where the backend's arithmetic depends on a batch's shape).
     """
+    model_kinds(sampler)  # refuses an unknown kind
     options = dict(sampler)
-    kind = options.pop("kind", None)
-    if kind not in SAMPLERS:
-        raise InputError(f"sampler.kind: {kind}, expected one of: {', '.join(SAMPLERS)}")
+    kind = options.pop("kind")
     index = np.tile(np.arange(per_seed, dtype=np.int64), len(seeds))
     empty = np.empty((len(index), *shape[1:], shape[0]), np.uint8)
     result = SampleSet(empty, index % num_classes, np.repeat(np.asarray(seeds, np.int64), per_seed), index)

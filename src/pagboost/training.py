@@ -89,6 +89,14 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr
 
 
+def learning_rate(i: int, iterations: int, lr: float, lr_end: float, warmup: int) -> float:
+    """Rate at iteration i: linear over `warmup` iterations, then half a cosine from lr to lr_end (lr: constant)."""
+    if i < warmup:
+        return lr * (i + 1) / warmup
+    done = (i - warmup) / max(1, iterations - warmup)
+    return lr_end + (lr - lr_end) * (1 + math.cos(math.pi * done)) / 2
+
+
 def loop(
     step: Callable[[int], torch.Tensor],
     iterations: int,

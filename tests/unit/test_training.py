@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 
 import pytest
@@ -199,3 +200,11 @@ def test_no_broken_state_is_saved(data, run):
     again = Job(data, run)
     again.finish(iterations=40)
     assert again.done[0] == 5
+
+
+def test_learning_rate_warms_up_then_falls_to_its_end():
+    rates = [training.learning_rate(i, 100, 1.0, 0.1, 10) for i in range(100)]
+    assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
+    assert rates[55] == pytest.approx(0.55)
+    assert all(a >= b for a, b in itertools.pairwise(rates[9:])) and 0.1 < rates[-1] < 0.11
+    assert training.learning_rate(77, 100, 0.3, 0.3, 0) == pytest.approx(0.3)

@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 
 from pagboost import networks, rng, training
-from pagboost.diffusion.karras import learning_rate
 from pagboost.diffusion.schedule import Schedule, at, make_schedule, posterior_mean, predict_x_0, q_sample
 from pagboost.errors import InputError
 
@@ -143,7 +142,7 @@ def train_ddpm(
 ) -> training.Trained:
     """Train a network of `target` "noise" or "x_0" and variance by IDDPM's hybrid loss, t uniform; keeps the average.
 
-    lr follows `karras.learning_rate` (lr_end = lr and warmup 0: constant, as in the papers). `inputs` is not used. A
+    lr follows `training.learning_rate` (lr_end = lr and warmup 0: constant, as in the papers). `inputs` is not used. A
     network without classes ignores y. Raises InputError for an unknown schedule or target.
     """
     check_target(target)
@@ -162,7 +161,7 @@ def train_ddpm(
         x_t = q_sample(steps, x_0, t, noise)
         output = model(x_t, steps.timesteps[t].float(), y)
         loss = hybrid_loss(steps, output, x_0, x_t, t, noise, target, vlb_weight).mean()
-        training.set_lr(optimizer, learning_rate(i, iterations, lr, lr_end, warmup))
+        training.set_lr(optimizer, training.learning_rate(i, iterations, lr, lr_end, warmup))
         training.descend(loss, optimizer)
         training.update_average(averaged, model, ema_decay)
         return loss.detach()

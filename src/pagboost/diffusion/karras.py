@@ -7,7 +7,6 @@ meets the image. Consistency models use the same noise levels and network input 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch
 
 from pagboost import networks, rng, training
 from pagboost.errors import InputError
+from pagboost.images import per_image
 
 # Karras et al. 2022, Tab. 1
 SIGMA_MIN, SIGMA_MAX, RHO, SIGMA_DATA = 0.002, 80.0, 7.0, 0.5
@@ -37,11 +37,6 @@ def sigmas_karras(
     sigmas = (high + ramp * (low - high)) ** rho
     sigmas[0], sigmas[-1] = sigma_max, sigma_min
     return sigmas
-
-
-def per_image(value: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """A coefficient per image [N], in x's dtype and shaped to scale x [N, C, H, W]."""
-    return value.to(x.dtype).view(-1, *[1] * (x.dim() - 1))
 
 
 def scalings(sigma: torch.Tensor, sigma_data: float = SIGMA_DATA) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -127,14 +122,6 @@ def sample_heun(
     return ((x + 1) / 2).clamp(0, 1)
 
 
-def learning_rate(i: int, iterations: int, lr: float, lr_end: float, warmup: int) -> float:
-    """Rate at iteration i: linear over `warmup` iterations, then half a cosine from lr to lr_end (lr: constant)."""
-    if i < warmup:
-        return lr * (i + 1) / warmup
-    done = (i - warmup) / max(1, iterations - warmup)
-    return lr_end + (lr - lr_end) * (1 + math.cos(math.pi * done)) / 2
-
-
 def train_edm(
     data: training.Data,
     network: Mapping[str, object],
@@ -152,7 +139,7 @@ def train_edm(
 ) -> training.Trained:
     """Train a denoiser by EDM's weighted squared error, log sigma ~ N(p_mean, p_std^2); keeps the average.
 
-    Karras et al. 2022, Eq. 8 and Tab. 1. lr follows `learning_rate`. `inputs` is not used.
+    Karras et al. 2022, Eq. 8 and Tab. 1. lr follows `training.learning_rate`. `inputs` is not used.
     """
     generator = training.seeded(run, "edm")
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
@@ -168,7 +155,7 @@ def train_edm(
         noise = torch.randn(x.shape, generator=generator).to(run.device)
         denoised = denoiser(model, y)(x_0 + per_image(sigma, x_0) * noise, sigma)
         loss = (per_image(loss_weight(sigma), x_0) * (denoised - x_0) ** 2).mean()
-        training.set_lr(optimizer, learning_rate(i, iterations, lr, lr_end, warmup))
+        training.set_lr(optimizer, training.learning_rate(i, iterations, lr, lr_end, warmup))
         training.descend(loss, optimizer)
         training.update_average(averaged, model, ema_decay)
         return loss.detach()

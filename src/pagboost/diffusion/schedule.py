@@ -13,6 +13,7 @@ from functools import cached_property
 import torch
 
 from pagboost.errors import InputError
+from pagboost.images import per_image
 
 
 def linear_betas(steps: int) -> torch.Tensor:
@@ -99,7 +100,7 @@ def respace(schedule: Schedule, steps: int) -> Schedule:
 
 def at(column: torch.Tensor, t: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """column[t] in like's dtype, shaped to scale images: looked up in float64, used in float32."""
-    return column[t].to(like.dtype).view(-1, *[1] * (like.dim() - 1))
+    return per_image(column[t], like)
 
 
 def q_sample(schedule: Schedule, x_0: torch.Tensor, t: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,3 @@
-import itertools
 import math
 
 import pytest
@@ -7,6 +6,7 @@ import torch
 from pagboost import networks, training
 from pagboost.diffusion import karras
 from pagboost.errors import InputError
+from pagboost.images import per_image
 from pagboost.rng import SampleStreams
 
 NETWORK = {
@@ -90,7 +90,7 @@ S = 0.7  # standard deviation of the Gaussian data of the next tests, whose deno
 
 
 def gaussian_denoiser(x, sigma):
-    return x * karras.per_image(S**2 / (S**2 + sigma**2), x)
+    return x * per_image(S**2 / (S**2 + sigma**2), x)
 
 
 def exact_flow(x, sigma, sigma_next):
@@ -137,14 +137,6 @@ def test_samples_belong_to_their_streams_not_to_their_batch():
     assert together.shape == (4, 1, 4, 4) and together.min() >= 0 and together.max() <= 1
     torch.testing.assert_close(sample([2]), together[2:3], rtol=0, atol=1e-4)
     assert (together[0] - together[2]).abs().max() > 0.01
-
-
-def test_learning_rate_warms_up_then_falls_to_its_end():
-    rates = [karras.learning_rate(i, 100, 1.0, 0.1, 10) for i in range(100)]
-    assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
-    assert rates[55] == pytest.approx(0.55)
-    assert all(a >= b for a, b in itertools.pairwise(rates[9:])) and 0.1 < rates[-1] < 0.11
-    assert karras.learning_rate(77, 100, 0.3, 0.3, 0) == pytest.approx(0.3)
 
 
 def two_grey_levels():
