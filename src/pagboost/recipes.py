@@ -19,7 +19,9 @@ RECIPES = {
     "consistency_training": "pagboost.consistency:train_ct",
     "ddpm": "pagboost.diffusion.ddpm:train_ddpm",
     "time_classifier": "pagboost.time_classifier:train_time_classifier",
-    "biggan": "pagboost.gan.training:train_biggan",
+    "gan": "pagboost.gan.training:train_gan",
+    "vae": "pagboost.vae:train_vae",
+    "pretrained": "pagboost.zoo:pretrained",
 }
 
 

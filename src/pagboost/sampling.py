@@ -28,7 +28,7 @@ MODELS = {
     "consistency": ("consistency_distillation", "consistency_training"),
     "ddpm": ("ddpm",),
     "guided_ddpm": ("ddpm",),
-    "gan": ("biggan",),
+    "gan": ("gan", "vae"),
 }
 
 
@@ -52,6 +52,8 @@ def generate(
 ) -> SampleSet:
     """`per_seed` images for each sampling seed; image i of a seed has class i mod num_classes.
 
+    A network whose num_classes is None is unconditional: the samplers get the same y, and the set has no labels.
+
     `sampler` is {kind, **options}; shape is (C, H, W). Image i of seed s is the same whatever per_seed, the other
     seeds and the batch size are (within one grey level, where the backend's arithmetic depends on a batch's shape).
     """
@@ -60,13 +62,16 @@ def generate(
     kind = options.pop("kind")
     index = np.tile(np.arange(per_seed, dtype=np.int64), len(seeds))
     empty = np.empty((len(index), *shape[1:], shape[0]), np.uint8)
-    result = SampleSet(empty, index % num_classes, np.repeat(np.asarray(seeds, np.int64), per_seed), index)
+    classes = index % num_classes
+    labels = None if getattr(network, "num_classes", num_classes) is None else classes
+    result = SampleSet(empty, labels, np.repeat(np.asarray(seeds, np.int64), per_seed), index)
     network.to(device, memory_format=torch.channels_last)
     with torch.no_grad(), runtime.autocast(device):
         for start in runtime.progress(range(0, len(result), batch_size), f"sampling, {kind}"):
-            part = result.subset(slice(start, start + batch_size))
+            rows = slice(start, start + batch_size)
+            part = result.subset(rows)
             streams = rng.SampleStreams("sample", *part.streams(), device)
-            y = torch.from_numpy(part.labels).to(device)
+            y = torch.from_numpy(classes[rows]).to(device)
             x = cli.call(
                 named(SAMPLERS[kind]), network, y, streams, where="sampler", options=options | {"shape": shape}
             )

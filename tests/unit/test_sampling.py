@@ -46,6 +46,14 @@ def test_labels_come_in_turn_for_each_seed(generate):
     assert made.images[made.labels == 2].mean() > made.images[made.labels == 0].mean() + 50
 
 
+def test_an_unconditional_network_gives_the_same_images_without_labels(generate, classifier):
+    labelled = generate()
+    classifier.num_classes = None
+    made = generate()
+    assert made.labels is None
+    assert np.array_equal(made.images, labelled.images)
+
+
 @pytest.mark.parametrize(
     ("change", "rows"),
     [
@@ -82,7 +90,7 @@ def test_bad_samplers_are_named(generate, change, message):
 def test_every_sampler_says_which_models_it_draws_from():
     assert sampling.MODELS.keys() == sampling.SAMPLERS.keys()
     assert {kind for kinds in sampling.MODELS.values() for kind in kinds} <= recipes.RECIPES.keys()
-    assert sampling.model_kinds({"kind": "gan"}) == ("biggan",)
+    assert sampling.model_kinds({"kind": "gan"}) == ("gan", "vae")
     with pytest.raises(InputError, match="sampler.kind: None"):
         sampling.model_kinds({})
 

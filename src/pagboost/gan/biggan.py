@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -17,7 +18,7 @@ from pagboost.gan import blocks
 class Generator(nn.Module):
     """z and y to an image: all blocks share the class embedding, and each block sees its own chunk of z.
 
-    `shape` is the image's (C, H, W), `z_dim` the length of the latent.
+    `shape` is the image's (C, H, W), `z_dim` the length of the latent, `num_classes` the number of labels.
     """
 
     def __init__(
@@ -34,18 +35,22 @@ class Generator(nn.Module):
         super().__init__()
         self.shape = shape
         self.z_dim = z_dim
+        self.num_classes = num_classes
         self.patch = patch
         self.bottom = resolution // patch >> (len(widths) - 1)
         chunk = z_dim // len(widths)
         self.embedding = blocks.embedding(num_classes, embedding_dim)
         self.stem = blocks.spectral(nn.Linear(chunk, widths[0] * self.bottom**2))
+        norm = functools.partial(
+            blocks.ConditionalBatchNorm2d, condition_dim=embedding_dim + chunk, layer=blocks.spectral
+        )
         self.blocks, self.attention = nn.ModuleList(), nn.ModuleList()
         for i, (width_in, width_out) in enumerate(itertools.pairwise(widths)):
-            self.blocks.append(blocks.UpBlock(width_in, width_out, embedding_dim + chunk))
+            self.blocks.append(blocks.UpBlock(width_in, width_out, norm, blocks.spectral))
             here = attention == self.bottom << (i + 1)
             self.attention.append(blocks.SelfAttention(width_out) if here else nn.Identity())
         self.norm = nn.BatchNorm2d(widths[-1])
-        self.out = blocks.conv(widths[-1], shape[0] * patch**2, 3)
+        self.out = blocks.conv(widths[-1], shape[0] * patch**2, 3, blocks.spectral)
 
     def forward(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """z [N, z_dim] standard normal and labels y [N] to images [N, C, H, W] in [-1, 1].
@@ -81,7 +86,7 @@ class Discriminator(nn.Module):
         ins, size = [channels * patch**2, *widths], resolution // patch
         self.blocks = nn.Sequential()
         for i, width in enumerate(widths):
-            self.blocks.append(blocks.DownBlock(ins[i], width, downsample=i < halvings, first=i == 0))
+            self.blocks.append(blocks.DownBlock(ins[i], width, i < halvings, first=i == 0, layer=blocks.spectral))
             size = size // 2 if i < halvings else size
             if size == attention and i < halvings:
                 self.blocks.append(blocks.SelfAttention(width))
@@ -122,7 +127,7 @@ def generator(
     no block ends at `attention`.
     """
     resolution = resolution or size
-    _check_resolution("widths", resolution, patch, len(widths) - 1)
+    blocks.check_halvings("resolution", resolution, patch, "widths", len(widths) - 1)
     _check_attention(attention, [resolution // patch >> i for i in range(len(widths) - 1)])
     if z_dim % len(widths):
         raise InputError(f"z_dim: {z_dim}, expected a multiple of {len(widths)}, one equal chunk per width")
@@ -149,17 +154,9 @@ def discriminator(
     Raises InputError if `resolution` cannot be halved that often, or no halving block ends at `attention`.
     """
     resolution = resolution or size
-    _check_resolution("halvings", resolution, patch, halvings)
+    blocks.check_halvings("resolution", resolution, patch, "halvings", halvings)
     _check_attention(attention, [resolution // patch >> (i + 1) for i in range(halvings)])
     return Discriminator(channels, num_classes, widths, halvings, resolution, patch, attention)
-
-
-def _check_resolution(key: str, resolution: int, patch: int, halvings: int) -> None:
-    factor = patch * 2**halvings
-    if resolution % factor:
-        raise InputError(
-            f"resolution: {resolution}, expected a multiple of {factor} ({key}: {halvings} halvings, patch: {patch})"
-        )
 
 
 def _check_attention(attention: int | None, resolutions: Sequence[int]) -> None:

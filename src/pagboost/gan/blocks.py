@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from pagboost.errors import InputError
+
+# what becomes of a fresh convolution or linear layer: its initial weights and its normalisation
+Layer = Callable[[nn.Module], nn.Module]
+
+
+def orthogonal(module: nn.Module) -> nn.Module:
+    """Orthogonal initial weights and zero bias (BigGAN Sec. 3)."""
+    nn.init.orthogonal_(module.weight)
+    if getattr(module, "bias", None) is not None:
+        nn.init.zeros_(module.bias)
+    return module
+
+
+def zero(module: nn.Module) -> nn.Module:
+    """Zero initial weights."""
+    nn.init.zeros_(module.weight)
+    return module
 
 
 def spectral(module: nn.Module) -> nn.Module:
@@ -13,33 +34,28 @@ def spectral(module: nn.Module) -> nn.Module:
 
     sigma comes from one power iteration per forward pass in train mode; eval mode keeps the last singular vectors.
     """
-    if module.weight.is_meta:  # to be loaded: torch's power iterations on meta tensors take seconds of start-up
-        module.to_empty(device="cpu")
-    nn.init.orthogonal_(module.weight)
-    if getattr(module, "bias", None) is not None:
-        nn.init.zeros_(module.bias)
-    return spectral_norm(module)
+    return spectral_norm(orthogonal(module))
 
 
-def conv(in_channels: int, out_channels: int, kernel_size: int, bias: bool = True) -> nn.Module:
-    """A spectrally normalised convolution that keeps height and width (odd kernel_size)."""
-    return spectral(nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias))
+def conv(in_channels: int, out_channels: int, kernel_size: int, layer: Layer, bias: bool = True) -> nn.Module:
+    """A convolution that keeps height and width (odd kernel_size)."""
+    return layer(nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias))
 
 
 def embedding(num_classes: int, dim: int) -> nn.Embedding:
     """A learned row [dim] per class, orthogonal at first."""
-    # nn.Embedding's own normal initialisation would be thrown away, and on meta tensors it imports for two seconds
+    # nn.Embedding's own normal initialisation would be thrown away
     return nn.Embedding.from_pretrained(nn.init.orthogonal_(torch.empty(num_classes, dim)), freeze=False)
 
 
 class ConditionalBatchNorm2d(nn.Module):
     """BatchNorm whose gain and bias are linear in a condition (BigGAN Appendix B): x_hat (1 + G c) + B c."""
 
-    def __init__(self, channels: int, condition_dim: int) -> None:
+    def __init__(self, channels: int, condition_dim: int, layer: Layer) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(channels, affine=False)
-        self.gain = spectral(nn.Linear(condition_dim, channels, bias=False))
-        self.bias = spectral(nn.Linear(condition_dim, channels, bias=False))
+        self.gain = layer(nn.Linear(condition_dim, channels, bias=False))
+        self.bias = layer(nn.Linear(condition_dim, channels, bias=False))
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """x [N, C, H, W] and condition [N, D] to [N, C, H, W]."""
@@ -47,18 +63,29 @@ class ConditionalBatchNorm2d(nn.Module):
         return torch.addcmul(bias[:, :, None, None], self.norm(x), gain[:, :, None, None])
 
 
+class UnconditionalBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm that takes a condition and ignores it."""
+
+    def forward(self, x: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
+        """x [N, C, H, W] to [N, C, H, W]."""
+        return super().forward(x)
+
+
 class UpBlock(nn.Module):
-    """Residual block that doubles height and width, conditioned through its BatchNorms (BigGAN Fig. 15b)."""
+    """Residual block that doubles height and width, conditioned through its BatchNorms (BigGAN Fig. 15b).
 
-    def __init__(self, in_channels: int, out_channels: int, condition_dim: int) -> None:
+    `norm` makes a BatchNorm(x, condition) of so many channels.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, norm: Callable[[int], nn.Module], layer: Layer) -> None:
         super().__init__()
-        self.norm1 = ConditionalBatchNorm2d(in_channels, condition_dim)
-        self.conv1 = conv(in_channels, out_channels, 3)
-        self.norm2 = ConditionalBatchNorm2d(out_channels, condition_dim)
-        self.conv2 = conv(out_channels, out_channels, 3)
-        self.shortcut = conv(in_channels, out_channels, 1)
+        self.norm1 = norm(in_channels)
+        self.conv1 = conv(in_channels, out_channels, 3, layer)
+        self.norm2 = norm(out_channels)
+        self.conv2 = conv(out_channels, out_channels, 3, layer)
+        self.shortcut = conv(in_channels, out_channels, 1, layer)
 
-    def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
         """x [N, C, H, W] to [N, out_channels, 2 H, 2 W]."""
         h = F.interpolate(F.relu(self.norm1(x, condition)), scale_factor=2)
         h = self.conv2(F.relu(self.norm2(self.conv1(h), condition)))
@@ -72,14 +99,14 @@ class DownBlock(nn.Module):
     The first block of a discriminator takes an image, which no activation precedes.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, downsample: bool, first: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, downsample: bool, first: bool, layer: Layer) -> None:
         super().__init__()
         self.downsample = downsample
         self.first = first
-        self.conv1 = conv(in_channels, out_channels, 3)
-        self.conv2 = conv(out_channels, out_channels, 3)
+        self.conv1 = conv(in_channels, out_channels, 3, layer)
+        self.conv2 = conv(out_channels, out_channels, 3, layer)
         same = in_channels == out_channels and not downsample
-        self.shortcut = nn.Identity() if same else conv(in_channels, out_channels, 1)
+        self.shortcut = nn.Identity() if same else conv(in_channels, out_channels, 1, layer)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x [N, C, H, W] to [N, out_channels, H, W], or half of H and W."""
@@ -95,10 +122,10 @@ class SelfAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.query = conv(channels, max(1, channels // 8), 1, bias=False)
-        self.key = conv(channels, max(1, channels // 8), 1, bias=False)
-        self.value = conv(channels, max(1, channels // 2), 1, bias=False)
-        self.out = conv(max(1, channels // 2), channels, 1, bias=False)
+        self.query = conv(channels, max(1, channels // 8), 1, spectral, bias=False)
+        self.key = conv(channels, max(1, channels // 8), 1, spectral, bias=False)
+        self.value = conv(channels, max(1, channels // 2), 1, spectral, bias=False)
+        self.out = conv(max(1, channels // 2), channels, 1, spectral, bias=False)
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -108,3 +135,12 @@ class SelfAttention(nn.Module):
         value = F.max_pool2d(self.value(x), 2).flatten(2).transpose(1, 2)
         attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)
         return x + self.gamma * self.out(attended.transpose(1, 2).unflatten(2, x.shape[-2:]))
+
+
+def check_halvings(key: str, size: int, patch: int, halvings_key: str, halvings: int) -> None:
+    """InputError naming both keys unless `size` pixels, `patch` per position, can be halved so often."""
+    factor = patch * 2**halvings
+    if size % factor:
+        raise InputError(
+            f"{key}: {size}, expected a multiple of {factor} ({halvings_key}: {halvings} halvings, patch: {patch})"
+        )

@@ -13,8 +13,23 @@ def hinge_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
 
 
 def hinge_generator(fake: torch.Tensor) -> torch.Tensor:
-    """-E D(G(z)): logits [N] to a scalar."""
+    """-E D(G(z)): logits [N] to a scalar; of the hinge and the Wasserstein game alike."""
     return -fake.mean()
+
+
+def logistic_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """-E log s(D(x)) - E log(1 - s(D(G(z)))), s the sigmoid: logits [N], [M] to a scalar (Goodfellow 2014)."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def logistic_generator(fake: torch.Tensor) -> torch.Tensor:
+    """-E log s(D(G(z))), the non-saturating loss: logits [N] to a scalar (Goodfellow et al. 2014, Sec. 3)."""
+    return F.softplus(-fake).mean()
+
+
+def wasserstein_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """E D(G(z)) - E D(x): logits [N] and [M] to a scalar (Arjovsky et al. 2017; Gulrajani et al. 2017, Eq. 2)."""
+    return fake.mean() - real.mean()
 
 
 def orthogonal_penalty(network: nn.Module) -> torch.Tensor:

@@ -1,65 +1,87 @@
-"""The training loop of all GANs: a method is its losses; networks, schedule and averaging are shared."""
+"""The training loop of all GANs: a method is its losses and terms; networks, schedule and averaging are shared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from pagboost import networks, training
+from pagboost import cli, networks, training
 from pagboost.errors import InputError
-from pagboost.gan import losses
 
-MIN_DIVERSITY = 0.1  # of the real images' spread within a class; below, a generator counts as collapsed
+MIN_DIVERSITY = 0.1  # of the real images' spread; below, a generator counts as collapsed
+
+# kind -> module:function(**options) -> Method
+METHODS = {
+    "cgan": "pagboost.gan.methods:cgan",
+    "cgan_pd": "pagboost.gan.methods:cgan_pd",
+    "dcgan": "pagboost.gan.methods:dcgan",
+    "wgan_gp": "pagboost.gan.methods:wgan_gp",
+    "sngan": "pagboost.gan.methods:sngan",
+    "ssgan": "pagboost.gan.methods:ssgan",
+    "infomax_gan": "pagboost.gan.methods:infomax_gan",
+    "biggan": "pagboost.gan.methods:biggan",
+    "diffaugment_biggan": "pagboost.gan.methods:diffaugment_biggan",
+    "stylegan2_ada": "pagboost.gan.stylegan2:stylegan2_ada",
+}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What a loss term sees of one update: images [N, C, H, W] in [-1, 1] before augmentation, labels [N].
+
+    In the discriminator's update `fake` has no gradient; in the generator's, x and y are None.
+    """
+
+    i: int
+    generator: nn.Module
+    discriminator: nn.Module
+    x: torch.Tensor | None = None
+    y: torch.Tensor | None = None
+    z: torch.Tensor
+    y_fake: torch.Tensor
+    fake: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class Method:
-    """What tells one GAN from another: its losses (see losses.py), all minimised.
+    """What tells one GAN from another; all losses and terms are scalars, added up and minimised.
 
-    discriminator_loss(real logits, fake logits), generator_loss(fake logits), and a penalty on the generator itself.
+    discriminator_loss(real logits [N], fake logits [N]) and generator_loss(fake logits [N]) are the game's (losses.py);
+    terms are what a method adds to them. `augment` maps the images that the discriminator sees, real and generated
+    alike; `after_discriminator` gets the real logits of each of its updates. `modules` holds state that a method has
+    of its own: moved to the device, saved and resumed. Randomness of terms and `augment` is torch's global one.
     """
 
     discriminator_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     generator_loss: Callable[[torch.Tensor], torch.Tensor]
-    generator_penalty: Callable[[nn.Module], torch.Tensor] | None = None
+    discriminator_terms: Sequence[Callable[[Turn], torch.Tensor]] = ()
+    generator_terms: Sequence[Callable[[Turn], torch.Tensor]] = ()
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None
+    after_discriminator: Callable[[torch.Tensor], None] | None = None
+    modules: Mapping[str, nn.Module] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a GAN is trained, whatever its method.
-
-    An iteration is `discriminator_steps` updates of the discriminator and one of the generator, with Adam at the two
-    learning rates (TTUR) and `betas`. The weights' average starts at iteration `ema_start`; its BatchNorm statistics
-    are standing ones, taken from `standing_batches` batches after training.
-    """
-
-    iterations: int
-    batch_size: int
-    discriminator_steps: int
-    lr_generator: float
-    lr_discriminator: float
-    betas: Sequence[float]
-    ema_decay: float
-    ema_start: int
-    standing_batches: int
-
-    def __post_init__(self) -> None:
-        for key in ("iterations", "batch_size", "discriminator_steps", "standing_batches"):
-            if getattr(self, key) < 1:
-                raise InputError(f"{key}: {getattr(self, key)}, expected at least 1")
+def build_method(spec: Mapping[str, Any], where: str) -> Method:
+    """The Method of a spec {kind, **options}; InputError for an unknown kind or option."""
+    options = dict(spec)
+    kind = options.pop("kind", None)
+    if kind not in METHODS:
+        raise InputError(f"{where}.kind: {kind}, expected one of: {', '.join(METHODS)}")
+    return cli.call(networks.named(METHODS[kind]), where=where, options=options)
 
 
-def train_biggan(
+def train_gan(
     data: training.Data,
     network: Mapping[str, Any],
     run: training.Run,
     inputs: Mapping[str, Path | list[Path]],
     *,
+    method: Mapping[str, Any],
     discriminator: Mapping[str, Any],
     iterations: int,
     batch_size: int,
@@ -70,94 +92,110 @@ def train_biggan(
     ema_decay: float,
     ema_start: int,
     standing_batches: int,
-    orthogonal: float,
-) -> training.Trained:
-    """BigGAN (Brock et al. 2019): hinge loss, and BigGAN's Eq. 3 on the generator with weight `orthogonal`.
-
-    `network` and `discriminator` are network specs; the other options are explained in Settings. Returns the averaged
-    generator; the discriminator is not kept. Raises InputError for a diverged or collapsed generator.
-    """
-    method = Method(
-        losses.hinge_discriminator,
-        losses.hinge_generator,
-        (lambda generator: orthogonal * losses.orthogonal_penalty(generator)) if orthogonal else None,
-    )
-    settings = Settings(
-        iterations=iterations,
-        batch_size=batch_size,
-        discriminator_steps=discriminator_steps,
-        lr_generator=lr_generator,
-        lr_discriminator=lr_discriminator,
-        betas=betas,
-        ema_decay=ema_decay,
-        ema_start=ema_start,
-        standing_batches=standing_batches,
-    )
-    return train_gan(method, settings, data, network, discriminator, run, "biggan")
-
-
-def train_gan(
-    method: Method,
-    settings: Settings,
-    data: training.Data,
-    generator_spec: Mapping[str, Any],
-    discriminator_spec: Mapping[str, Any],
-    run: training.Run,
-    label: str,
+    lr_decay: bool = False,
 ) -> training.Trained:
     """Train a generator and a discriminator against each other; returns the averaged generator in eval mode.
 
-    Networks: generator(z [N, z_dim], y [N]) to images of its `shape` in [-1, 1], discriminator(x, y) to logits [N].
-    Real and generated images pass the discriminator as one batch. Labels of generated images are uniform.
-    Raises InputError if the generator makes images of another shape, a loss is not finite or the generator collapsed.
+    `network` and `discriminator` are network specs, `method` is one of METHODS with its options. Networks:
+    generator(z [N, z_dim], y [N]) to images of its `shape` in [-1, 1], discriminator(x, y) to logits [N]; where
+    num_classes is None they ignore y. The discriminator is not kept.
+    An iteration is `discriminator_steps` updates of the discriminator and one of the generator, with Adam at the two
+    learning rates (TTUR) and `betas`; `lr_decay` takes both rates linearly to 0 over the training. Real and generated
+    images pass the discriminator as one batch. Labels of generated images are uniform. The weights' average starts at
+    iteration `ema_start`; its BatchNorm statistics are standing ones, taken from `standing_batches` batches.
+    Raises InputError for networks that do not fit, a loss that is not finite, or a generator that collapsed.
     """
+    _check_counts(
+        iterations=iterations,
+        batch_size=batch_size,
+        discriminator_steps=discriminator_steps,
+        standing_batches=standing_batches,
+    )
+    label = str(method.get("kind"))
     draws = training.seeded(run, label)
-    generator = _placed(networks.build(generator_spec), run)
-    discriminator = _placed(networks.build(discriminator_spec, f"{label}.discriminator"), run)
-    if tuple(generator.shape) != tuple(data.x.shape[1:]):
+    g = _placed(networks.build(network), run)
+    if tuple(g.shape) != tuple(data.x.shape[1:]):
         raise InputError(
-            f"{label}: the generator makes images [C, H, W] of {list(generator.shape)}, expected those of the data, "
+            f"{label}: the generator makes images [C, H, W] of {list(g.shape)}, expected those of the data, "
             f"{list(data.x.shape[1:])}"
         )
-    averaged = training.average(generator)
-    generator_optimizer = _adam(generator, settings.lr_generator, settings.betas)
-    discriminator_optimizer = _adam(discriminator, settings.lr_discriminator, settings.betas)
-    reals = training.batches(data, settings.batch_size, draws, run.device)
-    latents = _latents(generator.z_dim, data.num_classes, settings.batch_size, draws, run.device)
+    check_partner("training.discriminator", discriminator, network)
+    d = _placed(networks.build(discriminator, "training.discriminator"), run)
+    rules = build_method(method, "training.method")
+    modules = {name: module.to(run.device) for name, module in rules.modules.items()}
+    averaged = training.average(g)
+    g_optimizer, d_optimizer = _adam(g, lr_generator, betas), _adam(d, lr_discriminator, betas)
+    reals = training.batches(data, batch_size, draws, run.device)
+    latents = _latents(g.z_dim, data.num_classes, batch_size, draws, run.device)
 
     def step(i: int) -> torch.Tensor:
-        for _ in range(settings.discriminator_steps):
+        if lr_decay:
+            training.set_lr(g_optimizer, lr_generator * (1 - i / iterations))
+            training.set_lr(d_optimizer, lr_discriminator * (1 - i / iterations))
+        for _ in range(discriminator_steps):
             x, y = next(reals)
             z, y_fake = next(latents)
             with torch.no_grad():
-                fake = generator(z, y_fake)
-            logits = discriminator(torch.cat([2 * x - 1, fake]), torch.cat([y, y_fake]))
-            loss = method.discriminator_loss(*logits.split([len(x), len(fake)]))
-            training.descend(loss, discriminator_optimizer)
+                fake = g(z, y_fake)
+            turn = Turn(i=i, generator=g, discriminator=d, x=2 * x - 1, y=y, z=z, y_fake=y_fake, fake=fake)
+            d_loss, real = discriminator_loss(rules, turn)
+            training.descend(d_loss, d_optimizer)
+            if rules.after_discriminator is not None:
+                rules.after_discriminator(real.detach())
 
         z, y_fake = next(latents)
-        discriminator.requires_grad_(False)  # the generator's update needs gradients through it, not of it
-        generator_loss = method.generator_loss(discriminator(generator(z, y_fake), y_fake))
-        if method.generator_penalty is not None:
-            generator_loss = generator_loss + method.generator_penalty(generator)
-        training.descend(generator_loss, generator_optimizer)
-        discriminator.requires_grad_(True)
+        d.requires_grad_(False)  # the generator's update needs gradients through it, not of it
+        turn = Turn(i=i, generator=g, discriminator=d, z=z, y_fake=y_fake, fake=g(z, y_fake))
+        g_loss = generator_loss(rules, turn)
+        training.descend(g_loss, g_optimizer)
+        d.requires_grad_(True)
 
-        training.update_average(averaged, generator, settings.ema_decay if i >= settings.ema_start else 0.0)
-        return (loss + generator_loss).detach()
+        training.update_average(averaged, g, ema_decay if i >= ema_start else 0.0)
+        return (d_loss + g_loss).detach()
 
     state = {
-        "network": generator,
-        "discriminator": discriminator,
+        "network": g,
+        "discriminator": d,
         "averaged": averaged,
-        "generator_optimizer": generator_optimizer,
-        "discriminator_optimizer": discriminator_optimizer,
+        "generator_optimizer": g_optimizer,
+        "discriminator_optimizer": d_optimizer,
+        **{f"method.{name}": module for name, module in modules.items()},
     }
-    training.loop(step, settings.iterations, run, label, state, draws)
-    standing_statistics(averaged, latents, settings.standing_batches)
+    training.loop(step, iterations, run, label, state, draws)
+    standing_statistics(averaged, latents, standing_batches)
     diversity = check_diversity(averaged, data, draws, run.device, label)
-    facts = {"iterations": settings.iterations, "ema": settings.ema_decay, "diversity": diversity}
-    return training.Trained(averaged, generator_spec, facts)
+    facts = {"method": label, "iterations": iterations, "ema": ema_decay, "diversity": diversity}
+    return training.Trained(averaged, network, facts)
+
+
+def discriminator_loss(method: Method, turn: Turn) -> tuple[torch.Tensor, torch.Tensor]:
+    """(the discriminator's loss with the method's terms, the logits [N] of the real images)."""
+    seen = torch.cat([turn.x, turn.fake])
+    if method.augment is not None:
+        seen = method.augment(seen)
+    logits = turn.discriminator(seen, torch.cat([turn.y, turn.y_fake])).float()
+    real, fake = logits.split([len(turn.x), len(turn.fake)])
+    return method.discriminator_loss(real, fake) + sum(term(turn) for term in method.discriminator_terms), real
+
+
+def generator_loss(method: Method, turn: Turn) -> torch.Tensor:
+    """The generator's loss with the method's terms."""
+    seen = turn.fake if method.augment is None else method.augment(turn.fake)
+    logits = turn.discriminator(seen, turn.y_fake).float()
+    return method.generator_loss(logits) + sum(term(turn) for term in method.generator_terms)
+
+
+def check_partner(where: str, spec: Mapping[str, Any], generator: Mapping[str, Any]) -> None:
+    """InputError unless a network's spec is of the images and labels that the generator's spec is of."""
+    for key in ("size", "channels", "num_classes"):
+        if spec.get(key) != generator.get(key):
+            raise InputError(f"{where}.{key}: {spec.get(key)}, expected {generator.get(key)} (the generator's)")
+
+
+def _check_counts(**counts: int) -> None:
+    for key, count in counts.items():
+        if count < 1:
+            raise InputError(f"training.{key}: {count}, expected at least 1")
 
 
 def _placed(network: nn.Module, run: training.Run) -> nn.Module:
@@ -212,15 +250,17 @@ def check_diversity(
 ) -> float:
     """The generated spread within a class over the real one, from 32 images of each of up to 10 classes.
 
-    Raises InputError for a ratio below MIN_DIVERSITY: whatever z, the generator makes one image per class.
+    For an unconditional generator, the spread of all images over that of all real ones.
+    Raises InputError for a ratio below MIN_DIVERSITY: whatever z, the generator makes one image (per class).
     """
     y = torch.arange(min(10, data.num_classes)).repeat_interleave(32)
     z = torch.randn(len(y), generator.z_dim, generator=draws)
     x = (generator(z.to(device), y.to(device)).float().cpu() + 1) / 2
-    ratio = within_class_std(x, y) / within_class_std(data.x, data.y)
+    groups = (y, data.y) if generator.num_classes is not None else (torch.zeros_like(y), torch.zeros_like(data.y))
+    ratio = within_class_std(x, groups[0]) / within_class_std(data.x, groups[1])
     if not ratio >= MIN_DIVERSITY:
         raise InputError(
-            f"{label}: the generator collapsed, its images of a class spread {ratio:.3f} times as much as the real "
-            f"ones, expected at least {MIN_DIVERSITY} (another seed, lower lr?)"
+            f"{label}: the generator collapsed, its images{' of a class' if generator.num_classes else ''} spread "
+            f"{ratio:.3f} times as much as the real ones, expected at least {MIN_DIVERSITY} (another seed, lower lr?)"
         )
     return ratio

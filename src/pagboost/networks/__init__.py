@@ -18,8 +18,15 @@ NETWORKS = {
     "unet_encoder": "pagboost.networks.unet:encoder_classifier",
     "resnet": "pagboost.networks.resnet:resnet",
     "cnn": "pagboost.networks.cnn:cnn",
+    "inception": "pagboost.metrics.inception:inception",
+    "resnet_generator": "pagboost.gan.resnet:generator",
+    "resnet_discriminator": "pagboost.gan.resnet:discriminator",
+    "vae_encoder": "pagboost.vae:encoder",
+    "vae_decoder": "pagboost.vae:decoder",
     "biggan_generator": "pagboost.gan.biggan:generator",
     "biggan_discriminator": "pagboost.gan.biggan:discriminator",
+    "stylegan2_generator": "pagboost.gan.stylegan2:generator",
+    "stylegan2_discriminator": "pagboost.gan.stylegan2:discriminator",
 }
 
 

@@ -165,6 +165,7 @@ class UNet(nn.Module):
         super().__init__()
         self.patch, self.model_channels = arch.patch, arch.model_channels
         self.time_embed = arch.time_embed()
+        self.num_classes = num_classes
         self.label_emb = None if num_classes is None else nn.Embedding(num_classes, arch.embed_dim)
         self.input_blocks, widths = arch.input_blocks()
         self.middle_block = arch.middle_block(widths[-1])

@@ -1,5 +1,7 @@
 """GAN losses against hand values."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -25,6 +27,25 @@ def test_hinge_discriminator_ignores_what_is_beyond_the_margin():
     real, fake = torch.tensor([1.5], requires_grad=True), torch.tensor([-1.5], requires_grad=True)
     losses.hinge_discriminator(real, fake).backward()
     assert real.grad.item() == fake.grad.item() == 0
+
+
+def test_logistic_losses_by_hand():
+    real, fake = torch.tensor([0.0, 2.0]), torch.tensor([1.0])
+    sigmoid = {logit: 1 / (1 + math.exp(-logit)) for logit in (0.0, 1.0, 2.0)}
+    expected = -(math.log(sigmoid[0.0]) + math.log(sigmoid[2.0])) / 2 - math.log(1 - sigmoid[1.0])
+    assert losses.logistic_discriminator(real, fake).item() == pytest.approx(expected)
+    assert losses.logistic_generator(fake).item() == pytest.approx(-math.log(sigmoid[1.0]))
+
+
+def test_the_generators_logistic_loss_does_not_saturate_where_it_loses():
+    fake = torch.tensor([-30.0], requires_grad=True)
+    losses.logistic_generator(fake).backward()
+    assert fake.grad.item() == pytest.approx(-1.0)
+
+
+def test_wasserstein_discriminator_by_hand():
+    real, fake = torch.tensor([2.0, 4.0]), torch.tensor([-1.0, 0.0, 4.0])
+    assert losses.wasserstein_discriminator(real, fake).item() == pytest.approx(1 - 3)
 
 
 def test_orthogonal_penalty_by_hand():
