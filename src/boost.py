@@ -8,48 +8,61 @@ from pagboost import cli
 
 def main() -> None:
     flags = cli.parser(__doc__)
-    flags.add_argument("samples", type=Path, help="images and labels to boost (.npz)")
+    flags.add_argument("samples", type=Path, help="images to boost, and their labels if there are any (.npz)")
     flags.add_argument("--guide", type=Path, required=True, help="classifier or joint model (.safetensors)")
     flags.add_argument("--boost", type=cli.spec, required=True, metavar="SPEC",
-                       help="JSON or FILE.yaml:boosts.NAME: objective, sampler, alpha, ...")  # fmt: skip
+                       help="JSON or FILE.yaml:boosts.NAME: objective, sampler, alpha or steps, ...")  # fmt: skip
     flags.add_argument("--out", type=Path, required=True, help="boosted samples (.npz)")
     flags.add_argument("--batch-size", type=cli.positive_int, default=250)
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    steps = flags.add_mutually_exclusive_group(required=True)
-    steps.add_argument("--steps", type=cli.positive_int, help="number of steps")
-    steps.add_argument("--choose-steps", type=cli.spec, metavar="SPEC",
-                       help="choose them by validation FID from {steps, alpha, pixels, multiples}")  # fmt: skip
-    chosen = flags.add_argument_group("with --choose-steps")
-    chosen.add_argument("--validation", type=Path, help="samples to choose on, of other seeds (.npz)")
-    chosen.add_argument("--reference", type=Path, help="validation images as the extractor sees them (.npz)")
-    chosen.add_argument("--extractor", type=Path, help="extractor of the reference (.safetensors)")
-    chosen.add_argument("--steps-out", type=Path, help="the choice and all scores (.json)")
+    flags.add_argument("--validation", type=Path, help="generated images of other seeds, to choose and to debias by")
+    length = flags.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=cli.positive_int, help="number of steps of a boost with alpha")
+    length.add_argument("--eps", type=float, help="radius of a boost with steps")
+    length.add_argument(
+        "--published",
+        type=cli.spec,
+        metavar="SPEC",
+        help="choose one by validation FID: {steps, alpha, pixels, multiples} or {eps, ...}",
+    )
+    length.add_argument("--like", type=Path, help="boosted samples whose change sets the radius, eps {percentile, of}")
+    flags.add_argument("--reference", type=Path, help="validation images as the extractor sees them (.npz)")
+    flags.add_argument("--extractor", type=Path, help="extractor of the reference (.safetensors)")
+    flags.add_argument("--choice-out", type=Path, help="what was chosen, from which candidates and labels (.json)")
     args = cli.parse(flags)
-    if args.choose_steps is not None and not (args.validation and args.reference and args.extractor and args.steps_out):
-        flags.error("--choose-steps needs --validation, --reference, --extractor and --steps-out")
+    if args.published is not None and not (args.validation and args.reference and args.extractor):
+        flags.error("--published needs --validation, --reference and --extractor")
 
-    from pagboost import boosting, networks, runtime
+    from pagboost import boosting, choosing, labels, networks, runtime
     from pagboost.artifacts import load_samples, save_json, save_samples
 
     runtime.prepare(args.threads)
     network, description = networks.load(args.guide, {"classifier", "joint"})
     guide = boosting.Guide.of(network, description)
-    boost = boosting.Boost.of(args.boost)
     samples = load_samples(args.samples)
-    boosting.check(guide, samples, str(args.samples))
+    validation = load_samples(args.validation) if args.validation else None
+    like = None
+    if args.like:
+        percentile = args.boost["eps"]["percentile"]
+        like = choosing.percentile_of_change(load_samples(args.like), samples, percentile, str(args.like))
+    candidates = choosing.plans(args.boost, guide, steps=args.steps, eps=args.eps, published=args.published, like=like)
+    rule = args.boost.get("labels", labels.RULES[0])
     with runtime.device(args.device) as device:
-        count = args.steps
-        if args.choose_steps is not None:
+        samples, validation, targets = labels.complete(
+            guide, rule, samples, validation, args.boost.get("resolution"), args.batch_size, device, str(args.samples)
+        )
+        score = None
+        if len(candidates) > 1:
             from pagboost.metrics import evaluation, features, reference
 
-            validation = load_samples(args.validation)
             seen = features.load_extractor(args.extractor), reference.load(args.reference, device)
             score = evaluation.fid_scorer(*seen, args.batch_size, device)
-            choice = boosting.choose_steps(guide, boost, validation, args.choose_steps, score, args.batch_size, device)
-            count = choice["steps"]
-        save_samples(args.out, boosting.boost_samples(guide, boost, samples, count, args.batch_size, device))
-    if args.choose_steps is not None:
-        save_json(args.steps_out, choice)
+        plan, tried = choosing.choose(guide, candidates, validation, score, args.batch_size, device)
+        boosted = boosting.boost_samples(guide, plan.boost, samples, plan.steps, args.batch_size, device)
+    save_samples(args.out, boosted)
+    if args.choice_out:
+        own = choosing.described(plan, guide, samples.images.shape[1], args.published)
+        save_json(args.choice_out, {**own, "candidates": tried, "labels": targets})
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pagboost.images import per_image
 
 LossFn = Callable[[torch.Tensor, torch.Tensor], "torch.Tensor | tuple[torch.Tensor, torch.Tensor]"]
 Noise = Callable[[tuple[int, ...], "list[int]"], torch.Tensor]
+Length = float | torch.Tensor  # one for all images, or [N]: one per image
 
 
 @contextlib.contextmanager
@@ -53,15 +54,26 @@ def l2_direction(gradient: torch.Tensor) -> torch.Tensor:
     return gradient / per_image(l2_norm(gradient).clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
 
 
-def project_l2(delta: torch.Tensor, eps: float) -> torch.Tensor:
+def project_l2(delta: torch.Tensor, eps: Length) -> torch.Tensor:
     """Nearest point of the ball ||delta||_2 <= eps, per image."""
     norm = l2_norm(delta)
     return delta * per_image(torch.where(norm > eps, eps / norm.clamp_min(1e-30), torch.ones_like(norm)), delta)
 
 
-def project_linf(delta: torch.Tensor, eps: float) -> torch.Tensor:
-    """Nearest point of the box |delta| <= eps."""
+def project_linf(delta: torch.Tensor, eps: Length) -> torch.Tensor:
+    """Nearest point of the box |delta| <= eps, per image."""
+    eps = _scale(eps, delta)
     return delta.clamp(-eps, eps)
+
+
+def _scale(length: Length, like: torch.Tensor) -> Length:
+    """A length as a factor of images: a tensor [N] is shaped to them, a number stays as it is."""
+    return per_image(length, like) if isinstance(length, torch.Tensor) else length
+
+
+def _of(length: Length, rows: torch.Tensor) -> Length:
+    """The lengths of some images of a batch."""
+    return length[rows] if isinstance(length, torch.Tensor) else length
 
 
 DIRECTIONS = {"l2": l2_direction, "linf": torch.sign, "raw": lambda gradient: gradient}
@@ -104,15 +116,19 @@ def _walk(
         yield x
 
 
-def _check(alpha: float, steps: int, eps: float | None, norm: str) -> None:
-    if not alpha > 0:
+def _check(alpha: Length, steps: int, eps: Length | None, norm: str) -> None:
+    if not _positive(alpha):
         raise InputError(f"alpha {alpha}: expected a step above 0 (to ascend, minimise the negated loss)")
     if steps < 0:
         raise InputError(f"steps {steps}: expected 0 or more")
-    if eps is not None and not eps > 0:
+    if eps is not None and not _positive(eps):
         raise InputError(f"eps {eps}: expected a radius above 0")
     if norm not in PROJECTIONS:
         raise InputError(f"norm {norm}: unknown, expected one of: {', '.join(PROJECTIONS)}")
+
+
+def _positive(length: Length) -> bool:
+    return bool((length > 0).all()) if isinstance(length, torch.Tensor) else length > 0
 
 
 def pgd_walk(
@@ -120,16 +136,17 @@ def pgd_walk(
     x: torch.Tensor,
     y: torch.Tensor,
     *,
-    alpha: float,
+    alpha: Length,
     steps: int,
-    eps: float | None = None,
+    eps: Length | None = None,
     norm: str = "l2",
     bounds: tuple[float, float] | None = (0.0, 1.0),
 ) -> Iterator[torch.Tensor]:
     """Projected gradient descent; yields x after each step.
 
     x [N, C, H, W] in `bounds` (None: unbounded, as diffusion's x_t). alpha and eps are in the units of x: an L2
-    length over a whole image, or for "linf" a distance per pixel. eps None: no projection. No randomness.
+    length over a whole image, or for "linf" a distance per pixel; a tensor [N] gives each image its own.
+    eps None: no projection. No randomness.
     Raises InputError for a step, radius or norm out of range.
     """
     _check(alpha, steps, eps, norm)
@@ -137,10 +154,10 @@ def pgd_walk(
     direct, project = DIRECTIONS[norm], PROJECTIONS[norm]
 
     def move(current: torch.Tensor, grad: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        moved = current - alpha * direct(grad)
+        moved = current - _scale(_of(alpha, rows), grad) * direct(grad)
         if eps is not None:
             origin = start[rows]
-            moved = origin + project(moved - origin, eps)
+            moved = origin + project(moved - origin, _of(eps, rows))
         return moved if bounds is None else moved.clamp(*bounds)
 
     return _walk(x, y, loss_fn, steps, move)

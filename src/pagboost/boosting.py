@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -22,16 +22,18 @@ class Boost:
     """One way to boost. Lengths are L2 over a whole image of the size the guide was trained at, pixels in [0, 1].
 
     At another size they grow with the side length, so that a pixel changes as much (see `scaled`).
-    alpha: step length. eps: radius around the source image (None: the path's length is the only bound).
-    noise_std: SGLD's sigma per pixel. resolution: the guide sees the image resized (antialiased) to this size, and
-    gradients pass through the resize; None: at its own size. stop_at_reference: an image whose softplus(f_c) has
-    reached l0 stops (Golan Sec. 1: image-dependent early stopping); needs a joint model.
+    alpha: step length. eps: radius around the source image (None: the path's length is the only bound). norm: l2, or
+    linf, whose alpha and eps are distances per pixel at every size. noise_std: SGLD's sigma per pixel. resolution: the
+    guide sees the image resized (antialiased) to this size, and gradients pass through the resize; None: at its own
+    size. stop_at_reference: an image whose softplus(f_c) has reached l0 stops (Golan Sec. 1: image-dependent early
+    stopping); needs a joint model.
     """
 
     objective: str
     sampler: str
     alpha: float
     eps: float | None = None
+    norm: str = "l2"
     noise_std: float = 0.0
     resolution: int | None = None
     stop_at_reference: bool = False
@@ -47,15 +49,19 @@ class Boost:
             raise InputError(f"resolution {self.resolution}: expected a size of at least 1 pixel")
         if not self.alpha > 0:
             raise InputError(f"alpha {self.alpha}: expected a step length above 0")
+        if self.norm not in attacks.PROJECTIONS:
+            raise InputError(f"norm {self.norm}: unknown, expected one of: {', '.join(attacks.PROJECTIONS)}")
         if self.sampler == "sgld" and self.eps is not None:
             raise InputError(f"eps {self.eps}: SGLD is not projected, expected no eps")
+        if self.sampler == "sgld" and self.norm != "l2":
+            raise InputError(f"norm {self.norm}: SGLD steps along the gradient, expected l2")
         if self.noise_std < 0 or (self.noise_std > 0) != (self.sampler == "sgld"):
             raise InputError(f"noise_std {self.noise_std}: expected above 0 for SGLD, and none for PGD")
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Boost:
-        """From a configuration entry; its other keys (guide, source, note) are the workflow's."""
-        own = {key: value for key, value in options.items() if key not in ("guide", "source", "note")}
+        """From a configuration entry; its other keys (guide, labels, source, note) are not the walk's."""
+        own = {key: value for key, value in options.items() if key not in ("guide", "labels", "source", "note")}
         known = [field.name for field in fields(cls)]
         for key in own:
             if key not in known:
@@ -66,8 +72,8 @@ class Boost:
         return cls(**own)
 
     def scaled(self, size: int, guide_size: int) -> Boost:
-        """The boost for images of `size` pixels a side: alpha and eps times size / guide_size."""
-        ratio = size / guide_size
+        """The boost for images of `size` pixels a side: alpha and eps times size / guide_size, in linf unchanged."""
+        ratio = size / guide_size if self.norm == "l2" else 1.0
         return replace(self, alpha=self.alpha * ratio, eps=None if self.eps is None else self.eps * ratio)
 
 
@@ -119,14 +125,19 @@ def walk(
         return attacks.sgld_walk(
             loss_fn, x, y, alpha=boost.alpha, steps=steps, noise=streams.randn, noise_std=boost.noise_std
         )
-    return attacks.pgd_walk(loss_fn, x, y, alpha=boost.alpha, steps=steps, eps=boost.eps)
+    return attacks.pgd_walk(loss_fn, x, y, alpha=boost.alpha, steps=steps, eps=boost.eps, norm=boost.norm)
+
+
+def check_images(guide: Guide, samples: SampleSet, where: str) -> None:
+    """Raise InputError unless the images have the guide's channels."""
+    channels = samples.images.shape[3]
+    if channels != guide.channels:
+        raise InputError(f"{where}: images have {channels} channels, expected {guide.channels} (the guide's)")
 
 
 def check(guide: Guide, samples: SampleSet, where: str) -> None:
     """Raise InputError unless the guide can boost these samples: channels fit, labels are there and in range."""
-    channels = samples.images.shape[3]
-    if channels != guide.channels:
-        raise InputError(f"{where}: images have {channels} channels, expected {guide.channels} (the guide's)")
+    check_images(guide, samples, where)
     if samples.labels is None:
         raise InputError(f"{where}: has no labels (arr_1), expected the class to boost each image towards")
     if len(samples) and samples.labels.max() >= guide.num_classes:
@@ -167,41 +178,3 @@ def boost_samples(
 ) -> SampleSet:
     """The set after `steps` steps (see walk_samples)."""
     return walk_samples(guide, boost, samples, [steps], batch_size, device)[steps]
-
-
-def candidate_steps(boost: Boost, guide_size: int, channels: int, published: Mapping[str, Any]) -> list[int]:
-    """Numbers of steps worth trying for a generator, from the steps and step size a paper published for it.
-
-    `published` is {steps, alpha, pixels, multiples}: the path length steps * alpha at images of `pixels` values
-    (channels included) is carried over to the guide's size at equal change per pixel, times sqrt(own / pixels), and
-    tried at several `multiples`. At least one step, no repeats. Raises InputError for a missing key.
-    """
-    for key in ("steps", "alpha", "pixels", "multiples"):
-        if key not in published:
-            raise InputError(f"published steps: missing key {key}, expected steps, alpha, pixels and multiples")
-    path = published["steps"] * published["alpha"] * (channels * guide_size**2 / published["pixels"]) ** 0.5
-    return sorted({max(1, round(multiple * path / boost.alpha)) for multiple in published["multiples"]})
-
-
-def choose_steps(
-    guide: Guide,
-    boost: Boost,
-    validation: SampleSet,
-    published: Mapping[str, Any],
-    score: Callable[[SampleSet], float],
-    batch_size: int,
-    device: torch.device,
-) -> dict[str, Any]:
-    """{steps, alpha, candidates: [{steps, fid}]}: the candidate (see candidate_steps) with the lowest score.
-
-    `score` is FID against the validation split, and `validation` is drawn with seeds of its own: neither these
-    samples nor the images they are scored against are part of what is reported. Ties go to fewer steps.
-    alpha is stated at the size of the samples.
-    """
-    check(guide, validation, "validation samples")
-    candidates = candidate_steps(boost, guide.size, guide.channels, published)
-    boosted = walk_samples(guide, boost, validation, candidates, batch_size, device)
-    scores = [{"steps": count, "fid": round(score(boosted[count]), 9)} for count in candidates]
-    best = min(scores, key=lambda entry: (entry["fid"], entry["steps"]))
-    alpha = boost.scaled(validation.images.shape[1], guide.size).alpha
-    return {"steps": best["steps"], "alpha": alpha, "candidates": scores}

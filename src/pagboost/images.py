@@ -34,6 +34,14 @@ def per_image(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return values.to(like.dtype).view(-1, *[1] * (like.dim() - 1))
 
 
+def equal_change(length: float, values: int, pixels: int) -> float:
+    """An L2 length stated for images of `pixels` values (channels included), at equal change per value of `values`.
+
+    Times sqrt(values / pixels): the root mean square change of a value stays.
+    """
+    return length * (values / pixels) ** 0.5
+
+
 def resize(x: torch.Tensor, size: int) -> torch.Tensor:
     """Square bicubic resize of [N, C, H, W] to [N, C, size, size], antialiased when shrinking; differentiable.
 

@@ -120,6 +120,26 @@ def test_linf_steps_move_each_pixel_by_alpha():
     torch.testing.assert_close(moved.flatten(), torch.tensor([0.25, 0.25, 0.5, 0.5]))
 
 
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_each_image_may_have_its_own_lengths(classifier, x, y, norm):
+    def loss_fn(x, y):
+        return objectives.ce(classifier(x), y)
+
+    eps, alpha = torch.linspace(0.1, 0.3, 12), torch.linspace(0.02, 0.2, 12)
+    moved = attacks.pgd(loss_fn, x, y, alpha=alpha, eps=eps, steps=4, norm=norm)
+    for i in (0, 5, 11):
+        lengths = {"alpha": float(alpha[i]), "eps": float(eps[i])}
+        alone = attacks.pgd(loss_fn, x[i : i + 1], y[i : i + 1], steps=4, norm=norm, **lengths)
+        torch.testing.assert_close(moved[i : i + 1], alone, rtol=0, atol=1e-5)
+
+
+def test_lengths_stay_with_their_image_when_others_stop():
+    start = torch.tensor([0.9, 0.1]).view(-1, 1, 1, 1).expand(2, 1, 2, 2)
+    lengths = {"alpha": torch.tensor([0.1, 0.2]), "eps": torch.tensor([0.1, 0.3])}
+    moved = attacks.pgd(Brightness(0.8), start, torch.zeros(2), steps=5, **lengths)
+    torch.testing.assert_close(moved.mean((1, 2, 3)), torch.tensor([0.9, 0.25]))  # 0.1 + eps / 2
+
+
 @pytest.mark.parametrize(("bounds", "lowest"), [((0.0, 1.0), 0.0), ((-1.0, 1.0), -0.7), (None, -0.7)])
 def test_images_stay_in_their_bounds(bounds, lowest):
     x = torch.full((1, 1, 1, 2), 0.1)
@@ -249,6 +269,7 @@ def test_sgld_step_is_drift_and_own_noise_unclipped(direction, drift):
         ({"alpha": float("nan")}, "alpha nan"),
         ({"steps": -1}, "steps -1: expected 0 or more"),
         ({"eps": 0.0}, "eps 0.0: expected a radius above 0"),
+        ({"eps": torch.zeros(1)}, "eps .*: expected a radius above 0"),
         ({"norm": "l1"}, "norm l1: unknown, expected one of: l2, linf"),
     ],
 )

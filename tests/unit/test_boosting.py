@@ -206,35 +206,6 @@ def test_the_guide_sees_the_image_at_the_asked_resolution(guide, y):
     assert bool((opinion(guide, images.resize(moved, 8), y)[0] > opinion(guide, images.resize(x, 8), y)[0]).all())
 
 
-# -- number of steps
-
-
-def test_candidates_carry_the_published_path_over():
-    # 10 steps of 0.5 at 400 values are 2.5 at 100 values, and 12.5 steps of 0.2 there
-    published = {"steps": 10, "alpha": 0.5, "pixels": 400, "multiples": [0.01, 1, 2, 2.001]}
-    assert boosting.candidate_steps(Boost.of(PGD | {"alpha": 0.2}), 10, 1, published) == [1, 12, 25]
-    published = {"steps": 10, "alpha": 0.5, "pixels": 300, "multiples": [1]}
-    assert boosting.candidate_steps(Boost.of(PGD | {"alpha": 0.5}), 10, 3, published) == [10]
-
-
-@pytest.mark.parametrize(("fids", "chosen"), [([3.0, 1.0, 2.0], 2), ([1.0, 1.0, 1.0], 1), ([2.0, 1.0, 1.0], 2)])
-def test_the_lowest_validation_score_wins_and_ties_go_to_fewer_steps(guide, samples, fids, chosen):
-    published = {"steps": 1, "alpha": 0.1, "pixels": 64, "multiples": [1, 2, 3]}
-    given = iter(fids)
-    choice = boosting.choose_steps(guide, Boost.of(PGD), samples, published, lambda _: next(given), 12, CPU)
-    assert choice["steps"] == chosen
-    assert choice["alpha"] == pytest.approx(0.1)
-    assert [entry["fid"] for entry in choice["candidates"]] == fids
-
-
-@pytest.mark.parametrize("key", ["steps", "alpha", "pixels", "multiples"])
-def test_published_steps_are_complete(key):
-    published = {"steps": 1, "alpha": 0.1, "pixels": 64, "multiples": [1]}
-    del published[key]
-    with pytest.raises(InputError, match=f"published steps: missing key {key}"):
-        boosting.candidate_steps(Boost.of(PGD), 8, 1, published)
-
-
 # -- bad input
 
 
@@ -247,6 +218,8 @@ def test_published_steps_are_complete(key):
         ({"sampler": "sgld", "noise_std": 0.1, "eps": 1.0}, "eps 1.0: SGLD is not projected"),
         ({"sampler": "sgld"}, "noise_std 0.0: expected above 0 for SGLD"),
         ({"noise_std": 0.1}, "noise_std 0.1: expected above 0 for SGLD, and none for PGD"),
+        ({"norm": "l1"}, "norm l1: unknown, expected one of: l2, linf"),
+        ({"sampler": "sgld", "noise_std": 0.1, "norm": "linf"}, "norm linf: SGLD steps along the gradient"),
         ({"resolution": 0}, "resolution 0: expected a size of at least 1"),
         ({"step": 1}, "boost.step: unknown key, expected one of: objective, sampler, alpha"),
     ],

@@ -60,3 +60,11 @@ def test_same_size_is_the_same_tensor_and_shrinking_averages():
     stripes = torch.tensor([1.0, 0.0, 0.0, 1.0]).repeat(1, 1, 16, 4)
     shrunk = images.resize(stripes, 4)
     assert float((shrunk - 0.5).abs().max()) < 0.1  # without antialiasing only the black columns would be seen
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((3, 32, 32), 30.0), ((1, 16, 16), 30 / 12**0.5), ((3, 64, 64), 60.0)])
+def test_a_length_is_carried_over_at_equal_change_per_value(shape, expected):
+    values = torch.Size(shape).numel()
+    assert images.equal_change(30.0, values, 3072) == pytest.approx(expected)
+    small, large = (torch.full((n,), 0.1, dtype=torch.float64) for n in (values, 3072))
+    assert images.equal_change(float(large.norm()), values, 3072) == pytest.approx(float(small.norm()))

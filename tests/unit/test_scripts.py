@@ -99,8 +99,8 @@ GOOD = json.dumps(BOOST)
         ((*SAMPLE, "--real", "samples.npz", "--per-seed", "0"), "0: expected an integer of at least 1"),
         ((*RUN_BOOST, "samples.npz", "--guide", "classifier.safetensors", "--boost", "missing.yaml:a"), "missing.yaml"),
         (
-            ("boost", "samples.npz", "--guide", "g", "--boost", GOOD, "--out", "out/s.npz", "--choose-steps", "{}"),
-            "--steps",
+            ("boost", "samples.npz", "--guide", "g", "--boost", GOOD, "--out", "out/s.npz", "--published", "{}"),
+            "--published needs --validation",
         ),
         # refused on reading; test_data, test_recipes, test_boosting and test_artifacts have the many other ways
         ((*PREPARE, "--spec", '{"source": "sklearn_digits"}'), "datasets.size: missing key"),
