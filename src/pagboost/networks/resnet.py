@@ -29,6 +29,19 @@ class NormalisedResNet(nn.Module):
         """Logits [N, K] of images x [N, C, H, W] in [0, 1]; any H and W (global average pooling)."""
         return self.model(self.normalizer(x))
 
+    def feature_maps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """The outputs [N, C_i, H_i, W_i] of the four stages, shallow to deep, of images x [N, C, H, W] in [0, 1].
+
+        BIGRoC Sec. 4: features "at different scales".
+        """
+        model = self.model
+        x = model.maxpool(model.relu(model.bn1(model.conv1(self.normalizer(x)))))
+        maps = []
+        for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
+            x = stage(x)
+            maps.append(x)
+        return maps
+
 
 class Normalizer(nn.Module):
     """(x - mean) / std per channel, unclamped."""

@@ -9,6 +9,7 @@ import torchvision
 from pagboost import networks
 from pagboost.errors import InputError
 from pagboost.networks import resnet
+from pagboost.networks.folding import folded
 
 SMALL = {
     "kind": "resnet",
@@ -82,6 +83,23 @@ def test_width_and_bottleneck_width_scale_the_stages():
     narrow, wide = (networks.build({**SMALL, "bottleneck_width": width}).model for width in (64, 128))
     assert narrow.fc.in_features == wide.fc.in_features == 8 * 8 * 4
     assert [narrow.layer3[0].conv2.out_channels, wide.layer3[0].conv2.out_channels] == [32, 64]
+
+
+def test_feature_maps_come_from_every_stage(small):
+    maps = small.feature_maps(torch.rand(2, 1, 16, 16))
+    assert [tuple(f.shape[1:]) for f in maps] == [(32, 16, 16), (64, 8, 8), (128, 4, 4), (256, 2, 2)]
+
+
+def test_the_deepest_map_is_what_the_head_sees(small):
+    x = torch.rand(2, 1, 16, 16)
+    torch.testing.assert_close(small.model.fc(small.feature_maps(x)[-1].mean((2, 3))), small(x))
+
+
+def test_folding_keeps_the_feature_maps(small):
+    small.train()(torch.rand(16, 1, 16, 16))
+    x = torch.rand(2, 1, 16, 16)
+    for own, other in zip(small.eval().feature_maps(x), folded(small).feature_maps(x), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
 
 
 def test_a_fresh_head_is_random_of_the_same_size_and_all_else_is_kept(small):
