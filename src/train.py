@@ -52,7 +52,7 @@ def main() -> None:
     facts = {
         "kind": args.spec["kind"],
         "seed": args.seed,
-        "iterations": args.spec["training"]["iterations"],
+        "iterations": args.spec["training"].get("iterations", 0),  # none where weights come from elsewhere
         "dataset": {
             "channels": data.x.shape[1],
             "size": data.x.shape[2],

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from pagboost import cli, data
 from pagboost.artifacts import SampleSet
@@ -50,7 +54,8 @@ def test_sizes_must_fit(sizes, message):
 
 @pytest.mark.parametrize("size", [8, 16])
 def test_digits(size):
-    digits = data.load("sklearn_digits", {"size": size}, "datasets")
+    digits, test = data.load("sklearn_digits", {"size": size}, "datasets")
+    assert test is None
     assert digits.images.shape == (1797, size, size, 1)
     assert digits.images.dtype == np.uint8
     assert np.bincount(digits.labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
@@ -98,3 +103,166 @@ def test_bad_declarations_are_named(changes, message):
 def test_a_missing_key_is_named():
     with pytest.raises(InputError, match="datasets.size: missing key"):
         cli.call(data.prepare, where="datasets", options={"source": "sklearn_digits"})
+
+
+def records(numbers, labels):
+    """CIFAR-10's binary format: image i has red i, green i + 1, blue i + 2, and i + 3 in its second pixel's red."""
+    images = np.zeros((len(numbers), 3, 32, 32), np.uint8)
+    images += (np.asarray(numbers)[:, None] + np.arange(3))[..., None, None].astype(np.uint8)
+    images[:, 0, 0, 1] += 3
+    return b"".join(bytes([label]) + image.tobytes() for label, image in zip(labels, images, strict=True))
+
+
+@pytest.fixture
+def batches():
+    """The six files with four images each, numbered through; image i has class i mod 10."""
+    numbers = np.arange(24).reshape(6, 4)
+    return {name: records(row, row % 10) for name, row in zip(data.CIFAR10_FILES, numbers, strict=True)}
+
+
+def cifar10_archive(path, batches):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in reversed(batches.items()):
+            entry = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return {"size": 32, "file": str(path)}
+
+
+def test_cifar10_from_its_binary_version(tmp_path, batches):
+    train, test = data.load("cifar10", cifar10_archive(tmp_path / "c.tar.gz", batches), "datasets")
+    assert train.images.shape == (20, 32, 32, 3) and train.images.dtype == np.uint8
+    assert train.images[:, 5, 5].tolist() == [[i, i + 1, i + 2] for i in range(20)]
+    assert train.images[7, 0, :3, 0].tolist() == [7, 10, 7]
+    assert train.labels.tolist() == [i % 10 for i in range(20)]
+    assert test.images[:, 0, 0, 0].tolist() == [20, 21, 22, 23] and test.labels.tolist() == [0, 1, 2, 3]
+
+
+def test_cifar10_unpacked(tmp_path, batches):
+    for name, content in batches.items():
+        (tmp_path / name).write_bytes(content)
+    train, test = data.load("cifar10", {"size": 32, "file": str(tmp_path)}, "datasets")
+    assert (len(train), len(test)) == (20, 4)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"data_batch_2.bin": None}, r"c.tar.gz: has no data_batch_2.bin, expected CIFAR-10's binary version"),
+        ({"test_batch.bin": b"x" * 4000}, r"c.tar.gz: test_batch.bin: 4000 bytes, expected a multiple of 3073"),
+        ({"data_batch_1.bin": b""}, r"data_batch_1.bin: 0 bytes, expected a multiple of 3073"),
+        ({"data_batch_5.bin": records([1], [10])}, r"data_batch_5.bin: holds label 10, expected 0..9"),
+    ],
+)
+def test_broken_cifar10(tmp_path, batches, broken, message):
+    left = {name: content for name, content in {**batches, **broken}.items() if content is not None}
+    with pytest.raises(InputError, match=message):
+        data.load("cifar10", cifar10_archive(tmp_path / "c.tar.gz", left), "datasets")
+
+
+def test_cifar10_has_one_size(tmp_path):
+    with pytest.raises(InputError, match="datasets.size: 64, expected 32"):
+        data.load("cifar10", {"size": 64, "file": "nothing"}, "datasets")
+
+
+def test_an_official_test_part_is_heldout_whole(tmp_path, batches):
+    options = {"file": cifar10_archive(tmp_path / "c.tar.gz", batches)["file"]}
+    splits = {"train": 16, "validation": 4, "heldout": 4}
+    parts = data.prepare(**entry(source="cifar10", size=32, options=options, splits=splits))
+    numbered = {name: part.images[:, 0, 0, 0].tolist() for name, part in parts.items()}
+    assert numbered["heldout"] == [20, 21, 22, 23]
+    assert sorted(numbered["train"] + numbered["validation"]) == list(range(20))
+    assert (len(numbered["train"]), len(numbered["validation"])) == (16, 4)
+    for heldout, message in (
+        (5, r"splits.heldout: 5, expected 4 \(the source's test part\)"),
+        (4, "expected 20 images"),
+    ):
+        with pytest.raises(InputError, match=message):
+            sizes = splits | {"heldout": heldout, "train": 17}
+            data.prepare(**entry(source="cifar10", size=32, options=options, splits=sizes))
+
+
+def write_image(path, value, size=(4, 4), mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, value).save(path)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """train/{bee,ant} with two images each and test/ant with one; a README and a hidden file beside them."""
+    for i, name in enumerate(("train/bee/1.png", "train/bee/0.png", "train/ant/b.png", "train/ant/a.PNG")):
+        write_image(tmp_path / "set" / name, (i, 10 * i, 100))
+    write_image(tmp_path / "set/test/ant/x.jpg", (50, 50, 50))
+    (tmp_path / "set/README.txt").write_text("about")
+    (tmp_path / "set/train/ant/.DS_Store").write_text("hidden")
+    return tmp_path / "set"
+
+
+def test_a_folder_of_classes(pictures):
+    train, test = data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
+    seen = {tuple(image[0, 0].tolist()): label for image, label in zip(train.images, train.labels, strict=True)}
+    assert seen == {(0, 0, 100): 1, (1, 10, 100): 1, (2, 20, 100): 0, (3, 30, 100): 0}  # 0 is ant, 1 is bee
+    assert test.images.tolist() == [[[[50, 50, 50]] * 4] * 4] and test.labels.tolist() == [0]
+    grey, _ = data.load("folder", {"size": 4, "file": str(pictures), "channels": 1}, "datasets")
+    assert grey.images.shape == (4, 4, 4, 1)
+
+
+def test_an_archive_of_the_folder_is_the_same(pictures, tmp_path):
+    with tarfile.open(tmp_path / "set.tar.xz", "w:xz") as archive:
+        archive.add(pictures, "name-1.0")
+    unpacked, packed = (
+        data.load("folder", {"size": 4, "file": str(path)}, "datasets") for path in (pictures, tmp_path / "set.tar.xz")
+    )
+    for one, other in zip(unpacked, packed, strict=True):
+        assert np.array_equal(one.images, other.images) and np.array_equal(one.labels, other.labels)
+
+
+def test_the_first_images_of_a_folder_are_of_all_classes(tmp_path):
+    for i in range(40):
+        write_image(tmp_path / f"train/{'abcd'[i // 10]}/{i}.png", (i, 0, 0))
+    train, test = data.load("folder", {"size": 4, "file": str(tmp_path)}, "datasets")
+    assert set(train.labels[:12]) == {0, 1, 2, 3} and test is None
+    assert sorted(train.images[:, 0, 0, 0].tolist()) == list(range(40))
+
+
+def test_a_folder_without_test_part_is_split(pictures):
+    (pictures / "test/ant/x.jpg").unlink()
+    splits = {"train": 2, "validation": 1, "heldout": 1}
+    parts = data.prepare(**entry(source="folder", size=4, options={"file": str(pictures)}, splits=splits))
+    assert sorted(value for part in parts.values() for value in part.images[:, 0, 0, 0].tolist()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("train/ant/c.png", lambda p: p.write_text("no image"), r"train/ant/c.png: not readable as PNG or JPEG \("),
+        ("train/ant/c.txt", lambda p: p.write_text("notes"), r"train/ant/c.txt: expected an image \(.png, .jpg, .jpeg"),
+        ("train/ant/c.png", lambda p: write_image(p, 1, (4, 5)), "c.png: 4x5 pixels, mode RGB, expected 4x4 and 8-bit"),
+        ("train/ant/c.png", lambda p: write_image(p, 1, mode="I;16"), "c.png: 4x4 pixels, mode I;16, expected 4x4 and"),
+        (
+            "test/wasp/x.png",
+            lambda p: write_image(p, 1),
+            "test/wasp/x.png is of no class of train, expected .* ant, bee",
+        ),
+        ("copy/train/ant/a.PNG", lambda p: write_image(p, 1), "holds train/ant/a.PNG twice, expected each image once"),
+    ],
+)
+def test_a_folder_that_is_not_as_promised(pictures, name, write, message):
+    (pictures / name).parent.mkdir(parents=True, exist_ok=True)
+    write(pictures / name)
+    with pytest.raises(InputError, match=message):
+        data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
+
+
+def test_a_truncated_image(pictures):
+    rng = np.random.default_rng(0)
+    path = pictures / "train/ant/noise.png"
+    Image.fromarray(rng.integers(0, 256, (4, 4, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:70])
+    with pytest.raises(InputError, match=r"noise.png: not readable as PNG or JPEG \("):
+        data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
+
+
+def test_a_folder_without_images(tmp_path):
+    with pytest.raises(InputError, match=r"holds no train/<class>/<image>, expected one folder of images per class"):
+        data.load("folder", {"size": 4, "file": str(tmp_path)}, "datasets")

@@ -53,9 +53,9 @@ class Features:
 def load_extractor(path: str | Path) -> Extractor:
     """The extractor of a weights file, in eval mode on the CPU.
 
-    Raises InputError for a file that is not a classifier with features.
+    Raises InputError for a file that is neither a classifier nor a public network, or has no features.
     """
-    network, _ = networks.load(path, kinds={"classifier"})
+    network, _ = networks.load(path, kinds=("classifier", "pretrained"))
     if not isinstance(network, FeatureNetwork):
         raise InputError(f"{path}: a {type(network).__name__} has no features(x), expected an extractor such as a cnn")
     return Extractor(Path(path).stem, artifacts.file_hash(path), network)

@@ -1,0 +1,50 @@
+"""The files of a folder or an archive, one after another: nothing is unpacked to disk, nothing is unpickled."""
+
+from __future__ import annotations
+
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pagboost.errors import InputError
+
+EXPECTED = "a folder, .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz"
+
+
+def files(path: str | Path) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, content) of each regular file of a folder or archive, names with forward slashes.
+
+    A folder's files come in the order of their names, an archive's as they are stored. An archive's links, and names
+    that begin with a dot (what operating systems leave behind), are left out.
+    Raises InputError naming the path where it is missing, truncated, or neither folder nor archive.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder, expected {EXPECTED}")
+    try:
+        for name, content in _members(path):
+            if not name.rpartition("/")[2].startswith("."):
+                yield name, content
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not readable to its end ({reason}), expected {EXPECTED}") from error
+
+
+def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file():
+                yield file.relative_to(path).as_posix(), file.read_bytes()
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                if not entry.is_dir():
+                    yield entry.filename, archive.read(entry)
+    else:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.isfile():
+                    yield member.name, archive.extractfile(member).read()
