@@ -22,10 +22,11 @@ def shifted(x: torch.Tensor, pixels: int, generator: torch.Generator) -> torch.T
     if pixels == 0:
         return x
     padded = torch.nn.functional.pad(x, [pixels] * 4)
-    rows, columns = torch.randint(2 * pixels + 1, (2, len(x)), generator=generator)
-    h, w = x.shape[-2:]
-    crops = zip(padded, rows.tolist(), columns.tolist(), strict=True)
-    return torch.stack([image[:, i : i + h, j : j + w] for image, i, j in crops])
+    rows, columns = torch.randint(2 * pixels + 1, (2, len(x)), generator=generator).to(x.device)
+    h, w = (torch.arange(size, device=x.device) for size in x.shape[-2:])
+    image = torch.arange(len(x), device=x.device)[:, None, None]
+    crops = padded[image, :, (rows[:, None] + h)[:, :, None], (columns[:, None] + w)[:, None, :]]  # [N, H, W, C]
+    return crops.permute(0, 3, 1, 2).contiguous()
 
 
 def augmented(

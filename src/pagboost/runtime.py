@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import sys
 import tempfile
@@ -39,17 +40,17 @@ def visible_devices() -> list[str]:
 
 
 @contextlib.contextmanager
-def lease(devices: list[str], folder: Path | None = None, poll: float = 1.0) -> Iterator[int]:
-    """Hold one device for this process alone: yields its position in `devices`, waits while all are held.
+def lease(devices: list[str], folder: Path | None = None, poll: float = 1.0, slots: int = 1) -> Iterator[int]:
+    """Hold one of a device's `slots` for this process: yields its position in `devices`, waits while all are held.
 
-    Snakemake counts GPUs but does not assign them, so jobs side by side lock a file per device; the lock goes with
-    the process, however it ends.
+    Snakemake counts GPUs but does not assign them, so jobs side by side lock a file per device and slot; the lock goes
+    with the process, however it ends. Devices fill up evenly.
     """
     folder = folder or Path(tempfile.gettempdir()) / f"pagboost-gpu-{os.getuid()}"
     folder.mkdir(parents=True, exist_ok=True)
     while True:
-        for position, name in enumerate(devices):
-            file = open(folder / f"{name.replace('/', '_')}.lock", "w")  # noqa: SIM115 (held open while leased)
+        for slot, (position, name) in itertools.product(range(slots), enumerate(devices)):
+            file = open(folder / f"{name.replace('/', '_')}.{slot}.lock", "w")  # noqa: SIM115 (held open while leased)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -61,6 +62,17 @@ def lease(devices: list[str], folder: Path | None = None, poll: float = 1.0) -> 
                 file.close()
             return
         time.sleep(poll)
+
+
+def jobs_per_gpu() -> int:
+    """How many jobs share a GPU: the environment's PAGBOOST_JOBS_PER_GPU, 1 where it is not set.
+
+    Small networks leave a large GPU idle most of the time. Raises InputError unless it is an integer of at least 1.
+    """
+    value = os.environ.get("PAGBOOST_JOBS_PER_GPU", "1")
+    if not value.isdigit() or int(value) < 1:
+        raise InputError(f"PAGBOOST_JOBS_PER_GPU {value}: expected an integer of at least 1")
+    return int(value)
 
 
 @contextlib.contextmanager
@@ -75,7 +87,7 @@ def device(wanted: str = "auto") -> Iterator[torch.device]:
     if not usable:
         yield torch.device("cpu")
         return
-    with lease(visible_devices()) as position:
+    with lease(visible_devices(), slots=jobs_per_gpu()) as position:
         torch.cuda.set_device(position)
         yield torch.device("cuda", position)
 

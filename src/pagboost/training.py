@@ -107,6 +107,8 @@ def loop(
 ) -> None:
     """Call step(i) for i in 0..iterations-1; each call makes one whole update and returns its loss (scalar).
 
+    Networks run in bf16 on a GPU; weights, their averages and the optimizer's moments stay fp32.
+
     `state` and `generator` hold all that changes from step to step; they are saved every `run.save_every` seconds and
     restored when the same run starts again. A batch order that has begun is drawn anew after a resume.
     Raises InputError when a loss is not finite (looked at ten times a run, and before a state is saved).
@@ -115,7 +117,8 @@ def loop(
     saved = time.monotonic()
     report = max(1, iterations // 10)
     for i in runtime.progress(range(first, iterations), label, iterations - first):
-        loss = step(i)
+        with runtime.autocast(run.device):
+            loss = step(i)
         due = run.state is not None and time.monotonic() - saved > run.save_every
         if due or i % report == report - 1 or i == iterations - 1:
             value = float(loss)

@@ -53,6 +53,23 @@ def impatient(monkeypatch):
     monkeypatch.setattr(runtime.time, "sleep", sleep)
 
 
+def test_a_shared_device_has_as_many_places_as_were_asked_for(tmp_path, impatient):
+    with contextlib.ExitStack() as held:
+        positions = [held.enter_context(runtime.lease(["a", "b"], tmp_path, slots=2)) for _ in range(4)]
+        assert positions == [0, 1, 0, 1]  # evenly
+        with pytest.raises(Waited):
+            held.enter_context(runtime.lease(["a", "b"], tmp_path, slots=2))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+def test_jobs_per_gpu_is_a_count(monkeypatch, value):
+    monkeypatch.delenv("PAGBOOST_JOBS_PER_GPU", raising=False)
+    assert runtime.jobs_per_gpu() == 1
+    monkeypatch.setenv("PAGBOOST_JOBS_PER_GPU", value)
+    with pytest.raises(InputError, match=f"PAGBOOST_JOBS_PER_GPU {value}: expected an integer"):
+        runtime.jobs_per_gpu()
+
+
 def test_two_processes_never_hold_one_device_and_a_kill_frees_it(hold, tmp_path, impatient):
     child, position = hold("a,b")
     assert position == 0
