@@ -27,6 +27,14 @@ def main() -> None:
         metavar="LABEL=REFERENCE.npz",
         help="made by make_reference.py; the label names the result",
     )
+    arguments.add_argument(
+        "--first",
+        nargs="+",
+        type=labelled,
+        default=[],
+        metavar="LABEL=N",
+        help="score the first N images of each seed only against this reference",
+    )
     arguments.add_argument("--batch-size", type=cli.positive_int, default=250, help="images per pass")
     arguments.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where metrics are computed"
@@ -35,6 +43,9 @@ def main() -> None:
     args = cli.parse(arguments)
     if len(dict(args.reference)) < len(args.reference):
         arguments.error("--reference: a label is given twice, expected each once")
+    for label, count in args.first:
+        if label not in dict(args.reference) or not count.isdigit():
+            arguments.error(f"--first {label}={count}: expected a label of --reference and a number of images")
 
     from pagboost import artifacts, runtime
     from pagboost.metrics import evaluation, features, reference
@@ -45,7 +56,7 @@ def main() -> None:
     with runtime.device(args.device) as device:
         references = {label: reference.load(path, device) for label, path in args.reference}
         protocols = evaluation.evaluate_samples(
-            samples, extractors, references, args.batch_size, device, where=args.samples
+            samples, extractors, references, args.batch_size, device, args.samples, {k: int(n) for k, n in args.first}
         )
     made = artifacts.provenance(
         samples_sha256=artifacts.file_hash(args.samples),

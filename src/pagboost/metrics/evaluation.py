@@ -91,10 +91,13 @@ def evaluate_samples(
     batch_size: int,
     device: torch.device,
     where: str = "samples",
+    first: Mapping[str, int] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """{label of a reference: evaluate_seeds(...)}, with one feature pass per extractor that a reference needs.
 
-    Raises InputError for a reference of an extractor that was not given, or of images of another shape.
+    `first`: {label: n} scores the first n images of each seed only under that label (FID depends on n).
+    Raises InputError for a reference of an extractor that was not given, or of images of another shape, and where a
+    seed has fewer images than asked for.
     """
     shape = samples.images.shape[1:]
     given = {extractor.sha256: extractor.name for extractor in extractors}
@@ -111,13 +114,27 @@ def evaluate_samples(
                 f"expected {list(facts.image_shape)} as in reference {label}"
             )
     seeds, _ = samples.streams()
+    rows = {label: first_of_each_seed(seeds, count, label, where) for label, count in (first or {}).items()}
+    every = np.arange(len(seeds))
     result = {}
     for extractor in extractors:
         own = {label: r for label, r in references.items() if r.facts.extractor_sha256 == extractor.sha256}
         if own:
             features = extract(extractor, samples.images, batch_size, device, where)
-            result |= {label: evaluate_seeds(features, seeds, reference, where) for label, reference in own.items()}
+            for label, reference in own.items():
+                chosen = rows.get(label, every)
+                part = features.subset(torch.from_numpy(chosen))
+                result[label] = evaluate_seeds(part, seeds[chosen], reference, where)
     return result
+
+
+def first_of_each_seed(seeds: np.ndarray, count: int, label: str, where: str) -> np.ndarray:
+    """Rows of the first `count` images of each sampling seed, in file order; InputError where a seed has fewer."""
+    rows = [np.flatnonzero(seeds == seed) for seed in np.unique(seeds)]
+    for seed, own in zip(np.unique(seeds), rows, strict=True):
+        if len(own) < count:
+            raise InputError(f"{where}: seed {seed} has {len(own)} images, expected at least {count} ({label}'s n)")
+    return np.sort(np.concatenate([own[:count] for own in rows]))
 
 
 def fid_scorer(

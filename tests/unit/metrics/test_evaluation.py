@@ -121,6 +121,23 @@ def test_metrics_file(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result["provenance"]["samples_sha256"] == artifacts.file_hash(files / "samples.npz")
 
 
+def test_a_label_can_look_at_the_first_images_of_each_seed(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    references = [f"{label}={files / 'ref_train.npz'}" for label in ("train", "small")]
+    arguments = ("--extractor", files / "a.safetensors", "--reference", *references, "--out", files / "m.json")
+    script("evaluate.py", files / "samples.npz", *arguments, "--first", "small=12", monkeypatch=monkeypatch)
+    protocols = json.loads((files / "m.json").read_text())["protocols"]
+    assert (protocols["train"]["protocol"]["n"], protocols["small"]["protocol"]["n"]) == (25, 12)
+    samples = artifacts.load_samples(files / "samples.npz")
+    first = samples.subset(np.r_[0:12, 25:37])
+    extractor, loaded = load_extractor(files / "a.safetensors"), reference.load(files / "ref_train.npz")
+    (alone,) = evaluation.evaluate_samples(first, [extractor], {"train": loaded}, 50, CPU).values()
+    assert protocols["small"]["mean"] == pytest.approx(alone["mean"])
+    for wrong, message in (("small=26", "seed 0 has 25 images, expected at least 26"), ("smal=12", "--first smal=12")):
+        with pytest.raises(SystemExit) as stopped:
+            script("evaluate.py", files / "samples.npz", *arguments, "--first", wrong, monkeypatch=monkeypatch)
+        assert stopped.value.code == 2 or message in str(stopped.value)
+
+
 def test_equal_input_gives_equal_bytes(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for out in ("first.json", "second.json"):
         scored(files, monkeypatch, out)
