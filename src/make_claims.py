@@ -21,6 +21,7 @@ def main() -> None:
 
     frame = claims.evaluate(options.paper, options.results, options.unavailable)
     tables.save(frame, options.out_csv)
+    frame = tables.load(options.out_csv)  # what people read, here and on the page, comes from the same rounded numbers
     with artifacts.atomic(options.out_md) as temporary:
         temporary.write_text(render.markdown(render.claims(frame, options.paper)), encoding="utf-8")
 

@@ -23,8 +23,9 @@ def main() -> None:
     from pagboost.report import render, tables
 
     frame = tables.table(options.paper, options.table, options.results, options.unavailable, options.nfe)
-    rendered = render.people(frame, options.paper["tables"][options.table], options.paper["protocol"])
     tables.save(frame, options.out_csv)
+    frame = tables.load(options.out_csv)  # what people read, here and on the page, comes from the same rounded numbers
+    rendered = render.people(frame, options.paper["tables"][options.table], options.paper)
     for path, text in ((options.out_md, render.markdown(rendered)), (options.out_tex, render.latex(rendered))):
         with artifacts.atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -1,7 +1,6 @@
 rule table:
     input:
-        metrics=lambda w: measured(PAPERS[w.paper]["tables"][w.table]),
-        steps=lambda w: chosen(PAPERS[w.paper]["tables"][w.table]),
+        lambda w: shown_from(PAPERS[w.paper]["tables"][w.table]),
     output:
         csv=f"{RESULTS}/tables/{{paper}}/{{table}}.csv",
         md=f"{RESULTS}/tables/{{paper}}/{{table}}.md",
@@ -34,7 +33,7 @@ rule table:
 
 rule claims_table:
     input:
-        lambda w: measured(*PAPERS[w.paper]["claims"]),
+        lambda w: shown_from(*PAPERS[w.paper]["claims"]),
     output:
         csv=f"{RESULTS}/tables/{{paper}}/claims.csv",
         md=f"{RESULTS}/tables/{{paper}}/claims.md",
@@ -62,10 +61,7 @@ rule claims_table:
 
 rule figure:
     input:
-        samples=lambda w: [
-            cells.samples_file(RESULTS, *cell) for cell in paper_cells(PAPERS[w.paper]["figures"][w.figure])
-        ],
-        steps=lambda w: chosen(PAPERS[w.paper]["figures"][w.figure]),
+        lambda w: shown_from(PAPERS[w.paper]["figures"][w.figure]),
     output:
         f"{RESULTS}/figures/{{paper}}/{{figure}}.png",
     log:

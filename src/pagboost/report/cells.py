@@ -11,14 +11,18 @@ from pagboost.errors import InputError
 RAW = "none"  # the boost of a sample set as its generator made it
 
 Cell = tuple[str, str]  # (generator, boost)
+Part = Mapping[str, Any]  # a table, a figure or a claim of a paper
+LABEL_METRICS = frozenset({"total_variation"})  # of target labels: stated with the boosts, not by evaluation
 
 
-def expand(claim: Mapping[str, Any]) -> list[dict[str, Any]]:
+def expand(claim: Part) -> list[dict[str, Any]]:
     """The single inequalities of one claim entry: `each` makes one per generator, named id/generator.
 
     In the result, `lower` and `than` hold `generators` (a list, averaged over) and `boost`, whatever the entry's form;
-    a claim already in this form is returned as it is.
+    a claim already in this form is returned as it is, and so are claims about a study or a rank correlation.
     """
+    if "study" in claim or "correlation" in claim:
+        return [dict(claim)]
     if "each" in claim:
         shared = {key: value for key, value in claim.items() if key != "each"}
         singles = ({**shared, "id": f"{claim['id']}/{generator}", "over": [generator]} for generator in claim["each"])
@@ -32,7 +36,11 @@ def expand(claim: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [result]
 
 
-def _claim_cells(claim: Mapping[str, Any]) -> list[Cell]:
+def _claim_cells(claim: Part) -> list[Cell]:
+    if "study" in claim:
+        return []
+    if "correlation" in claim:
+        return [(generator, boost) for generator in claim["over"] for boost in (RAW, claim["boost"])]
     result = []
     for single in expand(claim):
         for operand in (single["lower"], single["than"]):
@@ -41,23 +49,44 @@ def _claim_cells(claim: Mapping[str, Any]) -> list[Cell]:
     return result
 
 
-def cells(
-    spec: Mapping[str, Any] | Sequence[Mapping[str, Any]], unavailable: Mapping[str, str] | None = None
-) -> list[Cell]:
+def boosts_of(panel: Mapping[str, Any]) -> list[str]:
+    """The boosts a figure's panel compares with the raw samples, in order."""
+    return [panel["boost"]] if "boost" in panel else list(panel["boosts"])
+
+
+def cells(spec: Part | Sequence[Part], unavailable: Mapping[str, str] | None = None) -> list[Cell]:
     """The (generator, boost) pairs a table, a figure, a claim or a list of these is made from, each once, in order.
 
     A figure shows each panel before and after, so it needs the raw samples too; so does a claim about gains.
-    Pairs the scale cannot have (see `reason`) are left out.
+    Pairs the scale cannot have (see `reason`) are left out; what is made from a study has none.
     """
     if not isinstance(spec, Mapping):
         found: Iterable[Cell] = [cell for entry in spec for cell in cells(entry)]
     elif "rows" in spec:
         found = [(row["generator"], row["boost"]) for row in spec["rows"]]
     elif "panels" in spec:
-        found = [(p["generator"], boost) for p in spec["panels"] for boost in (RAW, p["boost"])]
+        found = [(p["generator"], boost) for p in spec["panels"] for boost in (RAW, *boosts_of(p))]
     else:
         found = _claim_cells(spec)
     return [cell for cell in dict.fromkeys(found) if reason(*cell, unavailable or {}) is None]
+
+
+def studies(parts: Iterable[Part]) -> list[str]:
+    """The studies that figures and claims are made from, each once, in order."""
+    return list(dict.fromkeys(part["study"] for part in parts if "study" in part))
+
+
+def inputs(results: str | Path, part: Part, unavailable: Mapping[str, str]) -> list[Path]:
+    """The files one table, figure or claim is made from, as far as the scale can have them."""
+    if "study" in part:
+        extensions = ("npz", "json") if "kind" in part else ("json",)  # a figure shows images, a claim does not
+        return [study_file(results, part["study"], e) for e in extensions if part["study"] not in unavailable]
+    pairs = cells(part, unavailable)
+    choices = [steps_file(results, *cell) for cell in boosted(pairs)]
+    if "panels" in part:
+        return [*(samples_file(results, *cell) for cell in pairs), *choices]
+    from_choices = part.get("kind", "metrics") != "metrics" or part.get("metric") in LABEL_METRICS
+    return choices if from_choices else [metrics_file(results, *cell) for cell in pairs]
 
 
 def boosted(pairs: Iterable[Cell]) -> list[Cell]:
@@ -79,19 +108,32 @@ def name_of(names: Mapping[str, Mapping[str, str]], generator: str, boost: str) 
     return raw if boost == RAW else f"{raw} + {names['boosts'][boost]}"
 
 
+def network_name(names: Mapping[str, Mapping[str, str]], network: str) -> str:
+    """A network's name as a reader of a study meets it."""
+    known = names.get("networks", {})
+    if network not in known:
+        raise InputError(f"names.networks: no name for {network}, expected one for every network of a study")
+    return known[network]
+
+
 def metrics_file(results: str | Path, generator: str, boost: str) -> Path:
     """Where evaluation writes the metrics of one sample set."""
     return Path(results, "metrics", generator, f"boost={boost}.json")
 
 
 def steps_file(results: str | Path, generator: str, boost: str) -> Path:
-    """Where the choice of boosting steps on the validation split is written."""
+    """Where the steps and the radius of a boost, and its target labels, are written."""
     return Path(results, "steps", generator, f"boost={boost}.json")
 
 
 def samples_file(results: str | Path, generator: str, boost: str) -> Path:
     """Where the evaluated samples of one generator and boost lie."""
     return Path(results, "samples", generator, f"boost={boost}", "eval.npz")
+
+
+def study_file(results: str | Path, study: str, extension: str) -> Path:
+    """Where a study's images (npz) and measured quantities (json) lie."""
+    return Path(results, "studies", f"{study}.{extension}")
 
 
 def table_file(results: str | Path, paper: str, table: str, extension: str = "csv") -> Path:

@@ -9,11 +9,12 @@ from typing import Any
 
 from pagboost import artifacts
 from pagboost.errors import InputError
-from pagboost.report.cells import Cell, metrics_file, reason, steps_file
+from pagboost.report.cells import Cell, metrics_file, reason
 
 METRICS = {"fid": "FID", "inception_score": "IS", "precision": "Precision", "recall": "Recall"}
 DECIMALS = {"fid": 2, "inception_score": 2, "precision": 3, "recall": 3}
 LOWER_IS_BETTER = frozenset({"fid"})
+PERCENT = frozenset({"fid", "inception_score"})  # where improvements are stated in percent
 
 # Without all of these equal, two values of one metric are not comparable.
 FACTS = ("extractor", "extractor_sha256", "input_size", "reference", "reference_n", "n", "k", "splits")
@@ -75,15 +76,6 @@ def load(results: str | Path, cells: Iterable[Cell], unavailable: Mapping[str, s
                 raise InputError(f"{path}: has no protocols, expected metrics written by evaluate.py")
             found[generator, boost] = Measured(path, content["protocols"], content.get("provenance", {}))
     return found
-
-
-def chosen_steps(results: str | Path, generator: str, boost: str) -> tuple[int, float]:
-    """(steps, alpha) of a boost, as chosen on the validation split. Raises InputError for a missing or foreign file."""
-    path = steps_file(results, generator, boost)
-    content = artifacts.load_json(path)
-    if not isinstance(content, Mapping) or not {"steps", "alpha"} <= content.keys():
-        raise InputError(f"{path}: expected the chosen steps and alpha")
-    return content["steps"], content["alpha"]
 
 
 def same_facts(measured: Iterable[Measured], protocol: str, per_row: Collection[str] = ()) -> dict[str, Any]:

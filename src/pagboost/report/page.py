@@ -31,7 +31,7 @@ class Section:
     tables: dict[str, render.Rendered]
     figures: dict[str, tuple[str, str]]  # data URI and caption
     claims: render.Rendered
-    counts: dict[str, dict[str, int]]  # protocol -> verdict -> number of claims
+    counts: dict[str, dict[str, int]]  # judged by -> verdict -> number of claims
 
 
 def section(paper: Mapping[str, Any], results: str | Path) -> Section:
@@ -41,7 +41,7 @@ def section(paper: Mapping[str, Any], results: str | Path) -> Section:
     """
     key = paper["key"]
     rendered = {
-        name: render.people(tables.load(table_file(results, key, name)), spec, paper["protocol"])
+        name: render.people(tables.load(table_file(results, key, name)), spec, paper)
         for name, spec in paper["tables"].items()
     }
     pictures = {}
@@ -50,7 +50,7 @@ def section(paper: Mapping[str, Any], results: str | Path) -> Section:
         pictures[name] = (data_uri(path), figures.load_caption(path))
     frame = tables.load(claims_file(results, key))
     counts = {
-        paper["protocol"]: claims.counts(frame),
+        render.judged_by(frame, paper["protocol"]): claims.counts(frame),
         paper["second_protocol"]: claims.counts(frame, f"verdict_{paper['second_protocol']}"),
     }
     return Section(paper, rendered, pictures, render.claims(frame, paper), counts)

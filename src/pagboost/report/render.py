@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from pagboost.report.cells import RAW
-from pagboost.report.measured import DECIMALS, LOWER_IS_BETTER, METRICS
+from pagboost.report import columns
+from pagboost.report.columns import Column, Record, comparison, number
+from pagboost.report.measured import DECIMALS
 from pagboost.report.tables import Frame
 
 SEEDS = (
@@ -21,10 +20,11 @@ CLAIMS = (
     "Intervals are Student's, 95 %, over sampling seeds paired between the two sides; the networks were trained once, "
     "and the intervals are not corrected for the number of claims. A single seed has no interval: within noise."
 )
+OTHER_UNITS = (
+    "Claims that are not measured against both references (a number of samples of its own, target labels, a study) are "
+    "judged once. Claims about a study pair images or pairs of images instead of sampling seeds."
+)
 NOT_HERE = "not available"
-
-Record = Mapping[str, Any]
-Column = tuple[str, Callable[[Record], str]]  # header, and a cell's text from a row of the machine table
 
 
 @dataclass(frozen=True)
@@ -38,37 +38,27 @@ class Rendered:
     remarks: list[str]
 
 
-def number(value: float | None, decimals: int, sign: str = "") -> str:
-    """A number in fixed notation, sign="+" to show it always; empty if missing; never a minus zero."""
-    if value is None or pd.isna(value):
-        return ""
-    text = f"{value:{sign}.{decimals}f}"
-    return text if text.strip("+-0.") else f"{0:{sign}.{decimals}f}"
-
-
-def comparison(measured: str, *beside: str) -> str:
-    """`measured (beside; beside)`, without what is empty."""
-    stated = "; ".join(filter(None, beside))
-    return f"{measured} ({stated})".lstrip() if stated else measured
-
-
-def people(frame: Frame, spec: Mapping[str, Any], protocol: str) -> Rendered:
-    """The readable form of a machine table made for `spec`; `protocol` is the one the paper's numbers belong to."""
-    columns = {"metrics": _metrics_columns, "steps": _steps_columns}[spec["kind"]](frame, spec, protocol)
-    columns = [("NFE (reported)", lambda r: comparison(number(r["nfe"], 0), number(r["nfe_reported"], 0))), *columns]
+def people(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> Rendered:
+    """The readable form of a machine table made for `spec`, one of the paper's tables."""
+    shown = columns.of(frame, spec, paper)
     notes: list[str] = []
     rows = []
     for record in frame.to_dict("records"):
-        cells = [text(record) for _, text in columns]
+        cells = [column.text(record) for column in shown]
         if record["unavailable"]:  # nothing measured, so what a cell holds is the reported number
-            cells = [cells[0], *(f"{NOT_HERE} {reported}".rstrip() for reported in cells[1:])]
+            cells = [
+                f"{NOT_HERE} {text}".rstrip() if column.measured else text
+                for column, text in zip(shown, cells, strict=True)
+            ]
         rows.append([record["label"] + _marks(notes, record), *cells])
     remarks = [spec["note"].strip()] if "note" in spec else []
     stated = [column for column in frame if column.startswith("protocol_")]
     if stated:
         remarks.append(SEEDS)
     remarks += [f"Protocol {column.removeprefix('protocol_')}: {frame[column].iloc[0]}." for column in stated]
-    return Rendered(f"{spec['title']} ({spec['place']})", ["", *(name for name, _ in columns)], rows, notes, remarks)
+    return Rendered(
+        f"{spec['title']} ({spec['place']})", ["", *(column.header for column in shown)], rows, notes, remarks
+    )
 
 
 def _marks(notes: list[str], record: Record) -> str:
@@ -79,41 +69,6 @@ def _marks(notes: list[str], record: Record) -> str:
             notes.append(text)
         marks += f" [{notes.index(text) + 1}]"
     return marks
-
-
-def _metrics_columns(frame: Frame, spec: Mapping[str, Any], protocol: str) -> list[Column]:
-    columns: list[Column] = [(fact, lambda r, fact=fact: number(r[fact], 0)) for fact in spec.get("per_row", [])]
-    for column in spec["columns"]:
-        metric, name = column["metric"], column["protocol"]
-        own = name == protocol
-        columns.append((f"{METRICS[metric]} ({name})", lambda r, m=metric, p=name, own=own: _score(r, m, p, own)))
-        if own and metric in LOWER_IS_BETTER and (frame["boost"] != RAW).any():
-            columns.append((f"{METRICS[metric]} lower by, % (reported)", lambda r, m=metric, p=name: _percent(r, m, p)))
-    return columns
-
-
-def _score(record: Record, metric: str, protocol: str, own: bool) -> str:
-    key = f"{metric}_{protocol}"
-    measured = " ± ".join(filter(None, (number(record[k], DECIMALS[metric]) for k in (key, f"{key}_std"))))
-    if not own:
-        return measured
-    return comparison(measured, number(record[f"{metric}_reported"], 2), number(record[f"{metric}_difference"], 2, "+"))
-
-
-def _percent(record: Record, metric: str, protocol: str) -> str:
-    measured = number(record[f"{metric}_{protocol}_improvement_percent"], 1)
-    return comparison(measured, number(record[f"{metric}_reported_improvement_percent"], 1))
-
-
-def _steps_columns(frame: Frame, spec: Mapping[str, Any], protocol: str) -> list[Column]:
-    def text(record: Record, key: str, places: int) -> str:
-        beside = number(record[f"{key}_reported"], places), number(record[f"{key}_difference"], places, "+")
-        return comparison(number(record[key], places), *beside)
-
-    return [
-        ("Steps (reported; difference)", lambda r: text(r, "steps", 0)),
-        ("Step size (reported; difference)", lambda r: text(r, "alpha", 3)),
-    ]
 
 
 def claims(frame: Frame, paper: Mapping[str, Any]) -> Rendered:
@@ -127,19 +82,34 @@ def claims(frame: Frame, paper: Mapping[str, Any]) -> Rendered:
         generator = generators.get(record["id"].partition("/")[2])
         return ": ".join(filter(None, (generator, record["text"]))) + _marks(notes, record)
 
-    columns: list[Column] = [
-        ("Claim", name),
-        ("Where", lambda r: r["source"]),
-        (f"Verdict ({main})", lambda r: r["verdict"]),
-        (f"Difference, 95 % interval ({main})", lambda r: _interval(r, "")),
-        ("Lower by, % (stated; by the paper's numbers)", _claimed_percent),
-        (f"Verdict ({second})", lambda r: r[f"verdict_{second}"]),
-        (f"Difference, 95 % interval ({second})", lambda r: _interval(r, f"_{second}")),
-        ("By the paper's numbers", lambda r: in_paper[r["holds_in_paper"]]),
+    own = judged_by(frame, main)
+    elsewhere = own != main
+    basis = Column("Measured by", lambda r: " over ".join(filter(None, (r["basis"], _units(r)))))
+    shown = [
+        Column("Claim", name),
+        Column("Where", lambda r: r["source"]),
+        *([basis] if elsewhere else []),
+        Column(f"Verdict ({own})", lambda r: r["verdict"]),
+        Column(f"Difference, 95 % interval ({own})", lambda r: _interval(r, "")),
+        Column("Lower by, % (stated; by the paper's numbers)", _claimed_percent),
+        Column(f"Verdict ({second})", lambda r: r[f"verdict_{second}"]),
+        Column(f"Difference, 95 % interval ({second})", lambda r: _interval(r, f"_{second}")),
+        Column("By the paper's numbers", lambda r: in_paper[r["holds_in_paper"]]),
     ]
-    rows = [[text(record) for _, text in columns] for record in frame.to_dict("records")]
-    remarks = [CLAIMS, _disagreement(frame, main, second)]
-    return Rendered("Claims", [header for header, _ in columns], rows, notes, remarks)
+    rows = [[column.text(record) for column in shown] for record in frame.to_dict("records")]
+    remarks = [CLAIMS, *([OTHER_UNITS] if elsewhere else []), _disagreement(frame, main, second)]
+    return Rendered("Claims", [column.header for column in shown], rows, notes, remarks)
+
+
+def judged_by(frame: Frame, main: str) -> str:
+    """What a paper's first verdicts are measured by: its own protocol, and for some claims something else."""
+    return f"{main}, or as stated" if (frame["basis"] != main).any() else main
+
+
+def _units(record: Record) -> str:
+    """How many sampling seeds or images a claim pairs."""
+    count = number(record["n_pairs"], 0)
+    return f"{count} {record['unit']}{'' if count == '1' else 's'}" if count else ""
 
 
 def _claimed_percent(record: Record) -> str:
@@ -148,7 +118,7 @@ def _claimed_percent(record: Record) -> str:
 
 
 def _interval(record: Record, suffix: str) -> str:
-    places = DECIMALS[record["metric"]]
+    places = 3 if record["quantity"].startswith("rank") else DECIMALS.get(record["metric"], 3)
     difference, low, high = (number(record[key + suffix], places, "+") for key in ("difference", "ci_low", "ci_high"))
     return f"{difference} ({low} to {high})" if low else difference
 

@@ -10,29 +10,18 @@ import pandas as pd
 
 from pagboost import artifacts
 from pagboost.errors import InputError
+from pagboost.report import choice_tables
 from pagboost.report import measured as ms
 from pagboost.report.cells import RAW, Cell, cells, name_of, reason
+from pagboost.report.reported import Numbers, base_of, disagreements, improvement, numbers_of
 
 Frame = pd.DataFrame
 
-TEXT = (
-    "label",
-    "unavailable",
-    "note",
-    "protocols_agree",
-    "holds_in_paper",
-)  # columns that may be empty text throughout
-COUNTS = ("nfe", "nfe_reported", "n_seeds", "steps", "steps_reported", "steps_difference")
+TEXT = ("label", "unavailable", "note", "basis", "unit", "holds_in_paper", "norm", "rule")  # may be empty throughout
+TEXT_PREFIXES = ("protocol_", "protocols_", "verdict")
+COUNTS = ("nfe", "nfe_reported", "n_seeds", "n", "steps", "steps_reported", "steps_difference")
 
-
-def improvement(base: float | None, value: float | None) -> float | None:
-    """By how many percent a metric that should be low is below its base; None where either is missing or base is 0."""
-    return None if base is None or value is None or base == 0 else 100 * (base - value) / base
-
-
-def difference(value: float | None, reported: float | None) -> float | None:
-    """Measured minus reported; None where either is missing."""
-    return None if value is None or reported is None else value - reported
+ROWS = {"steps": choice_tables.steps_row, "eps": choice_tables.eps_row, "labels": choice_tables.labels_row}
 
 
 def table(
@@ -46,19 +35,27 @@ def table(
 
     `unavailable`: why this scale has no such generator, boost, generator/boost or protocol. `nfe`: network
     evaluations per sample of this scale's generators. Columns of a metrics table: <metric>_<protocol> (mean over
-    sampling seeds), _std, and for fid _improvement_percent against the same generator without boosting; for the
-    paper's own protocol <metric>_reported, <metric>_difference (measured - reported). The same input gives equal
-    frames.
-    Raises InputError for a missing metrics file, and if a column would mix protocol facts.
+    sampling seeds), _std, and for fid and inception_score _improvement_percent against the same generator without
+    boosting; beside what the paper prints: _reported, _reported_std, _difference (measured - reported),
+    _reported_improvement_percent (of the printed numbers) and _printed_percent. Other kinds: see choice_tables.
+    The same input gives equal frames.
+    Raises InputError for a missing file, and if a column would mix protocol facts.
     """
     if name not in paper["tables"]:
         raise InputError(f"tables: no table {name} in {paper['key']}, expected one of: {', '.join(paper['tables'])}")
     spec = paper["tables"][name]
-    fill = {"metrics": _metrics_rows, "steps": _steps_rows}[spec["kind"]]
-    rows = fill(spec, paper, results, unavailable)
-    heads = [_head(row, paper, unavailable, nfe) for row in spec["rows"]]
-    notes = [{"note": row.get("note", "")} for row in spec["rows"]]
-    frame = pd.DataFrame([head | row | note for head, row, note in zip(heads, rows, notes, strict=True)])
+    printed = numbers_of(spec, paper["protocol"]) if spec["kind"] == "metrics" else {}
+    if spec["kind"] == "metrics":
+        rows = _metrics_rows(spec, paper["protocol"], printed, results, unavailable)
+    else:
+        rows = [ROWS[spec["kind"]](row, results, unavailable) for row in spec["rows"]]
+    records = []
+    for declared, row in zip(spec["rows"], rows, strict=True):
+        notes = [declared.get("note", "").strip(), *disagreements(printed, (declared["generator"], declared["boost"]))]
+        records.append(_head(declared, paper, unavailable, nfe) | row | {"note": " ".join(filter(None, notes))})
+    frame = pd.DataFrame(records)
+    unprinted = [c for c in frame if c.endswith(("_reported_std", "_printed_percent")) and frame[c].isna().all()]
+    frame = frame.drop(columns=unprinted)
     return frame.astype({column: "Int64" for column in COUNTS if column in frame})
 
 
@@ -77,23 +74,24 @@ def _head(
 
 
 def _metrics_rows(
-    spec: Mapping[str, Any], paper: Mapping[str, Any], results: str | Path, unavailable: Mapping[str, str]
+    spec: Mapping[str, Any], main: str, printed: Numbers, results: str | Path, unavailable: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     found = ms.load(results, cells(spec), unavailable)
     per_row = spec.get("per_row", [])
-    reported = {(row["generator"], row["boost"]): row.get("reported", {}) for row in spec["rows"]}
     protocols = dict.fromkeys(column["protocol"] for column in spec["columns"])
     facts = {protocol: _stated(found.values(), protocol, per_row, unavailable) for protocol in protocols}
+    shown = {(metric, protocol) for metric, protocol, _ in printed}
     rows = []
-    for cell in reported:
+    for declared in spec["rows"]:
+        cell = (declared["generator"], declared["boost"])
         row: dict[str, Any] = {"n_seeds": None}
         if cell in found:
-            row["n_seeds"] = len(found[cell].seeds(paper["protocol"], spec["columns"][0]["metric"]))
-        row |= {fact: found[cell].facts(paper["protocol"])[fact] if cell in found else None for fact in per_row}
-        for column in spec["columns"]:
-            row |= _column(column["metric"], column["protocol"], cell, found, unavailable)
-            if column["protocol"] == paper["protocol"]:
-                row |= _reported(column["metric"], row[f"{column['metric']}_{column['protocol']}"], cell, reported)
+            row["n_seeds"] = len(found[cell].seeds(main, spec["columns"][0]["metric"]))
+        row |= {fact: found[cell].facts(main)[fact] if cell in found else None for fact in per_row}
+        for metric, protocol in ((column["metric"], column["protocol"]) for column in spec["columns"]):
+            row |= _measured(metric, protocol, cell, found, unavailable)
+            if (metric, protocol) in shown:
+                row |= _reported(metric, protocol, cell, printed, row[f"{metric}_{protocol}"])
         rows.append(row | {f"protocol_{protocol}": text for protocol, text in facts.items()})
     return rows
 
@@ -107,7 +105,7 @@ def _stated(
     return ms.describe(ms.same_facts(measured, protocol, per_row)) or "nothing measured"
 
 
-def _column(
+def _measured(
     metric: str, protocol: str, cell: Cell, found: Mapping[Cell, ms.Measured], unavailable: Mapping[str, str]
 ) -> dict[str, float | None]:
     """Mean and standard deviation of one cell, and how far boosting brought it from its base."""
@@ -118,41 +116,27 @@ def _column(
     key = f"{metric}_{protocol}"
     value = mean(cell)
     result = {key: value, f"{key}_std": None if value is None else found[cell].std(protocol, metric)}
-    if metric in ms.LOWER_IS_BETTER:
+    if metric in ms.PERCENT:
         base = None if cell[1] == RAW else mean((cell[0], RAW))
-        result[f"{key}_improvement_percent"] = improvement(base, value)
+        result[f"{key}_improvement_percent"] = improvement(base, value, metric)
     return result
 
 
-def _reported(
-    metric: str, value: float | None, cell: Cell, reported: Mapping[Cell, Mapping[str, float]]
-) -> dict[str, float | None]:
+def _reported(metric: str, protocol: str, cell: Cell, printed: Numbers, value: float | None) -> dict[str, float | None]:
     """The paper's number for one cell, how far the measured value is from it, and the paper's improvement."""
-    number = reported[cell].get(metric)
-    result = {f"{metric}_reported": number, f"{metric}_difference": difference(value, number)}
-    if metric in ms.LOWER_IS_BETTER:
-        base = None if cell[1] == RAW else reported.get((cell[0], RAW), {}).get(metric)
-        result[f"{metric}_reported_improvement_percent"] = improvement(base, number)
+    key = f"{metric}_{protocol}"
+    number = printed.get((metric, protocol, cell))
+    mean = None if number is None else number.value
+    result = {
+        f"{key}_reported": mean,
+        f"{key}_reported_std": None if number is None else number.std,
+        f"{key}_difference": choice_tables.difference(value, mean),
+    }
+    if metric in ms.PERCENT:
+        base = base_of(printed, metric, protocol, cell)
+        result[f"{key}_reported_improvement_percent"] = improvement(base, mean, metric)
+        result[f"{key}_printed_percent"] = None if number is None else number.percent
     return result
-
-
-def _steps_rows(
-    spec: Mapping[str, Any], paper: Mapping[str, Any], results: str | Path, unavailable: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    rows = []
-    for row in spec["rows"]:
-        cell = row["generator"], row["boost"]
-        chosen = (None, None) if reason(*cell, unavailable) else ms.chosen_steps(results, *cell)
-        numbers: dict[str, float | None] = {}
-        for quantity, value in zip(("steps", "alpha"), chosen, strict=True):
-            reported = row.get("reported", {}).get(quantity)
-            numbers |= {
-                quantity: value,
-                f"{quantity}_reported": reported,
-                f"{quantity}_difference": difference(value, reported),
-            }
-        rows.append(numbers)
-    return rows
 
 
 def save(frame: Frame, path: str | Path) -> None:
@@ -169,5 +153,5 @@ def load(path: str | Path) -> Frame:
     path = Path(path)
     with artifacts.readable(path, "a table (.csv)"):
         frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    text = [column for column in frame if column in TEXT or column.startswith("protocol_")]
+    text = [column for column in frame if column in TEXT or column.startswith(TEXT_PREFIXES)]
     return frame.astype(dict.fromkeys(text, object)).fillna(dict.fromkeys(text, ""))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pagboost import artifacts
-from pagboost.report.cells import metrics_file, samples_file, steps_file
+from pagboost.report.cells import metrics_file, samples_file, steps_file, study_file
 
 FACTS = {
     "extractor": "cnn_a",
@@ -55,16 +55,28 @@ class Results:
         artifacts.save_json(path, {"protocols": protocols, "provenance": {"versions": {"numpy": "2.0.0"}}})
         return path
 
-    def steps(self, generator: str, boost: str, steps: int, alpha: float) -> Path:
-        """Write the steps chosen for a boost."""
+    def steps(self, generator: str, boost: str, steps: int, alpha: float, **stated: Any) -> Path:
+        """Write how a boost was applied."""
         path = steps_file(self.root, generator, boost)
-        artifacts.save_json(path, {"steps": steps, "alpha": alpha, "candidates": []})
+        artifacts.save_json(path, {"steps": steps, "alpha": alpha, "candidates": [], **stated})
         return path
 
-    def samples(self, generator: str, boost: str, images: np.ndarray, labels: Sequence[int]) -> Path:
+    def labels(self, generator: str, boost: str, counts: Mapping[str, Sequence[int]], rule: str = "argmax") -> Path:
+        """Write how a boost was applied, with these target labels per sampling seed."""
+        stated = {"eps": 0.6, "norm": "l2", "published_eps": 5.0, "scaled_eps": 0.3}
+        return self.steps(generator, boost, 30, 0.02, labels={"rule": rule, "counts": counts, "shift": None}, **stated)
+
+    def study(self, name: str, quantities: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        """Write a study's quantities and pictures."""
+        content = {"kind": "targeted", "unit": "image", "settings": {"eps": 8.66, "steps": 60, "judge": "wrn"}}
+        artifacts.save_json(study_file(self.root, name, "json"), content | {"quantities": quantities})
+        np.savez(study_file(self.root, name, "npz"), **(arrays or {}))
+
+    def samples(self, generator: str, boost: str, images: np.ndarray, labels: Sequence[int] | None) -> Path:
         """Write a sample set."""
         path = samples_file(self.root, generator, boost)
-        artifacts.save_samples(path, artifacts.SampleSet(images, np.asarray(labels, np.int64)))
+        labels = None if labels is None else np.asarray(labels, np.int64)
+        artifacts.save_samples(path, artifacts.SampleSet(images, labels))
         return path
 
 
@@ -76,7 +88,7 @@ def results(tmp_path: Path) -> Results:
 @pytest.fixture
 def paper() -> dict[str, Any]:
     columns = [
-        {"metric": "fid", "protocol": "train"},
+        {"metric": "fid", "protocol": "train", "improvement": True},
         {"metric": "precision", "protocol": "train"},
         {"metric": "fid", "protocol": "heldout"},
     ]
@@ -97,7 +109,11 @@ def paper() -> dict[str, Any]:
         "setting": "nothing",
         "protocol": "train",
         "second_protocol": "heldout",
-        "names": {"generators": {"g1": "First", "g2": "Second"}, "boosts": {"none": "raw", "good": "Good"}},
+        "names": {
+            "generators": {"g1": "First", "g2": "Second"},
+            "boosts": {"none": "raw", "good": "Good"},
+            "networks": {"r": "robust", "v": "not robust"},
+        },
         "nfe": {"g1": 1},
         "tables": {
             "table1": {"kind": "metrics", "title": "Boosting", "place": "Table 1", "columns": columns, "rows": rows},
@@ -105,6 +121,7 @@ def paper() -> dict[str, Any]:
         },
         "figures": {
             "figure1": {
+                "kind": "before_after",
                 "title": "Before, after",
                 "place": "Figure 1",
                 "classes": 2,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pagboost.errors import InputError
-from pagboost.report.cells import boosted, cells, expand, name_of, reason
+from pagboost.report.cells import boosted, cells, expand, inputs, name_of, network_name, reason, studies
 
 
 def test_cells_of_a_table_are_its_rows_in_order_and_once(paper):
@@ -71,6 +71,49 @@ def test_names_of_rows(paper):
     assert name_of(paper["names"], "g1", "good") == "First + Good"
     with pytest.raises(InputError, match="no name for g3"):
         name_of(paper["names"], "g3", "none")
+
+
+def test_networks_need_a_name(paper):
+    assert network_name(paper["names"], "r") == "robust"
+    with pytest.raises(InputError, match=r"names\.networks: no name for x"):
+        network_name(paper["names"], "x")
+    with pytest.raises(InputError, match="no name for r"):
+        network_name({}, "r")
+
+
+CELLS = [{"generator": "g1", "boost": "none"}, {"generator": "g1", "boost": "good"}]
+SIDES = {"id": "c", "lower": CELLS[1], "than": CELLS[0]}
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ({"kind": "metrics", "rows": CELLS}, ["metrics/g1/boost=none.json", "metrics/g1/boost=good.json"]),
+        ({"kind": "labels", "rows": CELLS[1:]}, ["steps/g1/boost=good.json"]),
+        ({"metric": "fid", **SIDES}, ["metrics/g1/boost=good.json", "metrics/g1/boost=none.json"]),
+        ({"metric": "total_variation", **SIDES}, ["steps/g1/boost=good.json"]),
+        ({"id": "c", "study": "attack"}, ["studies/attack.json"]),
+        ({"kind": "targeted", "study": "attack"}, ["studies/attack.npz", "studies/attack.json"]),
+        ({"kind": "targeted", "study": "absent"}, []),
+        (
+            {"kind": "blocks", "panels": [{"generator": "g1", "boosts": ["good", "wide"]}]},
+            [f"samples/g1/boost={boost}/eval.npz" for boost in ("none", "good", "wide")]
+            + [f"steps/g1/boost={boost}.json" for boost in ("good", "wide")],
+        ),
+        (
+            {"metric": "fid", "correlation": "gain", "over": ["g1", "g2", "g3"], "boost": "good"},
+            [f"metrics/{g}/boost={boost}.json" for g in ("g1", "g3") for boost in ("none", "good")],
+        ),
+    ],
+)
+def test_inputs_are_the_files_a_part_is_made_from(part, expected):
+    found = inputs("results", part, {"g2": "no data", "absent": "no time"})
+    assert [path.relative_to("results").as_posix() for path in found] == expected
+
+
+def test_studies_of_parts_once_and_in_order(paper):
+    parts = [{"study": "b"}, paper["figures"]["figure1"], {"study": "a"}, {"study": "b"}]
+    assert studies(parts) == ["b", "a"]
 
 
 def test_a_workflow_can_import_cells_without_anything_heavy():

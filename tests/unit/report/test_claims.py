@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import statistics
 
+import pandas as pd
 import pytest
 
 from pagboost.errors import InputError
-from pagboost.report import claims, tables
+from pagboost.report import claims, inequalities, tables
 
 
 def row(frame, name):
@@ -36,7 +37,7 @@ def test_verdicts(low, high, expected):
 
 def test_sides_and_paired_difference(paper, measured):
     first = row(claims.evaluate(paper, measured.root, {}), "helps/g1")
-    assert (first["left"], first["right"], first["difference"], first["n_seeds"]) == (9.5, 13.0, 3.5, 2)
+    assert (first["left"], first["right"], first["difference"], first["n_pairs"]) == (9.5, 13.0, 3.5, 2)
     _, low, high = claims.paired_interval([12.0 - 9.0, 14.0 - 10.0])
     assert (first["ci_low"], first["ci_high"]) == pytest.approx((low, high))
     assert first["improvement_percent"] == pytest.approx(100 * 3.5 / 13)
@@ -83,12 +84,6 @@ def test_the_papers_own_numbers(paper, measured):
     assert row(claims.evaluate(paper, measured.root, {}), "helps/g2")["holds_in_paper"] == "no"
 
 
-def test_where_tables_disagree_the_first_counts(paper):
-    second = {"rows": [{"generator": "g1", "boost": "none", "reported": {"fid": 99.0}}]}
-    paper["tables"] = paper["tables"] | {"table3": second}
-    assert claims.reported_numbers(paper)["fid", ("g1", "none")] == 10.0
-
-
 def test_unavailable_cells_leave_the_claim_with_its_reason(paper, measured):
     frame = claims.evaluate(paper, measured.root, {"g2": "no data"})
     assert row(frame, "helps/g1")["verdict"] != "not measured"
@@ -103,6 +98,90 @@ def test_an_unavailable_protocol_leaves_the_other(paper, measured):
     assert set(frame["verdict_heldout"]) == {"not measured"}
     assert "not measured" not in set(frame["verdict"])
     assert set(frame["protocols_agree"]) == {""}
+
+
+def test_rank_correlation_is_spearmans():
+    from scipy import stats
+
+    x, y = [3.0, 1.0, 2.0, 2.0, 9.0], [10.0, -5.0, 7.0, 8.0, 8.0]
+    assert inequalities.rank_correlation(x, y, "x") == pytest.approx(stats.spearmanr(x, y).statistic)
+    with pytest.raises(InputError, match=r"claims\.c: all 3 values are equal"):
+        inequalities.rank_correlation([1, 2, 3], [4, 4, 4], "claims.c")
+
+
+@pytest.mark.parametrize(("correlation", "expected"), [("gain", 1.0), ("percent", -1.0)])
+def test_weaker_generators_gain_more(paper, measured, correlation, expected):
+    """Raw FIDs 10, 20, 40 and falls of 5, 8, 12: the weaker the larger the fall, and the smaller its percentage."""
+    for name, raw, fall in (("g1", 10, 5), ("g2", 20, 8), ("g3", 40, 12)):
+        measured.metrics(name, "none", [raw, raw])
+        measured.metrics(name, "good", [raw - fall, raw - fall])
+    claim = {"id": "weaker", "text": "", "source": "", "metric": "fid", "boost": "good", "correlation": correlation}
+    paper["claims"] = [claim | {"over": ["g1", "g2", "g3"]}]
+    result = row(claims.evaluate(paper, measured.root, {}), "weaker")
+    assert (result["left"], result["right"], result["difference"]) == (
+        0,
+        pytest.approx(expected),
+        pytest.approx(expected),
+    )
+    assert result["quantity"] == f"rank correlation, {correlation}"
+    assert result["holds_in_paper"] == ""  # the paper has no number for g2/good
+    assert pd.isna(result["improvement_percent"])
+
+
+def test_a_claim_under_a_protocol_of_its_own_is_judged_once(paper, measured):
+    paper["claims"] = [paper["claims"][0] | {"each": ["g1"], "protocol": "heldout"}]
+    paper["tables"]["table1"]["rows"][0]["reported"] = {"fid": {"train": 10.0, "heldout": 30.0}}
+    paper["tables"]["table1"]["rows"][1]["reported"] = {"fid": {"train": 8.0, "heldout": 31.0}}
+    result = row(claims.evaluate(paper, measured.root, {}), "helps/g1")
+    assert (result["basis"], result["difference"]) == ("heldout", -0.25)
+    assert (result["verdict_heldout"], result["protocols_agree"]) == ("", "")
+    assert (result["reported_left"], result["holds_in_paper"]) == (31.0, "no")
+
+
+def test_labels_by_seed(paper, measured):
+    measured.labels("g1", "plain", {"0": [4, 0], "1": [3, 1]})
+    measured.labels("g1", "good", {"0": [2, 2], "1": [1, 1]})
+    paper["claims"] = [{"id": "even", "text": "", "source": "", "metric": "total_variation", "each": ["g1"],
+                        "lower": {"boost": "good"}, "than": {"boost": "plain"}}]  # fmt: skip
+    result = row(claims.evaluate(paper, measured.root, {}), "even/g1")
+    assert (result["left"], result["right"], result["n_pairs"]) == (0, 0.375, 2)
+    assert (result["basis"], result["unit"], result["verdict_heldout"]) == ("target labels", "sampling seed", "")
+    measured.labels("g1", "good", {"0": [2, 2]})
+    with pytest.raises(
+        InputError, match=r"plain\.json: target labels has sampling seeds 0, 1, but .*good\.json has 0:"
+    ):
+        claims.evaluate(paper, measured.root, {})
+
+
+@pytest.fixture
+def study_claim(paper):
+    claim = {"id": "more", "text": "", "source": "", "study": "targeted", "quantity": "l2", "lower": "v", "than": "r"}
+    paper["claims"] = [claim]
+    return paper
+
+
+def test_a_study_is_paired_over_images(study_claim, measured):
+    measured.study("targeted", {"l2": {"r": [2.0, 13.0, 5.0], "v": [1.0, 12.1, 3.9]}})
+    result = row(claims.evaluate(study_claim, measured.root, {}), "more")
+    assert (result["n_pairs"], result["unit"], result["basis"]) == (3, "image", "study targeted")
+    assert (result["difference"], result["verdict"]) == (pytest.approx(1.0), "held")
+    assert (result["lower"], result["than"], result["verdict_heldout"]) == ("v", "r", "")
+    absent = row(claims.evaluate(study_claim, measured.root, {"targeted": "no time"}), "more")
+    assert (absent["verdict"], absent["unavailable"]) == ("not measured", "no time")
+
+
+@pytest.mark.parametrize(
+    ("quantities", "message"),
+    [
+        ({"distance": {}}, "has no l2, expected one of: distance"),
+        ({"l2": {"r": [1.0]}}, "has no v, expected one of: r"),
+        ({"l2": {"r": [1.0], "v": [1.0, 2.0]}}, "l2 has 2 values of v and 1 of r: expected one for each image"),
+    ],
+)
+def test_a_study_without_what_a_claim_needs_is_refused(study_claim, measured, quantities, message):
+    measured.study("targeted", quantities)
+    with pytest.raises(InputError, match=rf"targeted\.json: {message}"):
+        claims.evaluate(study_claim, measured.root, {})
 
 
 def test_other_seeds_are_refused(paper, measured):

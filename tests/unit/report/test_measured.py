@@ -69,10 +69,3 @@ def test_facts_in_one_line(measured):
         "1000 samples per seed, k = 3, 10 IS splits"
     )
     assert ms.describe(ms.same_facts([], "train")) == ""
-
-
-def test_chosen_steps(measured):
-    assert ms.chosen_steps(measured.root, "g1", "good") == (8, 0.2)
-    artifacts.save_json(measured.root / "steps" / "g1" / "boost=good.json", {"steps": 8})
-    with pytest.raises(InputError, match="expected the chosen steps and alpha"):
-        ms.chosen_steps(measured.root, "g1", "good")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from pathlib import Path
 
@@ -9,9 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
-from pagboost.report import claims
-from pagboost.report.cells import cells, expand, name_of
-from pagboost.report.tables import improvement
+from pagboost.report import claims, reported
+from pagboost.report.cells import cells, expand, name_of, network_name
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/paper.schema.yaml").read_text())
@@ -66,19 +66,23 @@ def test_claim_ids_are_unique(any_paper):
     assert len(ids) == len(set(ids))
 
 
-def test_reported_numbers_of_a_cell_agree_between_tables_but_for_the_noted_one(golan):
+def test_reported_numbers_of_a_cell_agree_between_tables_but_for_the_noted_one(any_paper):
     seen: dict[tuple, set[float]] = {}
-    for table in golan["tables"].values():
-        for row in table["rows"]:
-            for metric, value in row.get("reported", {}).items():
-                seen.setdefault((row["generator"], row["boost"], metric), set()).add(value)
-    assert {key: values for key, values in seen.items() if len(values) > 1} == {("ct2", "none", "fid"): {11.10, 11.12}}
+    for table in any_paper["tables"].values():
+        if table["kind"] == "metrics":
+            for key, number in reported.numbers_of(table, any_paper["protocol"]).items():
+                seen.setdefault(key, set()).add((number.value, number.std))
+    noted = {("fid", "train", ("ct2", "none")): {(11.10, None), (11.12, None)}}
+    expected = noted if any_paper["key"] == "golan2024" else {}
+    assert {key: values for key, values in seen.items() if len(values) > 1} == expected
 
 
 def reported_improvements(paper, generators, boosts, base="none"):
-    numbers = claims.reported_numbers(paper)
+    numbers = reported.numbers(paper)
     return [
-        improvement(numbers["fid", (generator, base)], numbers["fid", (generator, boost)])
+        reported.improvement(
+            numbers["fid", "train", (generator, base)].value, numbers["fid", "train", (generator, boost)].value
+        )
         for generator in generators
         for boost in boosts
     ]
@@ -109,3 +113,54 @@ def test_the_paper_breaks_its_own_claims_about_fid_only_where_known(golan, tmp_p
     frame = claims.evaluate(golan, tmp_path, dict.fromkeys(golan["names"]["generators"], "not here"))
     broken = frame[(frame["metric"] == "fid") & (frame["holds_in_paper"] == "no")]
     assert broken["id"].tolist() == ["difference_beats_ce/cd2"]
+
+
+@pytest.fixture
+def ganz():
+    return yaml.safe_load((ROOT / "config/papers/ganz2021.yaml").read_text())
+
+
+def test_bigrocs_printed_percentages_disagree_with_its_numbers_where_known(ganz):
+    """Every other printed percentage follows from the numbers beside it, as far as these are rounded."""
+    numbers = reported.numbers(ganz)
+    assert sum(number.percent is not None for number in numbers.values()) == 33
+    notes = {cell[0]: reported.disagreements(numbers, cell) for _, _, cell in numbers}
+    wrong = {generator: re.findall(r"of ([\d.]+) % in", " ".join(own)) for generator, own in notes.items() if own}
+    assert wrong == {"diff_biggan": ["12.45"], "vae": ["42.99", "51.16"], "dcgan": ["29.48"]}
+
+
+def test_bigrocs_own_numbers_keep_its_claims(ganz, tmp_path):
+    unavailable = dict.fromkeys([*ganz["names"]["generators"], "targeted", "interpolation"], "not here")
+    frame = claims.evaluate(ganz, tmp_path, unavailable).set_index("id")
+    assert set(frame.loc[frame["holds_in_paper"] != "yes", "basis"]) == {
+        "train",
+        "target labels",
+        "study targeted",
+        "study interpolation",
+    }
+    judged = frame[frame["holds_in_paper"] != ""]
+    assert len(judged) == 3 * 11 + 2 + 2 + 10
+    assert set(judged["holds_in_paper"]) == {"yes"}
+    assert frame.loc["weaker_gain_more", "reported_right"] > 0.9
+
+
+def test_studies_compare_networks_that_have_names(ganz):
+    compared = [claim for claim in ganz["claims"] if "study" in claim]
+    assert {network_name(ganz["names"], claim[side]) for claim in compared for side in ("lower", "than")}
+    assert {claim["study"] for claim in compared} <= {figure.get("study") for figure in ganz["figures"].values()}
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("tables", "table3", {"kind": "histogram", "title": "t", "place": "p", "rows": []}),
+        ("figures", "figure2", {"kind": "targeted", "title": "t", "place": "p", "count": 1}),
+        ("claims", 0, {"id": "c", "text": "t", "source": "s", "study": "x", "quantity": "l2", "lower": "a"}),
+        ("claims", 0, {"id": "c", "text": "t", "source": "s", "metric": "recall", "over": ["a", "b", "c"],
+                       "boost": "d", "correlation": "gain"}),
+    ],
+)  # fmt: skip
+def test_parts_of_the_wrong_shape_are_refused(ganz, part, key, value):
+    ganz[part][key] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(SCHEMA).validate(ganz)

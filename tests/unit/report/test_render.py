@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from pagboost.report import claims, render, tables
+from pagboost.report import claims, columns, render, tables
 
 
 @pytest.fixture
 def rendered(paper, measured):
     frame = tables.table(paper, "table1", measured.root, {"g2": "no data"}, {"g1": 2})
-    return render.people(frame, paper["tables"]["table1"], "train")
+    return render.people(frame, paper["tables"]["table1"], paper)
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ def rendered(paper, measured):
     [(1.005, 1, "", "1.0"), (-0.001, 2, "+", "+0.00"), (-0.001, 2, "", "0.00"), (2.0, 0, "+", "+2"), (None, 2, "", "")],
 )
 def test_numbers_in_fixed_notation(value, decimals, sign, text):
-    assert render.number(value, decimals, sign) == text
-    assert render.number(float("nan"), decimals, sign) == ""
+    assert columns.number(value, decimals, sign) == text
+    assert columns.number(float("nan"), decimals, sign) == ""
 
 
 def test_cells_say_measured_spread_reported_and_difference(rendered):
@@ -55,14 +55,62 @@ def test_remarks_state_seeds_and_protocols(rendered):
 def test_reading_a_table_from_csv_renders_the_same(paper, measured, rendered, tmp_path):
     frame = tables.table(paper, "table1", measured.root, {"g2": "no data"}, {"g1": 2})
     tables.save(frame, tmp_path / "t.csv")
-    assert render.people(tables.load(tmp_path / "t.csv"), paper["tables"]["table1"], "train") == rendered
+    assert render.people(tables.load(tmp_path / "t.csv"), paper["tables"]["table1"], paper) == rendered
 
 
 def test_steps(paper, measured):
     spec = paper["tables"]["table2"]
-    shown = render.people(tables.table(paper, "table2", measured.root, {}, {}), spec, "train")
+    shown = render.people(tables.table(paper, "table2", measured.root, {}, {}), spec, paper)
     assert shown.rows == [["First + Good", "(1)", "8 (35; -27)", "0.200 (0.100; +0.100)"]]
     assert shown.remarks == []
+
+
+def test_reported_deviation_other_protocols_and_percentages_for_people(paper, measured):
+    table = paper["tables"]["table1"]
+    table["columns"] = [
+        {"metric": "fid", "protocol": "heldout", "printed": "FID 10K", "improvement": True},
+        {"metric": "inception_score", "protocol": "train", "improvement": True},
+    ]
+    table["rows"] = [
+        {"generator": "g1", "boost": "none", "reported": {"fid": {"heldout": [30.0, 0.5]}}},
+        {"generator": "g1", "boost": "good", "reported": {"fid": {"heldout": [24.0, 0.25]}}},
+    ]
+    shown = render.people(tables.table(paper, "table1", measured.root, {}, {}), table, paper | {"nfe": {}})
+    assert shown.header == [
+        "",
+        "FID (heldout; the paper's FID 10K)",
+        "FID (heldout) lower by, % (reported)",
+        "IS (train)",
+        "IS higher by, %",
+    ]
+    assert shown.rows[1][1:] == ["21.25 ± 3.18 (24.00 ± 0.25; -2.75)", "-1.2 (20.0)", "9.05 ± 0.07", "4.0"]
+
+
+def test_radii_and_label_shares_for_people(paper, measured):
+    rows = [{"generator": "g1", "boost": "good"}, {"generator": "g2", "boost": "good"}]
+    for kind in ("eps", "labels"):
+        paper["tables"][kind] = {"kind": kind, "title": kind, "place": "here", "rows": rows}
+    measured.labels("g1", "good", {"0": [3, 1], "1": [1, 1]}, rule="debiased")
+    eps, labels = (
+        render.people(tables.table(paper, kind, measured.root, {"g2": "no data"}, {}), paper["tables"][kind], paper)
+        for kind in ("eps", "labels")
+    )
+    assert eps.rows[0] == ["First + Good", "assumed 5.00", "0.300", "0.600", "2.00", "30", "0.0200"]
+    assert eps.rows[1][:3] == ["Second + Good [1]", "", "not available"]
+    assert labels.header[-2:] == ["Class 0, %", "Class 1, %"]
+    assert labels.rows[0][1:3] == ["debiased", "0.125 ± 0.177"]
+    assert labels.rows[0][-1] == "37.5 ± 17.7"
+
+
+def test_claims_that_are_measured_otherwise_say_by_what(paper, measured):
+    measured.study("targeted", {"l2": {"r": [2.0, 3.0], "v": [1.0, 1.5]}})
+    study = {"id": "more", "text": "More", "source": "Fig. 2", "study": "targeted", "quantity": "l2"}
+    paper["claims"] = [paper["claims"][1], study | {"lower": "v", "than": "r"}]
+    shown = render.claims(claims.evaluate(paper, measured.root, {}), paper)
+    assert shown.header[2] == "Measured by"
+    assert [row[2] for row in shown.rows] == ["train over 2 sampling seeds", "study targeted over 2 images"]
+    assert shown.rows[1][shown.header.index("Verdict (heldout)")] == ""
+    assert "judged once" in shown.remarks[1]
 
 
 def test_claims_for_people(paper, measured):

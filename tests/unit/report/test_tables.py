@@ -12,7 +12,7 @@ def test_measured_beside_reported(paper, measured):
     base, good = frame.iloc[0], frame.iloc[1]
     assert (base["label"], good["label"]) == ("First", "First + Good")
     assert (base["nfe"], base["nfe_reported"], base["n_seeds"]) == (2, 1, 2)
-    assert (base["fid_train"], base["fid_reported"], base["fid_difference"]) == (13.0, 10.0, 3.0)
+    assert (base["fid_train"], base["fid_train_reported"], base["fid_train_difference"]) == (13.0, 10.0, 3.0)
     assert base["fid_train_std"] == pytest.approx(2**0.5)
     assert base["fid_heldout"] == 21.0
     assert good["note"] == "A remark."
@@ -22,15 +22,33 @@ def test_measured_beside_reported(paper, measured):
 def test_improvements_are_computed_from_the_rows(paper, measured):
     frame = tables.table(paper, "table1", measured.root, {}, {})
     assert frame["fid_train_improvement_percent"][1] == pytest.approx(100 * (13 - 9.5) / 13)
-    assert frame["fid_reported_improvement_percent"][1] == pytest.approx(20)
+    assert frame["fid_train_reported_improvement_percent"][1] == pytest.approx(20)
     assert frame["fid_train_improvement_percent"].isna().tolist() == [True, False, True, False]
-    assert pd.isna(frame["fid_reported_improvement_percent"][3])  # the paper has no number there
+    assert pd.isna(frame["fid_train_reported_improvement_percent"][3])  # the paper has no number there
 
 
-def test_improvement_of_nothing():
-    assert tables.improvement(None, 1.0) is None
-    assert tables.improvement(0.0, 1.0) is None
-    assert tables.improvement(4.0, 5.0) == -25
+def test_numbers_of_another_protocol_with_deviation_and_printed_percentage(paper, measured):
+    rows = paper["tables"]["table1"]["rows"]
+    rows[0]["reported"] = {"fid": {"heldout": [30.0, 0.5], "train": 10.0}}
+    rows[1] |= {"reported": {"fid": {"heldout": [24.0, 0.25]}}, "printed_percent": {"fid": {"heldout": 25.0}}}
+    frame = tables.table(paper, "table1", measured.root, {}, {})
+    good = frame.iloc[1]
+    assert (good["fid_heldout_reported"], good["fid_heldout_reported_std"]) == (24.0, 0.25)
+    assert good["fid_heldout_difference"] == pytest.approx(21.25 - 24)
+    assert good["fid_heldout_reported_improvement_percent"] == pytest.approx(20)
+    assert good["fid_heldout_printed_percent"] == 25
+    assert good["note"] == (
+        "A remark. The paper prints an improvement of 25.00 % in FID (heldout); its own numbers, 30.00 and 24.00, give "
+        "20.00 %."
+    )
+    assert pd.isna(good["fid_train_reported"])
+    assert "fid_train_printed_percent" not in frame
+
+
+def test_improvement_of_a_metric_that_should_be_high(paper, measured):
+    paper["tables"]["table1"]["columns"].append({"metric": "inception_score", "protocol": "train", "improvement": True})
+    frame = tables.table(paper, "table1", measured.root, {}, {})
+    assert frame["inception_score_train_improvement_percent"][1] == pytest.approx(100 * (9.05 - 8.7) / 8.7)
 
 
 def test_an_unavailable_row_stays_with_its_reason(paper, measured):
@@ -38,7 +56,7 @@ def test_an_unavailable_row_stays_with_its_reason(paper, measured):
     assert frame["generator"].tolist() == ["g1", "g1", "g2", "g2"]
     assert frame["unavailable"].tolist() == ["", "", "no data", "no data"]
     assert frame["fid_train"].isna().tolist() == [False, False, True, True]
-    assert frame["fid_reported"][2] == 5.0
+    assert frame["fid_train_reported"][2] == 5.0
 
 
 def test_an_unavailable_protocol_empties_its_column_and_says_why(paper, measured):
@@ -75,6 +93,38 @@ def test_steps_beside_reported(paper, measured):
     empty = tables.table(paper, "table2", measured.root, {"good": "no time"}, {}).iloc[0]
     assert pd.isna(empty["steps"])
     assert empty["steps_reported"] == 35
+
+
+def test_radius_beside_reported(paper, measured):
+    rows = [{"generator": "g1", "boost": "good", "reported": {"eps": 5}}, {"generator": "g2", "boost": "good"}]
+    paper["tables"]["eps"] = {"kind": "eps", "title": "eps", "place": "Table 3", "rows": rows}
+    for generator in ("g1", "g2"):
+        measured.labels(generator, "good", {"0": [1, 1]})
+    frame = tables.table(paper, "eps", measured.root, {"g2": "no data"}, {})
+    row = frame.iloc[0]
+    assert (row["eps_reported"], row["eps_scaled"], row["eps"], row["eps_multiple"]) == (5, 0.3, 0.6, 2)
+    assert frame["eps"].isna().tolist() == [False, True]
+    paper["tables"]["eps"]["rows"][0]["reported"] = {"eps": 4}
+    with pytest.raises(
+        InputError, match=r"good\.json: published_eps 5\.0, but the paper's for g1 is 4: expected the same"
+    ):
+        tables.table(paper, "eps", measured.root, {}, {})
+    measured.steps("g1", "good", 8, 0.2)
+    with pytest.raises(InputError, match=r"good\.json: expected eps, published_eps and scaled_eps"):
+        tables.table(paper, "eps", measured.root, {}, {})
+
+
+def test_label_shares_by_seed(paper, measured):
+    paper["tables"]["labels"] = {"kind": "labels", "title": "Labels", "place": "Fig. 3",
+                                 "rows": [{"generator": "g1", "boost": "good"}]}  # fmt: skip
+    measured.labels("g1", "good", {"0": [8, 1, 1, 0], "1": [2, 2, 3, 3]})
+    row = tables.table(paper, "labels", measured.root, {}, {}).iloc[0]
+    assert (row["rule"], row["n_seeds"], row["n"]) == ("argmax", 2, 20)
+    assert (row["share_0"], row["smallest_share"], row["largest_share"]) == pytest.approx((0.5, 0.1, 0.55))
+    assert row["total_variation"] == pytest.approx((0.55 + 0.1) / 2)  # (.55+.15+.15+.25)/2 and .05 twice up, twice down
+    assert row["total_variation_std"] == pytest.approx(0.45 / 2**0.5)
+    empty = tables.table(paper, "labels", measured.root, {"good": "no time"}, {}).iloc[0]
+    assert empty["unavailable"] == "no time"
 
 
 def test_an_unknown_table_is_refused(paper, measured):

@@ -1,0 +1,115 @@
+"""Both sides of a claim's inequality, once per sampling seed or image: what intervals and verdicts are made from."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pagboost.errors import InputError
+from pagboost.report import choices, studies
+from pagboost.report import measured as ms
+from pagboost.report.cells import LABEL_METRICS, RAW, Cell, cells
+from pagboost.report.reported import improvement
+
+SEED = "sampling seed"
+
+Claim = Mapping[str, Any]  # a single inequality, as cells.expand makes it
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """(lower, than) for each unit of repetition, the same units on both sides."""
+
+    values: list[tuple[float, float]]
+    unit: str = SEED
+
+
+def by_protocol(claim: Claim) -> bool:
+    """Whether a claim is about metrics, which are measured anew under each protocol."""
+    return "study" not in claim and claim["metric"] not in LABEL_METRICS
+
+
+def basis(claim: Claim, protocol: str) -> str:
+    """What a claim is measured by, in words: a protocol, target labels, or a study."""
+    if "study" in claim:
+        return f"study {claim['study']}"
+    return protocol if by_protocol(claim) else "target labels"
+
+
+def pairs(claim: Claim, protocol: str, found: Mapping[Cell, ms.Measured], results: str | Path) -> Pairs:
+    """Both sides of one inequality, from metrics under a protocol, from target labels, or from a study.
+
+    Raises InputError for missing files, for sides with different sampling seeds and for mixed protocol facts.
+    """
+    if "study" in claim:
+        study = studies.load(results, claim["study"])
+        lower, than = (study.values(claim["quantity"], claim[side]) for side in ("lower", "than"))
+        if len(lower) != len(than):
+            raise InputError(
+                f"{study.path}: {claim['quantity']} has {len(lower)} values of {claim['lower']} and {len(than)} of "
+                f"{claim['than']}: expected one for each {study.unit}"
+            )
+        return Pairs(list(zip(lower, than, strict=True)), study.unit)
+    needed = cells(claim)
+    if by_protocol(claim):
+        ms.same_facts([found[cell] for cell in needed], protocol)
+        scores = {cell: found[cell].seeds(protocol, claim["metric"]) for cell in needed}
+        paths = {cell: found[cell].path for cell in needed}
+    else:
+        loaded = {cell: choices.load(results, *cell) for cell in needed}
+        scores = {cell: _unevenness(choice) for cell, choice in loaded.items()}
+        paths = {cell: choice.path for cell, choice in loaded.items()}
+    seeds = scores[needed[0]].keys()
+    for cell, values in scores.items():
+        if values.keys() != seeds:
+            raise InputError(
+                f"{paths[cell]}: {basis(claim, protocol)} has sampling seeds {', '.join(values)}, but "
+                f"{paths[needed[0]]} has {', '.join(seeds)}: expected the same, claim {claim['id']} pairs them"
+            )
+    return Pairs([sides(claim, {cell: values[seed] for cell, values in scores.items()}) for seed in seeds])
+
+
+def _unevenness(choice: choices.Choice) -> dict[str, float]:
+    return {seed: choices.total_variation(own) for seed, own in choice.shares().items()}
+
+
+def sides(claim: Claim, values: Mapping[Cell, float]) -> tuple[float, float]:
+    """(lower, than) from one value per cell.
+
+    The mean over each side's generators of the metric, or of its fall from raw to boosted (quantity gain); for a
+    correlation 0 and Spearman's rho over the generators between the raw metric and what boosting gains, as a
+    difference or in percent of the raw metric.
+    """
+    if "correlation" in claim:
+        boost, metric = claim["boost"], claim["metric"]
+        raw = [values[generator, RAW] for generator in claim["over"]]
+        boosted = [values[generator, boost] for generator in claim["over"]]
+        if claim["correlation"] == "percent":
+            gains = [improvement(a, b, metric) for a, b in zip(raw, boosted, strict=True)]
+        else:
+            gains = [a - b for a, b in zip(raw, boosted, strict=True)]
+        return 0.0, rank_correlation(raw, gains, f"claims.{claim['id']}")
+
+    def quantity(generator: str, boost: str) -> float:
+        value = values[generator, boost]
+        return values[generator, RAW] - value if claim.get("quantity") == "gain" else value
+
+    left, right = (
+        statistics.fmean(quantity(generator, claim[side]["boost"]) for generator in claim[side]["generators"])
+        for side in ("lower", "than")
+    )
+    return left, right
+
+
+def rank_correlation(x: Sequence[float], y: Sequence[float], where: str) -> float:
+    """Spearman's rho, ties at their mean rank. Raises InputError where all values of a side are equal."""
+    ranks = [pd.Series(values).rank().tolist() for values in (x, y)]
+    try:
+        return statistics.correlation(*ranks)
+    except statistics.StatisticsError as error:
+        raise InputError(f"{where}: all {len(x)} values are equal, expected different ones to rank") from error
