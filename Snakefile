@@ -49,6 +49,8 @@ for name in PAPERS:
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/sample.smk"
+include: "workflow/rules/import.smk"
 include: "workflow/rules/boost.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/study.smk"
 include: "workflow/rules/report.smk"

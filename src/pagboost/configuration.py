@@ -23,7 +23,8 @@ def load(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     key, the value and what was expected.
     """
     file = scale_file(root, str(config.get("scale")))
-    merged = merge(read(file), config)
+    content, files = with_bases(root, file)
+    merged = merge(content, config)
     validate(merged, root / "workflow" / "schemas" / "scale.schema.yaml", file.name)
     paper_files = {name: root / "config" / "papers" / f"{name}.yaml" for name in merged["papers"]}
     papers = {name: read(path) for name, path in paper_files.items()}
@@ -33,7 +34,7 @@ def load(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         **merged,
         "papers": papers,
         "folder": f"{merged['results']}/{file.stem}",
-        "files": [file, *paper_files.values()],
+        "files": [*files, *paper_files.values()],
     }
     for problem in problems(result):
         raise InputError(f"{file.name}: {problem}")
@@ -56,6 +57,17 @@ def scale_file(root: Path, scale: str) -> Path:
     if not Path(scale).is_file():
         raise InputError(f"scale: {scale}, expected one of: {', '.join(known)}, or the path of a scale file")
     return Path(scale)
+
+
+def with_bases(root: Path, file: Path) -> tuple[dict[str, Any], list[Path]]:
+    """(a scale file's content over that of the scale its `base` names, and so on; the files read, its own first)."""
+    content, files = read(file), [file]
+    while "base" in content:
+        below = scale_file(root, str(content.pop("base")))
+        if below in files:
+            raise InputError(f"{file.name}: base: {below.stem}, expected a scale that is not built on this one")
+        content, files = merge(read(below), content), [*files, below]
+    return content, files
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -114,7 +126,21 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
     yield from missing("generators", "classifier", generators, models)
     yield from missing("generators", "dataset", generators, scale["datasets"])
     yield from missing("boosts", "guide", boosts, models)
+    yield from missing("studies", "judge", scale["studies"], models)
+    yield from missing("studies", "dataset", scale["studies"], scale["datasets"])
+    for name, entry in scale["studies"].items():
+        for model in entry["networks"]:
+            if model not in models:
+                yield f"studies.{name}.networks: {model}, expected one of the models: {', '.join(models)}"
     yield from missing("protocols", "extractor", scale["protocols"], models)
+    for name, entry in boosts.items():
+        eps = entry.get("eps")
+        if isinstance(eps, Mapping) and "of" in eps and eps["of"] not in boosts:
+            yield f"boosts.{name}.eps.of: {eps['of']}, expected one of the boosts: {', '.join(boosts)}"
+    for name, entry in scale["protocols"].items():
+        if entry.get("n", 0) > scale["samples"]["eval"]["per_seed"]:
+            most = scale["samples"]["eval"]["per_seed"]
+            yield f"protocols.{name}.n: {entry['n']}, expected at most {most} (samples.eval.per_seed)"
     for name, entry in models.items():
         inputs = entry.get("inputs", {})
         for role, model in inputs.items():
@@ -130,24 +156,37 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
         shared = sorted(set(seeds[one]) & set(seeds[other]))
         if shared:
             yield f"{other}: {shared[0]} is one of {one} too, expected seeds apart (the same images would be drawn)"
-    known = {*generators, *boosts, *scale["protocols"]}
+    known = {*generators, *boosts, *scale["protocols"], *scale["studies"]}
     known |= {key for paper in scale["papers"].values() for names in paper["names"].values() for key in names}
     for key in unavailable:
         for part in key.split("/"):
             if part not in known:
-                yield f"unavailable.{key}: {part} is no generator, boost or protocol of the scale or its papers"
+                yield f"unavailable.{key}: {part} is no generator, boost, protocol or study of the scale or its papers"
     if "validation" not in scale["protocols"]:
         yield "protocols.validation: missing key, expected the protocol that numbers of steps are chosen by"
     for paper, content in scale["papers"].items():
         parts = [*content["tables"].values(), *content["figures"].values(), *content["claims"]]
+        where = f"config/papers/{paper}.yaml needs it; declare it or give the reason under unavailable"
+        for study in cells.studies(parts):
+            if study not in scale["studies"] and study not in unavailable:
+                yield f"studies.{study}: missing key, {where}"
         for generator, boost in cells.cells(parts, unavailable):
-            where = f"config/papers/{paper}.yaml needs it; declare it or give the reason under unavailable"
             if generator not in generators:
                 yield f"generators.{generator}: missing key, {where}"
             if boost != cells.RAW and boost not in boosts:
                 yield f"boosts.{boost}: missing key, {where}"
-            if boost != cells.RAW and "published" not in generators.get(generator, {"published": None}):
-                yield f"generators.{generator}.published: missing key, boosting it needs published steps to start from"
+            if generator in generators and boost in boosts:
+                published = generators[generator].get("published", {})
+                for key in published_keys(boosts[boost]):
+                    if key not in published:
+                        yield f"generators.{generator}.published.{key}: missing key, boosts.{boost} starts from it"
+
+
+def published_keys(boost: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a boost's entry needs of a generator's `published`: a path length, a radius, or nothing."""
+    if "alpha" in boost:
+        return ("steps", "alpha")
+    return ("eps",) if boost.get("eps") == "published" else ()
 
 
 def missing(section: str, key: str, entries: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pagboost import configuration
 from pagboost.errors import InputError
 
 SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
-JOBS = ("data", "train", "sample", "boost", "reference", "evaluate", "report")
+JOBS = ("data", "train", "sample", "boost", "reference", "evaluate", "study", "report")
 SCALE = {
     "papers": ["made_up"],
     "datasets": {
@@ -36,6 +36,7 @@ SCALE = {
         "train": {"per_seed": 10, "batch_size": 5, "seeds": [2000]},
     },
     "step_choice": {"pixels": 12288, "multiples": [1, 2]},
+    "eps_choice": {"pixels": 3072, "multiples": [1, 2]},
     "unavailable": {},
     "models": {
         "net": {
@@ -83,6 +84,7 @@ SCALE = {
         "real": {"dataset": "tiny", "split": "heldout", "per_seed": 10},
     },
     "boosts": {"good": {"guide": "both", "objective": "ce", "sampler": "pgd", "alpha": 0.1, "source": "paper"}},
+    "studies": {},
     "jobs": {name: {"threads": 1, "mem_mb": 500, "runtime": 5, "gpu": 0} for name in JOBS},
 }
 PAPER = {
@@ -245,8 +247,44 @@ def test_what_a_paper_needs_is_declared_or_unavailable(root, section, key, messa
 
 def test_a_boosted_generator_says_how_it_was_published(root):
     edit(root, "scales/tiny.yaml", lambda scale: scale["generators"]["gen"].pop("published"))
-    with pytest.raises(InputError, match=r"generators.gen.published: missing key"):
+    with pytest.raises(InputError, match=r"generators.gen.published.steps: missing key, boosts.good starts from it"):
         load(root)
+
+
+def test_a_boost_in_a_ball_needs_what_its_radius_comes_from(root):
+    ball = {"guide": "both", "objective": "ce", "sampler": "pgd", "steps": 30, "eps": "published", "source": "paper"}
+    with pytest.raises(InputError, match=r"generators.gen.published.eps: missing key, boosts.good starts from it"):
+        _with_boost(root, ball)
+    of_other = ball | {"eps": {"percentile": 70, "of": "wide"}}
+    with pytest.raises(InputError, match=r"boosts.good.eps.of: wide, expected one of the boosts: good"):
+        _with_boost(root, of_other)
+    assert _with_boost(root, ball | {"eps": {"value": 1.0, "pixels": 64}})["boosts"]["good"]["steps"] == 30
+    with pytest.raises(InputError, match=r"boosts.good.eps"):
+        _with_boost(root, ball | {"eps": 1.0})
+
+
+def _with_boost(root, boost):
+    edit(root, "scales/tiny.yaml", lambda scale: scale["boosts"].update(good=boost))
+    return load(root)
+
+
+def test_a_protocol_looks_at_no_more_images_than_there_are(root):
+    small = {"extractor": "net", "split": "train", "k": 3, "n": 11}
+    with pytest.raises(InputError, match=r"protocols.small.n: 11, expected at most 10"):
+        load(root, protocols={"small": small})
+
+
+def test_a_scale_can_be_built_on_another(root):
+    path = root / "config" / "scales" / "quick.yaml"
+    path.write_text(yaml.safe_dump({"base": "tiny", "samples": {"eval": {"per_seed": 4}}}))
+    loaded = load(root, scale="quick")
+    assert loaded["samples"]["eval"] == {"per_seed": 4, "batch_size": 5}
+    assert loaded["models"] == SCALE["models"]
+    assert loaded["folder"] == "results/quick"
+    assert [file.name for file in loaded["files"]][:2] == ["quick.yaml", "tiny.yaml"]
+    path.write_text(yaml.safe_dump({"base": "quick"}))
+    with pytest.raises(InputError, match="base: quick, expected a scale that is not built on this one"):
+        load(root, scale="quick")
 
 
 def test_a_paper_is_checked_too(root):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-KEPT = ("ct1", "cd1", "adm_g_2x", "real_heldout", "real_train")  # generators that the small run has
+KEPT = ("ct1", "cd1", "adm_g_2x", "cgan", "sngan", "real_heldout", "real_train")  # generators that the small run has
 LEFT_OUT = "left out of the test run"
 
 
@@ -28,7 +28,10 @@ def small_scale() -> dict:
     for generator in scale["generators"].values():
         if "per_seed" in generator:
             generator["per_seed"] = 60
-    scale["step_choice"]["multiples"] = [1, 2]
+    scale["protocols"]["small"]["n"] = 20
+    scale["step_choice"]["multiples"] = scale["eps_choice"]["multiples"] = [1, 2]
+    scale["studies"]["targeted"] |= {"count": 3, "steps": 4, "shown": 3}
+    scale["studies"]["interpolation"] |= {"pairs": 10, "steps": 4}
     for joint in ("rn50_joint", "wrn_joint"):
         scale["models"][joint]["inputs"]["fakes"] = ["ct1", "cd1"]
     scale["unavailable"] = {name: LEFT_OUT for name in scale["generators"] if name not in KEPT}

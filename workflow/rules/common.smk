@@ -24,6 +24,7 @@ PAPERS = SCALE["papers"]
 REPORTED = [name for name in SCALE["protocols"] if name != "validation"]  # validation chooses, it never reports
 EXTRACTORS = list(dict.fromkeys(SCALE["protocols"][name]["extractor"] for name in REPORTED))
 NFE = {name: entry["nfe"] for name, entry in SCALE["generators"].items() if "nfe" in entry}
+IMPORTED = [name for name, entry in SCALE["generators"].items() if "samples" in entry]  # files, not networks
 CONFIG_FILES = [os.path.relpath(path) for path in (ROOT / "config.yaml", *SCALE["files"])]
 
 
@@ -34,6 +35,7 @@ wildcard_constraints:
     boost=configuration.alternatives([cells.RAW, *SCALE["boosts"]]),
     use=configuration.alternatives(SCALE["samples"]),
     protocol=configuration.alternatives(SCALE["protocols"]),
+    study=configuration.alternatives(SCALE["studies"]),
     paper=configuration.alternatives(PAPERS),
     figure=r"\w+",
 
@@ -74,7 +76,24 @@ def samples(generator, boost, use):
 
 
 def reference(dataset, protocol):
+    """One file for all protocols that look at the same images in the same way (they may differ in n)."""
+    seen = [SCALE["protocols"][protocol][key] for key in ("extractor", "split", "k")]
+    same = [p for p, entry in SCALE["protocols"].items() if [entry[k] for k in ("extractor", "split", "k")] == seen]
+    return reference_file(dataset, same[0])
+
+
+def reference_file(dataset, protocol):
     return f"{RESULTS}/references/{dataset}/{protocol}.npz"
+
+
+def first_flags():
+    """--first LABEL=N for protocols that look at fewer images per seed than there are."""
+    counts = [f"{name}={SCALE['protocols'][name]['n']}" for name in REPORTED if "n" in SCALE["protocols"][name]]
+    return ["--first", *counts] if counts else []
+
+
+def study(name, extension):
+    return str(cells.study_file(RESULTS, name, extension))
 
 
 def dataset_of(generator):
@@ -93,14 +112,43 @@ def per_seed(generator, use):
     return SCALE["generators"][generator].get("per_seed", SCALE["samples"][use]["per_seed"])
 
 
-def published_steps(generator):
-    """What a paper published for a generator, and the multiples of its path length that are tried here."""
-    return {**SCALE["generators"][generator]["published"], **SCALE["step_choice"]}
+def boost_inputs(wildcards):
+    """The samples to boost, the guide, what lengths are chosen and labels are debiased by, and a radius's source."""
+    spec, dataset = SCALE["boosts"][wildcards.boost], dataset_of(wildcards.generator)
+    radius = spec["eps"]["of"] if isinstance(spec.get("eps"), dict) and "of" in spec["eps"] else None
+    return {
+        "samples": samples(wildcards.generator, "none", "eval"),
+        "guide": weights(spec["guide"]),
+        "validation": samples(wildcards.generator, "none", "validation"),
+        **({"like": samples(wildcards.generator, radius, "eval")} if radius else {}),
+        **(chosen_by(dataset) if configuration.published_keys(spec) else {}),
+    }
 
 
-def paper_cells(*parts):
-    """All (generator, boost) that the given tables, figures and claims need and this scale can have."""
-    return cells.cells(list(parts), SCALE["unavailable"])
+def chosen_by(dataset):
+    """What candidate lengths are scored with."""
+    protocol = SCALE["protocols"]["validation"]
+    return {"reference": reference(dataset, "validation"), "extractor": weights(protocol["extractor"])}
+
+
+# Functions of params take wildcards alone: Snakemake does not remember params that are made from input, and a change of
+# configuration in one of these would remake nothing.
+def boost_flags(wildcards):
+    """How long to walk: what a paper published and the multiples of it that are tried here, or whose change counts."""
+    published = SCALE["generators"][wildcards.generator].get("published", {})
+    keys = configuration.published_keys(SCALE["boosts"][wildcards.boost])
+    files = boost_inputs(wildcards)
+    if not keys:
+        return [f"--like={files['like']}"] if "like" in files else []
+    choice = SCALE["step_choice" if "steps" in keys else "eps_choice"]
+    flags = [f"--published={as_json({**{key: published[key] for key in keys}, **choice})}"]
+    return flags + [f"--reference={files['reference']}", f"--extractor={files['extractor']}"]
+
+
+def shown_from(*parts):
+    """The files that tables, figures and claims of a paper are made from, as far as this scale can have them."""
+    found = [cells.inputs(RESULTS, part, SCALE["unavailable"]) for part in parts]
+    return list(dict.fromkeys(str(path) for paths in found for path in paths))
 
 
 def paper_file(paper):
@@ -136,7 +184,7 @@ def training_inputs(wildcards):
     }
 
 
-def input_flags(wildcards, input):
+def input_flags(wildcards):
     """--input ROLE=PATH for each of them."""
     files = [(role, path) for role, path in training_inputs(wildcards).items() if role != "data"]
     return [f"--input={r}={p}" for r, paths in files for p in ([paths] if isinstance(paths, str) else paths)]
@@ -147,9 +195,11 @@ def awaited():
     models = SCALE["models"]
     first = {entry["guide"] for entry in SCALE["boosts"].values()}
     first |= {entry["extractor"] for entry in SCALE["protocols"].values()}
+    first |= {name for entry in SCALE["studies"].values() for name in entry["networks"]}
     for _ in models:  # at most as many rounds as the longest chain
         for inputs in [models[name].get("inputs", {}) for name in first]:
-            fakes = [SCALE["generators"][name]["model"] for name in inputs.get("fakes", [])]
+            drawn = [SCALE["generators"][name] for name in inputs.get("fakes", [])]
+            fakes = [entry["model"] for entry in drawn if "model" in entry]
             first = first | {name for role, name in inputs.items() if role != "fakes"} | set(fakes)
     return first
 
@@ -163,18 +213,37 @@ def generator_inputs(wildcards):
     return {"weights": weights(entry["model"]), **guide}
 
 
-def generator_flags(wildcards, input):
+def generator_flags(wildcards):
     """--weights, --classifier or --real, whichever files there are, and the sampler."""
     files = [f"--{role}={path}" for role, path in generator_inputs(wildcards).items()]
     sampler = SCALE["generators"][wildcards.generator].get("sampler")
     return files + ([f"--sampler={as_json(sampler)}"] if sampler else [])
 
 
-def measured(*parts):
-    """Metrics of all cells that parts of a paper show."""
-    return [cells.metrics_file(RESULTS, *cell) for cell in paper_cells(*parts)]
+def imported_file(wildcards):
+    """The sample file, where it is one of this machine; a URL is fetched by the job."""
+    source = SCALE["generators"][wildcards.generator]["samples"]
+    return [] if "://" in source else source
 
 
-def chosen(*parts):
-    """The chosen numbers of steps of all boosted cells that parts of a paper show."""
-    return [cells.steps_file(RESULTS, *cell) for cell in cells.boosted(paper_cells(*parts))]
+def import_flags(wildcards):
+    """Where the images come from, and what they have to be."""
+    entry = SCALE["generators"][wildcards.generator]
+    dataset = SCALE["datasets"][entry["dataset"]]
+    flags = [f"--{key}={entry[key]}" for key in ("sha256", "downloads") if key in entry]
+    return [entry["samples"], *flags, f"--size={dataset['size']}", f"--num-classes={dataset['num_classes']}"]
+
+
+def rows_before(use):
+    """How many rows the uses declared before this one take."""
+    uses = list(SCALE["samples"])
+    return sum(len(seeds_of(name)) * SCALE["samples"][name]["per_seed"] for name in uses[: uses.index(use)])
+
+
+def study_entry(wildcards):
+    return SCALE["studies"][wildcards.study]
+
+
+def judges(wildcards):
+    """The study's judge, if it has one."""
+    return [name for key, name in study_entry(wildcards).items() if key == "judge"]

@@ -3,7 +3,7 @@ rule reference:
         images=lambda w: split_file(w.dataset, SCALE["protocols"][w.protocol]["split"]),
         extractor=lambda w: weights(SCALE["protocols"][w.protocol]["extractor"]),
     output:
-        reference("{dataset}", "{protocol}"),
+        reference_file("{dataset}", "{protocol}"),
     log:
         f"{RESULTS}/logs/references/{{dataset}}/{{protocol}}.log",
     benchmark:
@@ -29,7 +29,7 @@ rule evaluate:
     input:
         samples=samples("{generator}", "{boost}", "eval"),
         extractors=[weights(name) for name in EXTRACTORS],
-        references=lambda w: [reference(dataset_of(w.generator), name) for name in REPORTED],
+        references=lambda w: list(dict.fromkeys(reference(dataset_of(w.generator), name) for name in REPORTED)),
     output:
         f"{RESULTS}/metrics/{{generator}}/boost={{boost}}.json",
     log:
@@ -43,9 +43,10 @@ rule evaluate:
         **resources_of("evaluate"),
     params:
         script=script("evaluate.py"),
-        references=lambda w, input: [f"{n}={path}" for n, path in zip(REPORTED, input.references)],
+        references=lambda w: [f"{name}={reference(dataset_of(w.generator), name)}" for name in REPORTED],
+        first=first_flags(),
     message:
         "Scoring {wildcards.generator}, boost {wildcards.boost}"
     shell:
         "python {params.script} {input.samples} --extractor {input.extractors} --reference {params.references}"
-        " --threads {threads} --out {output} > {log} 2>&1"
+        " {params.first} --threads {threads} --out {output} > {log} 2>&1"

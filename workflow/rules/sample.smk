@@ -7,6 +7,8 @@ rule sample:
         f"{RESULTS}/logs/samples/{{generator}}/{{use}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/samples/{{generator}}/{{use}}.tsv"
+    wildcard_constraints:
+        generator=configuration.alternatives(name for name in SCALE["generators"] if name not in IMPORTED),
     priority: 10
     conda:
         ENVIRONMENT
