@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Build an opinion survey about two sample sets of the same seeds and labels: one HTML page that works offline."""
+
+from pathlib import Path
+
+from pagboost import cli
+
+
+def main() -> None:
+    flags = cli.parser(__doc__)
+    flags.add_argument("first", type=Path, help="samples (.npz)")
+    flags.add_argument("second", type=Path, help="the same samples made in another way (.npz)")
+    flags.add_argument("--names", type=Path, required=True, help="class names: .json list, or text, one a line")
+    flags.add_argument("--pairs", type=cli.positive_int, default=200, help="pairs to ask about")
+    flags.add_argument("--seed", type=int, default=0, help="which pairs are drawn")
+    flags.add_argument("--out", type=Path, required=True, help="the .html to write")
+    args = cli.parse(flags)
+    if args.seed < 0:
+        flags.error(f"--seed {args.seed}: expected 0 or more")
+
+    from pagboost import artifacts
+    from pagboost.report import survey
+
+    text = survey.page(args.first, args.second, survey.load_names(args.names), args.pairs, args.seed)
+    with artifacts.atomic(args.out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    cli.run(main)
