@@ -7,36 +7,85 @@ from functools import cached_property
 
 import torch
 
+ROWS = 512  # features in float64 at a time
+PANEL = 512  # columns of a covariance at a time: what lies below the diagonal is copied, not computed
+
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Mean mu [D] and covariance sigma [D, D], float64."""
+    """Mean mu [D] and covariance sigma [D, D], float64; `thin` [D, N] is a root of sigma known beforehand."""
 
     mu: torch.Tensor
     sigma: torch.Tensor
+    thin: torch.Tensor | None = None
 
     @cached_property
     def root(self) -> torch.Tensor:
-        """A with A A^T = sigma, [D, D]; sigma may be rank-deficient. Computed once, as references serve many sets."""
-        eigenvalues, eigenvectors = torch.linalg.eigh(self.sigma)
-        return eigenvectors * eigenvalues.clamp_min(0).sqrt()
+        """root_of(self), computed once, as references serve many sets."""
+        return root_of(self)
 
 
-def statistics(features: torch.Tensor) -> Gaussian:
-    """Mean and unbiased covariance of features [N, D], N >= 2, in float64."""
-    x = features.double()
-    mu = x.mean(0)
-    centred = x - mu
-    return Gaussian(mu, centred.T @ centred / (len(x) - 1))
+def root_of(gaussian: Gaussian) -> torch.Tensor:
+    """A [D, R] with A A^T = sigma, R its numerical rank.
+
+    Directions that carry only rounding noise are left out: the square root in the distance would raise their 1e-16
+    to 1e-8 each.
+    """
+    if gaussian.thin is not None:
+        return gaussian.thin
+    noise = len(gaussian.mu) * torch.finfo(torch.float64).eps
+    factor, failed = torch.linalg.cholesky_ex(gaussian.sigma)
+    if not failed and factor.diagonal().amin().square() > noise * gaussian.sigma.diagonal().amax():
+        return factor
+    eigenvalues, eigenvectors = torch.linalg.eigh(gaussian.sigma)
+    kept = eigenvalues > noise * eigenvalues.amax()
+    return eigenvectors[:, kept] * eigenvalues[kept].sqrt()
+
+
+def statistics(features: torch.Tensor, counts: torch.Tensor | None = None) -> Gaussian:
+    """Mean and unbiased covariance of features [N, D], N >= 2, in float64; row i counts counts[i] times, else once."""
+    if counts is not None:
+        counts = counts.to(features.device)
+        features, counts = features[counts > 0], counts[counts > 0].double()
+    else:
+        counts = torch.ones(len(features), dtype=torch.float64, device=features.device)
+    n, dims = counts.sum(), features.shape[1]
+    parts = list(zip(features.split(ROWS), counts.split(ROWS), strict=True))
+    mu = torch.stack([weight @ rows.double() for rows, weight in parts]).sum(0) / n
+    scaled = (
+        rows.to(torch.float64, copy=True).sub_(mu).mul_((weight / (n - 1)).sqrt()[:, None]) for rows, weight in parts
+    )
+    if len(features) <= dims:
+        thin = torch.cat(list(scaled)).T
+        return Gaussian(mu, thin @ thin.T, thin)
+    sigma = torch.zeros(dims, dims, dtype=torch.float64, device=features.device)
+    panels = [slice(start, min(start + PANEL, dims)) for start in range(0, dims, PANEL)]
+    for rows in scaled:
+        for panel in panels:
+            sigma[: panel.stop, panel].addmm_(rows[:, : panel.stop].T, rows[:, panel])
+    for panel in panels:
+        sigma[panel, : panel.start] = sigma[: panel.start, panel].T
+    return Gaussian(mu, sigma)
 
 
 def distance(a: Gaussian, b: Gaussian) -> float:
     """|mu_a - mu_b|^2 + tr(S_a) + tr(S_b) - 2 tr (S_a S_b)^(1/2), squared units of the features; never negative.
 
-    With S_b = A A^T, S_a S_b has the eigenvalues of the symmetric A^T S_a A, so that no general matrix square root,
-    complex residue or added ridge is needed where fewer samples than dimensions leave S singular.
+    With S_a = A A^T and S_b = B B^T, S_a S_b has the non-zero eigenvalues of M M^T and M^T M, M = A^T B: a symmetric
+    eigenproblem as large as the smaller rank, so that no general matrix square root, complex residue or added ridge
+    is needed where fewer samples than dimensions leave S singular. b, the reference, keeps its root.
     """
-    product = b.root.T @ a.sigma @ b.root
-    trace_root = torch.linalg.eigvalsh(product).clamp_min(0).sqrt().sum()
+    product = root_of(a).T @ b.root
+    gram = product @ product.T if product.shape[0] <= product.shape[1] else product.T @ product
+    del product  # as large as a covariance
+    trace_root = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().sum()
     squared = (a.mu - b.mu).square().sum() + a.sigma.trace() + b.sigma.trace() - 2 * trace_root
     return float(squared.clamp_min(0))
+
+
+def replicates(features: torch.Tensor, reference: Gaussian, counts: torch.Tensor) -> torch.Tensor:
+    """Distance [R] of R resamplings of features [N, D] to a reference, counts [R, N] times each row.
+
+    Each costs a weighted covariance and an eigenproblem, about as much as the distance itself.
+    """
+    return torch.tensor([distance(statistics(features, row), reference) for row in counts], dtype=torch.float64)

@@ -87,3 +87,67 @@ def test_symmetric_and_zero_on_itself() -> None:
     assert frechet.distance(a, b) == pytest.approx(frechet.distance(b, a), rel=1e-10)
     assert 0 <= frechet.distance(a, a) < 1e-7
     assert frechet.distance(a, b) > 1
+
+
+def test_fewer_samples_than_dimensions_need_no_larger_eigenproblem() -> None:
+    """The thin root gives what the covariance itself gives."""
+    generator = torch.Generator().manual_seed(5)
+    a = frechet.statistics(torch.randn(20, 50, generator=generator))
+    b = frechet.statistics(torch.randn(200, 50, generator=generator) * 1.5 + 0.2)
+    assert a.root.shape == (50, 20) and b.root.shape == (50, 50)
+    bare = Gaussian(a.mu, a.sigma)
+    assert bare.root.shape == (50, 19)  # 20 samples around their mean
+    torch.testing.assert_close(bare.root @ bare.root.T, a.sigma)
+    for other in (a, b):
+        assert frechet.distance(a, other) == pytest.approx(frechet.distance(bare, other), rel=1e-9, abs=1e-6)
+
+
+def test_rounding_noise_of_empty_directions_is_not_counted() -> None:
+    """Features of 5 dimensions turned into 200: the same distance to 1e-11, where square roots of noise cost 1e-6."""
+    generator = torch.Generator().manual_seed(6)
+    a, b = (torch.randn(300, 5, generator=generator).double() * scale for scale in (1.0, 1.1))
+    turn = torch.linalg.qr(torch.randn(200, 5, generator=generator).double()).Q.T
+    expected = frechet.distance(frechet.statistics(a), frechet.statistics(b))
+    wide = frechet.distance(frechet.statistics(a @ turn), frechet.statistics(b @ turn))
+    assert wide == pytest.approx(expected, rel=1e-11)
+
+
+def test_sets_without_any_spread() -> None:
+    a, b = (frechet.statistics(torch.full((n, 3), value)) for n, value in ((9, 1.0), (2, 3.0)))
+    assert frechet.distance(a, b) == frechet.distance(b, a) == pytest.approx(12)
+    spread = frechet.statistics(torch.randn(50, 3, generator=torch.Generator().manual_seed(0)))
+    assert frechet.distance(a, spread) == pytest.approx(
+        float((1 - spread.mu).square().sum() + spread.sigma.trace()), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("dims", [4, 40, 700])
+def test_counts_repeat_samples(dims: int) -> None:
+    """With more and with fewer samples than dimensions, and over more than one panel of columns."""
+    generator = torch.Generator().manual_seed(7)
+    features = torch.randn(30, dims, generator=generator)
+    counts = torch.randint(0, 4, (30,), generator=generator)
+    weighted, repeated = (
+        frechet.statistics(features, counts),
+        frechet.statistics(features[torch.arange(30).repeat_interleave(counts)]),
+    )
+    torch.testing.assert_close(weighted.mu, repeated.mu)
+    torch.testing.assert_close(weighted.sigma, repeated.sigma)
+
+
+def test_a_covariance_of_several_panels_and_row_blocks() -> None:
+    features = torch.randn(1500, 1100, generator=torch.Generator().manual_seed(8))
+    np.testing.assert_allclose(
+        frechet.statistics(features).sigma, np.cov(features.double().numpy(), rowvar=False), atol=1e-12
+    )
+
+
+def test_replicates_are_distances_of_resampled_sets() -> None:
+    generator = torch.Generator().manual_seed(9)
+    features, reference = torch.randn(40, 5, generator=generator), torch.randn(90, 5, generator=generator)
+    counts = torch.stack([torch.ones(40), 2 * torch.arange(40.0).remainder(2)])
+    fitted = frechet.statistics(reference)
+    expected = [
+        frechet.distance(frechet.statistics(x), fitted) for x in (features, features[1::2].repeat_interleave(2, 0))
+    ]
+    assert frechet.replicates(features, fitted, counts).tolist() == pytest.approx(expected, rel=1e-10)

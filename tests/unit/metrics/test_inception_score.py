@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pagboost.errors import InputError
-from pagboost.metrics.inception_score import inception_score
+from pagboost.metrics.inception_score import inception_score, replicates, split_scores
 
 
 def confident(classes: torch.Tensor, num_classes: int) -> torch.Tensor:
@@ -61,3 +61,26 @@ def test_the_score_is_reproducible_and_leaves_the_global_generator_alone() -> No
 def test_fewer_samples_than_splits() -> None:
     with pytest.raises(InputError, match="9 samples.*10 splits"):
         inception_score(torch.zeros(9, 3))
+
+
+def test_the_score_of_each_split() -> None:
+    logits = torch.randn(64, 6, generator=torch.Generator().manual_seed(3))
+    scores = split_scores(logits, splits=4)
+    assert scores.shape == (4,) and scores.dtype == torch.float64
+    assert float(scores.mean()) == inception_score(logits, splits=4)
+    assert scores.std() > 0
+
+
+def test_replicates_repeat_images() -> None:
+    logits = torch.randn(30, 6, generator=torch.Generator().manual_seed(4))
+    counts = torch.randint(0, 3, (5, 30), generator=torch.Generator().manual_seed(5))
+    expected = [inception_score(logits[torch.arange(30).repeat_interleave(row)], splits=1) for row in counts]
+    assert replicates(logits, counts, splits=1).tolist() == pytest.approx(expected, rel=1e-12)
+    assert replicates(logits, torch.ones(1, 30)).item() == pytest.approx(inception_score(logits), rel=1e-12)
+
+
+def test_a_replicate_without_any_image_of_a_split_scores_the_others() -> None:
+    logits = confident(torch.arange(12) % 3, 3)
+    one = torch.zeros(1, 12)
+    one[0, 5] = 12
+    assert replicates(logits, one, splits=12).item() == pytest.approx(1)

@@ -68,6 +68,39 @@ def test_duplicates_have_radius_zero_however_large_their_features() -> None:
     assert precision_recall(point.repeat(4, 1), point.repeat(5, 1), torch.zeros(5), 3) == (1.0, 1.0)
 
 
+def clusters(n: int, spread: float, seed: int, dims: int = 64) -> torch.Tensor:
+    """float32 points around three centres about 1 apart in each coordinate."""
+    centres = torch.randn(3, dims, generator=torch.Generator().manual_seed(99))
+    points = spread * torch.randn(n, dims, generator=torch.Generator().manual_seed(seed))
+    return centres[torch.arange(n) % 3] + points
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-2, 1e-4])
+def test_clusters_too_tight_for_float32_products(spread: float) -> None:
+    """Float32 products lose distances below 1e-3 of the spacing of the clusters: float64 has to decide, and does."""
+    generated, reference = clusters(60, 0.9 * spread, 0).numpy(), clusters(90, spread, 1).numpy()
+    expected = brute_force(generated.astype(np.float64), reference.astype(np.float64), 3)
+    assert measure(generated, reference, 3, tile=500) == pytest.approx(expected, abs=1e-12)
+    assert 0 < expected[1] < expected[0] < 1
+
+
+def test_radii_are_exact_where_candidates_are_not() -> None:
+    """All points of a cluster look alike in float32; each radius is still the k-th distance in float64."""
+    points = clusters(60, 1e-4, 2)
+    distances = (points[:, None].double() - points.double()).square().sum(2).sqrt()
+    assert torch.equal(radii(points, 3, tile=300), distances.sort(1).values[:, 3])
+
+
+def test_a_set_covers_itself() -> None:
+    """Every k-th neighbour lies on its ball's boundary, which belongs to the ball: ties are decided alike."""
+    points = clusters(60, 1.0, 3)
+    for part in (points, points[::3], points + 1000):
+        assert precision_recall(part, part.clone(), radii(part, 1), 1, tile=100) == (1.0, 1.0)
+    shifted = points[:40]
+    on_boundary = precision_recall(shifted, points[20:], radii(points[20:], 3), 3)
+    assert on_boundary == pytest.approx(brute_force(shifted.double().numpy(), points[20:].double().numpy(), 3))
+
+
 def test_own_distance_is_excluded_but_a_duplicate_counts() -> None:
     points = torch.tensor([[0.0], [0.0], [5.0]])
     assert radii(points, 1).tolist() == [0, 0, 5]
