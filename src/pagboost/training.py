@@ -138,7 +138,8 @@ def _save(run: Run, state: Mapping[str, Any], generator: torch.Generator, follow
         "identity": run.identity,
         "next": following,
         "generator": generator.get_state(),
-        "global generator": torch.get_rng_state(),  # dropout draws from it
+        "global generator": torch.get_rng_state(),  # dropout, augmentation and the like draw from it, or from the GPU's
+        "gpu generator": torch.cuda.get_rng_state(run.device) if run.device.type == "cuda" else None,
         "state": {name: part.state_dict() for name, part in state.items()},
     }
     with artifacts.atomic(run.state) as temporary:
@@ -161,6 +162,8 @@ def _restore(run: Run, state: Mapping[str, Any], generator: torch.Generator) -> 
             part.load_state_dict(content["state"][name])
         generator.set_state(content["generator"].cpu())
         torch.set_rng_state(content["global generator"].cpu())
+        if run.device.type == "cuda" and content["gpu generator"] is not None:
+            torch.cuda.set_rng_state(content["gpu generator"].cpu(), run.device)
     log.info("resuming %s at iteration %d", run.state, content["next"])
     return content["next"]
 
