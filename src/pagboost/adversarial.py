@@ -26,8 +26,7 @@ def shifted(x: torch.Tensor, pixels: int, generator: torch.Generator) -> torch.T
     h, w = (torch.arange(size, device=x.device) for size in x.shape[-2:])
     image = torch.arange(len(x), device=x.device)[:, None, None]
     crops = padded[image, :, (rows[:, None] + h)[:, :, None], (columns[:, None] + w)[:, None, :]]  # [N, H, W, C]
-    # one channel: `contiguous` would keep strides that select other kernels, and results would differ in the last bits
-    return crops.permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format)
+    return crops.permute(0, 3, 1, 2).contiguous()
 
 
 def augmented(
