@@ -60,6 +60,9 @@ def main() -> None:
         },
         **trained.facts,
     }
+    for iterations, network in trained.checkpoints.items():
+        facts_then = facts | {"iterations": iterations, "checkpoint_of": args.out.stem}
+        networks.save(training.checkpoint_file(args.out, iterations), network, trained.spec, facts_then)
     networks.save(args.out, trained.network, trained.spec, facts)
 
 

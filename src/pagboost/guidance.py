@@ -9,6 +9,7 @@ import torch
 from pagboost import rng
 from pagboost.attacks import frozen, gradient
 from pagboost.diffusion import ddpm
+from pagboost.errors import InputError
 from pagboost.objectives import ce
 
 # (x_t [N, C, H, W], times [N]) -> log p(condition | x_t, t) [N]
@@ -20,17 +21,45 @@ def class_log_probability(classifier: torch.nn.Module, y: torch.Tensor) -> LogPr
     return lambda x_t, times: -ce(classifier(x_t, times).float(), y)
 
 
-def guide(log_probability: LogProbability, scale: float) -> ddpm.Guide:
+def classes_log_probability(classifier: torch.nn.Module, labels: torch.Tensor, weights: torch.Tensor) -> LogProbability:
+    """sum_j w_j log p(y_j | x_t, t) [N] for labels int64 [N, M] and weights [M] or [N, M]: several in one image.
+
+    Classifier guidance allows these where classes do not exclude each other (Kawar Sec. 6); one pass serves them all.
+    Raises InputError for weights that do not fit the labels.
+    """
+    if labels.dim() != 2 or weights.shape not in (labels.shape, labels.shape[1:]):
+        raise InputError(
+            f"weights: {list(weights.shape)} for labels {list(labels.shape)}, expected [M] or [N, M] for labels [N, M]"
+        )
+
+    def log_probability(x_t: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        log_p = classifier(x_t, times).float().log_softmax(1)
+        return (weights * log_p.gather(1, labels)).sum(1)
+
+    return log_probability
+
+
+def guide(log_probability: LogProbability, scale: float) -> ddpm.Guide | None:
     """scale * grad_{x_t} log p(condition | x_t, t): what `ddpm.ancestral` multiplies by the variance and adds.
 
-    x_t is in the [-1, 1] scale, not clipped. Each sample's gradient is its own, whatever the batch.
+    x_t is in the [-1, 1] scale, not clipped. Each sample's gradient is its own, whatever the batch. Scale 0 is None,
+    no guide: the classifier is not asked.
     """
+    if not scale:
+        return None
     return lambda x_t, times: scale * gradient(log_probability, x_t, times)[0]
 
 
-def classifier_guidance(classifier: torch.nn.Module, y: torch.Tensor, scale: float) -> ddpm.Guide:
-    """The guide towards classes y [N]; scale 1 is the plain Bayes rule, more sharpens p(y | x_t) (s in Kawar)."""
-    return guide(class_log_probability(classifier, y), scale)
+def classifier_guidance(
+    classifier: torch.nn.Module, y: torch.Tensor, scale: float, weights: torch.Tensor | None = None
+) -> ddpm.Guide | None:
+    """The guide towards classes y [N]; scale 1 is the plain Bayes rule, more sharpens p(y | x_t) (s in Kawar).
+
+    With weights, y [N, M] are several classes for each image, see `classes_log_probability`.
+    """
+    if weights is None:
+        return guide(class_log_probability(classifier, y), scale)
+    return guide(classes_log_probability(classifier, y, weights), scale)
 
 
 def sample_guided(

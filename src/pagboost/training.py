@@ -7,7 +7,7 @@ import errno
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a recipe returns: the network to keep, the spec it was built from, facts for the weights' description."""
+    """What a recipe returns: the network to keep, the spec it was built from, facts for the weights' description.
+
+    checkpoints: the same network as it was after fewer iterations, by their number.
+    """
 
     network: torch.nn.Module
     spec: Mapping[str, Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    checkpoints: Mapping[int, torch.nn.Module] = field(default_factory=dict)
 
 
 def batches(
@@ -72,6 +76,21 @@ def update_average(averaged: torch.nn.Module, network: torch.nn.Module, decay: f
     torch._foreach_lerp_(list(averaged.parameters()), [p.detach() for p in network.parameters()], 1 - decay)
     for mean, value in zip(averaged.buffers(), network.buffers(), strict=True):
         mean.copy_(value)
+
+
+def checkpoints(network: torch.nn.Module, wanted: Sequence[int], iterations: int) -> dict[int, torch.nn.Module]:
+    """Copies on the CPU, to hold the weights after each of the `wanted` numbers of iterations; part of a run's state.
+
+    Raises InputError unless they ascend within 1..iterations.
+    """
+    if list(wanted) != sorted({n for n in wanted if 1 <= n <= iterations}):
+        raise InputError(f"training.checkpoints: {list(wanted)}, expected ascending numbers in 1..{iterations}")
+    return {n: average(network).cpu() for n in wanted}
+
+
+def checkpoint_file(weights: Path, iterations: int) -> Path:
+    """Where a model's weights after fewer iterations lie: MODEL_at_50000.safetensors beside MODEL.safetensors."""
+    return weights.with_name(f"{weights.stem}_at_{iterations}{weights.suffix}")
 
 
 def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer, clip: float | None = None) -> None:

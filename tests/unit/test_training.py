@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from pagboost import rng, training
+from pagboost import artifacts, networks, rng, training
 from pagboost.errors import InputError
 
 CPU = torch.device("cpu")
@@ -208,3 +213,52 @@ def test_learning_rate_warms_up_then_falls_to_its_end():
     assert rates[55] == pytest.approx(0.55)
     assert all(a >= b for a, b in itertools.pairwise(rates[9:])) and 0.1 < rates[-1] < 0.11
     assert training.learning_rate(77, 100, 0.3, 0.3, 0) == pytest.approx(0.3)
+
+
+# -- checkpoints
+
+
+def test_checkpoints_are_copies_of_their_own(classifier):
+    kept = training.checkpoints(classifier.train(), [2, 5], 5)
+    assert list(kept) == [2, 5] and training.checkpoints(classifier, (), 5) == {}
+    with torch.no_grad():
+        for p in classifier.parameters():
+            p.zero_()
+        kept[2].head.weight.fill_(7)
+    assert not kept[5].training and not any(p.requires_grad for p in kept[5].parameters())
+    assert bool(kept[5].head.weight.any()) and not bool((kept[5].head.weight == 7).any())
+
+
+@pytest.mark.parametrize("wanted", [[0], [6], [3, 2], [2, 2]])
+def test_checkpoints_out_of_order_or_range_are_named(classifier, wanted):
+    with pytest.raises(InputError, match=rf"training.checkpoints: \[{wanted[0]}.*, expected ascending numbers in 1..5"):
+        training.checkpoints(classifier, wanted, 5)
+
+
+def test_the_script_writes_checkpoints_as_weights_of_their_own(tmp_path, samples):
+    network = {"kind": "unet", "image_size": 8, "in_channels": 1, "out_channels": 2, "model_channels": 4}
+    network |= {"num_res_blocks": 1, "attention_resolutions": [], "channel_mult": [1], "num_heads": 1, "norm_groups": 2}
+    options = {
+        "schedule": "linear",
+        "diffusion_steps": 1000,
+        "iterations": 3,
+        "batch_size": 4,
+        "lr": 0.1,
+        "lr_end": 0.0,
+    }
+    options |= {"warmup": 0, "weight_decay": 0.0, "ema_decay": 0.5, "target": "noise", "vlb_weight": 0.001}
+    spec = json.dumps({"kind": "ddpm", "network": network, "training": options | {"checkpoints": [1, 3]}})
+    artifacts.save_samples(tmp_path / "data.npz", samples)
+    source = Path(__file__).parents[2] / "src"
+    command = [sys.executable, str(source / "train.py"), "--threads", "1", "--device", "cpu", "--spec", spec]
+    command += ["--data", "data.npz", "--num-classes", "3", "--out", "out/model.safetensors"]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(source)}, capture_output=True, check=True)
+    files = [tmp_path / "out" / f"model{end}.safetensors" for end in ("", "_at_1", "_at_3")]
+    assert sorted(files) == sorted((tmp_path / "out").iterdir())
+    assert files[1] == training.checkpoint_file(files[0], 1)
+    (last, facts), (first, early), (third, late) = (networks.load(file, {"ddpm"}) for file in files)
+    assert (facts["iterations"], early["iterations"], late["iterations"]) == (3, 1, 3)
+    assert "checkpoint_of" not in facts and early["checkpoint_of"] == "model"
+    assert {**early, "iterations": 3} == late == {**facts, "checkpoint_of": "model"}
+    pairs = list(zip(last.parameters(), first.parameters(), third.parameters(), strict=True))
+    assert all(torch.equal(a, c) for a, _, c in pairs) and not all(torch.equal(a, b) for a, b, _ in pairs)

@@ -7,7 +7,8 @@ are in the [-1, 1] scale, x_t is never clipped; times are those of `pagboost.dif
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -139,16 +140,19 @@ def train_ddpm(
     ema_decay: float,
     target: str,
     vlb_weight: float,
+    checkpoints: Sequence[int] = (),
 ) -> training.Trained:
     """Train a network of `target` "noise" or "x_0" and variance by IDDPM's hybrid loss, t uniform; keeps the average.
 
-    lr follows `training.learning_rate` (lr_end = lr and warmup 0: constant, as in the papers). `inputs` is not used. A
-    network without classes ignores y. Raises InputError for an unknown schedule or target.
+    lr follows `training.learning_rate` (lr_end = lr and warmup 0: constant, as in the papers). checkpoints: numbers of
+    iterations after which the average is kept too (Kawar Tab. 3). `inputs` is not used. A network without classes
+    ignores y. Raises InputError for an unknown schedule or target, or a checkpoint out of range.
     """
     check_target(target)
     generator = training.seeded(run, "ddpm")
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
     averaged = training.average(model)
+    kept = training.checkpoints(model, checkpoints, iterations)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     steps = make_schedule(schedule, diffusion_steps, device=run.device)
     draw = training.batches(data, batch_size, generator, run.device)
@@ -164,12 +168,23 @@ def train_ddpm(
         training.set_lr(optimizer, training.learning_rate(i, iterations, lr, lr_end, warmup))
         training.descend(loss, optimizer)
         training.update_average(averaged, model, ema_decay)
+        if i + 1 in kept:
+            kept[i + 1].load_state_dict(averaged.state_dict())
         return loss.detach()
 
     state = {"network": model, "averaged": averaged, "optimizer": optimizer}
+    state |= {f"averaged at {iteration}": network for iteration, network in kept.items()}
     training.loop(step, iterations, run, "ddpm", state, generator)
     diffusion = {"schedule": schedule, "diffusion_steps": diffusion_steps, "target": target}
-    return training.Trained(averaged, network, {"iterations": iterations, "ema": ema_decay, **diffusion})
+    return training.Trained(averaged, network, {"iterations": iterations, "ema": ema_decay, **diffusion}, kept)
+
+
+class Step(NamedTuple):
+    """One step of a sampler's walk: the time (as networks see it) and x_0 of its prediction, and the x_t it led to."""
+
+    time: int
+    x_0: torch.Tensor
+    x_t: torch.Tensor
 
 
 @torch.no_grad()
@@ -182,10 +197,11 @@ def ancestral(
     target: str,
     clip_x_0: bool,
     guide: Guide | None = None,
-) -> torch.Tensor:
-    """Ancestral sampling from x_T ~ N(0, I) to x_0 [N, *shape] in the [-1, 1] scale, not clipped.
+) -> Iterator[Step]:
+    """Ancestral sampling from x_T ~ N(0, I): yields each step, from the noisiest on; the last x_t is the sample.
 
-    With a guide each mean is moved by variance * guide(x_t, times) (Dhariwal & Nichol 2021, Alg. 1).
+    x_0 and x_t [N, *shape] are in the [-1, 1] scale, x_t is not clipped. With a guide each mean is moved by
+    variance * guide(x_t, times) (Dhariwal & Nichol 2021, Alg. 1).
     """
     x_t = streams.randn(shape)
     for i in reversed(range(len(schedule))):
@@ -196,7 +212,7 @@ def ancestral(
         if guide is not None:
             mean = mean + prediction.log_variance.exp() * guide(x_t, times)
         x_t = mean if i == 0 else mean + (0.5 * prediction.log_variance).exp() * streams.randn(shape)
-    return x_t
+        yield Step(int(schedule.timesteps[i]), prediction.x_0, x_t)
 
 
 def sample_ddpm(
@@ -219,5 +235,6 @@ def sample_ddpm(
     """
     check_target(target)
     respaced = make_schedule(schedule, diffusion_steps, steps, streams.device)
-    x = ancestral(network, y, streams, respaced, shape, target, clip_x_0, guide)
-    return ((x + 1) / 2).clamp(0, 1)
+    walk = ancestral(network, y, streams, respaced, shape, target, clip_x_0, guide)
+    (last,) = deque(walk, maxlen=1)
+    return ((last.x_t + 1) / 2).clamp(0, 1)

@@ -110,7 +110,8 @@ def test_bound_is_a_likelihood_at_the_first_step_and_a_divergence_after():
 def test_ancestral_sampling_recovers_a_gaussian(name):
     schedule, mean, std = make_schedule(name, 1000), 0.2, 0.3
     denoiser = GaussianDenoiser(schedule, mean, std, v=1.0)  # at 250 steps the two bounds all but agree
-    x_0 = ddpm.ancestral(denoiser, None, streams(600), respace(schedule, 250), SHAPE, "noise", clip_x_0=False)
+    *_, last = ddpm.ancestral(denoiser, None, streams(600), respace(schedule, 250), SHAPE, "noise", clip_x_0=False)
+    x_0 = last.x_t
     assert x_0.mean().item() == pytest.approx(mean, abs=0.03)
     assert x_0.std().item() == pytest.approx(std, rel=0.06)
 
@@ -143,11 +144,58 @@ def test_guide_moves_the_mean_by_variance_times_gradient():
         seen.append(times.tolist())
         return torch.full_like(x_t, 2.0 if times[0] == 0 else 0.0)
 
-    plain = ddpm.ancestral(denoiser, None, streams(1), schedule, SHAPE, "noise", clip_x_0=False)
-    guided = ddpm.ancestral(denoiser, None, streams(1), schedule, SHAPE, "noise", clip_x_0=False, guide=guide)
+    *_, plain = ddpm.ancestral(denoiser, None, streams(1), schedule, SHAPE, "noise", clip_x_0=False)
+    *_, guided = ddpm.ancestral(denoiser, None, streams(1), schedule, SHAPE, "noise", clip_x_0=False, guide=guide)
     assert seen == [[999.0], [0.0]]
     variance = schedule.posterior_log_variance[0].exp().float()
-    torch.testing.assert_close(guided - plain, (2 * variance).expand(1, *SHAPE), rtol=1e-2, atol=1e-6)
+    torch.testing.assert_close(guided.x_t - plain.x_t, (2 * variance).expand(1, *SHAPE), rtol=1e-2, atol=1e-6)
+
+
+def test_a_walk_yields_each_step_s_prediction_and_where_it_led():
+    schedule = make_schedule("linear", 1000)
+    denoiser, respaced = GaussianDenoiser(schedule, 0.2, 0.3), respace(schedule, 5)
+    walk = list(ddpm.ancestral(denoiser, None, streams(3), respaced, SHAPE, "noise", clip_x_0=False))
+    assert [step.time for step in walk] == respaced.timesteps.flip(0).tolist()
+    noise = streams(3)
+    x_t = noise.randn(SHAPE)  # x_T
+    for step in walk:
+        signal = schedule.alphas_cumprod[step.time].item()
+        # E[x_0 | x_t] of a Gaussian, by Bayes' rule
+        expected = 0.2 + signal**0.5 * 0.3**2 / (signal * 0.3**2 + 1 - signal) * (x_t - signal**0.5 * 0.2)
+        torch.testing.assert_close(step.x_0, expected, rtol=1e-3, atol=1e-3)
+        x_t = step.x_t
+    torch.testing.assert_close(walk[-1].x_t, walk[-1].x_0)  # the last step adds no noise
+
+
+def test_the_sample_is_the_walk_s_end_clipped():
+    schedule = make_schedule("linear", 1000)
+    denoiser = GaussianDenoiser(schedule, 0.9, 0.5)
+    *_, last = ddpm.ancestral(denoiser, None, streams(4), respace(schedule, 6), SHAPE, "noise", clip_x_0=False)
+    options = {"schedule": "linear", "diffusion_steps": 1000, "steps": 6, "target": "noise", "clip_x_0": False}
+    x = ddpm.sample_ddpm(denoiser, None, streams(4), shape=SHAPE, **options)
+    assert torch.equal(x, ((last.x_t + 1) / 2).clamp(0, 1))
+    assert last.x_t.max() > 1
+
+
+def test_all_steps_kept_are_the_full_schedule():
+    schedule = make_schedule("linear", 50)
+    denoiser = GaussianDenoiser(schedule, 0.2, 0.3)
+    full, kept = (
+        [step.x_t for step in ddpm.ancestral(denoiser, None, streams(3), chosen, SHAPE, "noise", clip_x_0=False)]
+        for chosen in (schedule, respace(schedule, 50))
+    )
+    torch.testing.assert_close(torch.stack(kept), torch.stack(full))
+
+
+def test_a_respaced_step_predicts_what_the_full_schedule_does_there():
+    schedule = make_schedule("linear", 1000)
+    respaced, x_t = respace(schedule, 7), torch.randn(7, *SHAPE, generator=rng.generator(6))
+    output = torch.cat([torch.randn(7, *SHAPE, generator=rng.generator(7)), torch.zeros(7, *SHAPE)], 1)
+    there = ddpm.predict(respaced, output, x_t, torch.arange(7), "noise", clip_x_0=False)
+    here = ddpm.predict(schedule, output, x_t, respaced.timesteps, "noise", clip_x_0=False)
+    torch.testing.assert_close(there.x_0, here.x_0)
+    # longer steps back have more variance; the first reaches x_0 in both
+    assert (there.log_variance[1:] > here.log_variance[1:]).all()
 
 
 NETWORK = {
@@ -165,7 +213,7 @@ NETWORK = {
 }
 
 
-def train(iterations, target="noise", seed=0):
+def train(iterations, target="noise", seed=0, **options):
     y = torch.arange(32) % 2
     data = training.Data(y.float().view(-1, 1, 1, 1).expand(-1, 1, 4, 4), y, 2)
     return ddpm.train_ddpm(
@@ -184,6 +232,7 @@ def train(iterations, target="noise", seed=0):
         ema_decay=0.9,
         target=target,
         vlb_weight=0.001,
+        **options,
     )
 
 
@@ -215,6 +264,39 @@ def test_training_is_a_function_of_its_seed():
     first, again, other = (train(2, seed=seed).network.state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+def test_checkpoints_are_the_average_as_it_was_and_change_nothing():
+    plain, kept = train(4), train(4, checkpoints=[1, 3, 4])
+    assert plain.checkpoints == {}
+    assert list(kept.checkpoints) == [1, 3, 4]
+    first, third, last = (network.state_dict() for network in kept.checkpoints.values())
+    for other, same in ((plain, last), (kept, last), (train(1), first), (train(3), third)):
+        assert all(torch.equal(value, same[key]) for key, value in other.network.state_dict().items())
+    assert not all(torch.equal(value, third[key]) for key, value in last.items())
+    assert not any(network.training for network in kept.checkpoints.values())
+
+
+def test_a_killed_training_keeps_the_checkpoints_it_had(tmp_path, monkeypatch):
+    whole = train(4, checkpoints=[1, 4])
+    run = training.Run(0, torch.device("cpu"), tmp_path / "ddpm.state", save_every=0.0)
+    monkeypatch.setattr(training, "Run", lambda **_: run)
+    update, done = training.update_average, []
+
+    def killed(*arguments):
+        done.append(1)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        update(*arguments)
+
+    monkeypatch.setattr(training, "update_average", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(4, checkpoints=[1, 4])
+    resumed = train(4, checkpoints=[1, 4])
+    assert len(done) == 5  # two updates, the kill, two more
+    for iteration, network in resumed.checkpoints.items():
+        expected = whole.checkpoints[iteration].state_dict()
+        assert all(torch.equal(value, expected[key]) for key, value in network.state_dict().items())
 
 
 def test_both_targets_mean_the_same_step():
