@@ -118,7 +118,8 @@ def generator(
 ) -> Generator:
     """A BigGAN generator of size x size images: widths[0] at the stem, then one doubling block per further width.
 
-    The authors' CIFAR-10 model is size 32, z_dim 128, embedding_dim 128, widths [256] * 4, without attention.
+    CIFAR-10's is size 32, z_dim 128, embedding_dim 128, widths [256] * 4, without attention: the paper's (App. C). The
+    authors' PyTorch script for CIFAR-10 shares no embedding among the BatchNorms and keeps z whole.
     For small budgets, two options that BigGAN does not have: below `size`, `resolution` is what the blocks lead to,
     and the image is interpolated from there (data without finer detail lose nothing); `patch` k > 1 makes k x k
     pixels per position of the last block (pixel shuffle).

@@ -13,6 +13,8 @@ from torch import nn
 from pagboost.errors import InputError
 from pagboost.gan import blocks
 
+POOLS = {"sum": torch.sum, "mean": torch.mean}  # over a discriminator's positions
+
 
 class Generator(nn.Module):
     """z (and y) to an image: a dense layer, doubling residual blocks, BatchNorm, ReLU, a convolution, tanh.
@@ -60,7 +62,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Residual blocks, ReLU, a sum over positions and a linear layer; conditioned as `condition` says, if at all.
+    """Residual blocks, ReLU, a sum or mean over positions, a linear layer; conditioned as `condition` says, if at all.
 
     `spectral` norm or none on every layer; `rotation_head` and `infomax_dim` add what SSGAN and InfoMax-GAN read.
     """
@@ -72,6 +74,7 @@ class Discriminator(nn.Module):
         widths: Sequence[int],
         halvings: int,
         spectral: bool,
+        pool: str,
         patch: int,
         condition: str,
         rotation_head: bool,
@@ -79,6 +82,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
+        self.pool = POOLS[pool]
         self.patch = patch
         self.condition = condition
         layer = blocks.spectral if spectral else blocks.orthogonal
@@ -102,7 +106,7 @@ class Discriminator(nn.Module):
 
     def whole(self, local: torch.Tensor) -> torch.Tensor:
         """Global features h(x) [N, D] from the local ones."""
-        return F.relu(self.blocks[-1](local)).sum((2, 3))
+        return self.pool(F.relu(self.blocks[-1](local)), (2, 3))
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Logits [N] of images x [N, C, H, W] in [-1, 1] for labels y [N]; high means real."""
@@ -168,6 +172,7 @@ def discriminator(
     widths: Sequence[int],
     halvings: int,
     spectral: bool,
+    pool: str = "sum",
     patch: int = 1,
     condition: str = "none",
     rotation_head: bool = False,
@@ -176,14 +181,18 @@ def discriminator(
     """A residual discriminator of size x size images: one block per width, of which the first `halvings` halve.
 
     `condition` is how the label enters: none, concat (one-hot constant maps beside the image) or projection (Miyato &
-    Koyama 2018, Eq. 3). CIFAR-10's is size 32, widths [128] * 4, halvings 2, infomax_dim 1024 for InfoMax-GAN.
+    Koyama 2018, Eq. 3). CIFAR-10's is size 32, widths [128] * 4, halvings 2, infomax_dim 1024 for InfoMax-GAN, and
+    pool (over positions) sum, but mean for WGAN-GP.
     `patch` k > 1 reads k x k pixels as the channels of one position (pixel unshuffle).
-    Raises InputError if `size` cannot be halved that often, or `condition` does not go with `num_classes`.
+    Raises InputError if `size` cannot be halved that often, `condition` does not go with `num_classes`, or `pool` is
+    unknown.
     """
     blocks.check_halvings("size", size, patch, "halvings", halvings)
     _check_condition(condition, num_classes, ("concat", "projection"))
+    if pool not in POOLS:
+        raise InputError(f"pool: {pool}, expected one of: {', '.join(POOLS)}")
     return Discriminator(
-        channels, num_classes, widths, halvings, spectral, patch, condition, rotation_head, infomax_dim
+        channels, num_classes, widths, halvings, spectral, pool, patch, condition, rotation_head, infomax_dim
     )
 
 

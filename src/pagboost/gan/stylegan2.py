@@ -123,9 +123,11 @@ class Discriminator(nn.Module):
         They depend on the batch through minibatch standard deviation; N must be a multiple of the group size.
         """
         h = self.blocks(F.pixel_unshuffle(x, self.patch))
-        h = self.conv(layers.minibatch_std(h, self.group_size))
-        h = self.out(self.linear(h.flatten(1)))
-        return h.squeeze(1) if self.condition is None else (h * self.condition(y)).sum(1) / math.sqrt(h.shape[1])
+        # in fp32, as the authors' mixed precision has it: the spread within a group is a small difference
+        with torch.autocast(x.device.type, enabled=False):
+            h = self.conv(layers.minibatch_std(h.float(), self.group_size))
+            h = self.out(self.linear(h.flatten(1)))
+            return h.squeeze(1) if self.condition is None else (h * self.condition(y)).sum(1) / math.sqrt(h.shape[1])
 
 
 def _mlp(in_features: int, width: int, depth: int, lr: float) -> nn.Sequential:
@@ -250,7 +252,8 @@ def stylegan2_ada(
     Probability p of each of the `augmentations` (see ada.AUGMENTATIONS) goes from 0 to 1 in `ada_speed` images, and
     is steered to a mean sign of D on real images of `ada_target`. The authors' CIFAR-10 configuration is r1_gamma
     0.01, r1_every 16, path_length_weight 0 (none), ada_target 0.6, ada_speed 500,000, trained with batches of 64,
-    both learning rates 0.0025, betas [0, 0.99]. Path lengths are in w itself, one vector for all layers.
+    betas [0, 0.99] and learning rates 0.0025, of which their code takes 4 / 5 for the generator (the rescaling for path
+    lengths every fourth time, though they have no weight). Path lengths are in w itself, one vector for all layers.
     Raises InputError for an unknown augmentation, an interval below 1, or a speed that is not above 0.
     """
     for key, value in (("r1_every", r1_every), ("path_length_every", path_length_every), ("ada_speed", ada_speed)):

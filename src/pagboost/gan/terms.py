@@ -46,7 +46,7 @@ def info_nce(local: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
     """Tell an image's local features [N, P, K] from those of the others, given its global one [N, K]: a scalar.
 
     -E log (e^s / (e^s + sum of e^s over all positions of all other images)), s the inner product, averaged over
-    images and positions (Lee et al. 2021, Eq. 6, with the negatives of Deep InfoMax).
+    images and positions, without a temperature (Lee et al. 2021, Sec. 3; the negatives of Deep InfoMax).
     """
     scores = torch.einsum("nk,mpk->nmp", whole.float(), local.float())
     own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)

@@ -83,6 +83,23 @@ def test_projection_adds_the_inner_product_with_the_class_embedding():
     assert inner.abs().min() > 1e-5
 
 
+@pytest.mark.parametrize(("pool", "positions"), [("sum", 4 * 4), ("mean", 1)])
+def test_positions_are_summed_or_averaged(pool, positions):
+    d, x = discriminator(pool=pool), torch.randn(3, 1, 16, 16)
+    h = F.relu(d.blocks(x))
+    torch.testing.assert_close(d.whole(d.local(x)), positions * h.mean((2, 3)))
+
+
+def test_a_critic_judges_each_image_alone():
+    """WGAN-GP's penalty is per image: it forbids BatchNorm (Gulrajani et al. 2017, Sec. 4)."""
+    d, x = discriminator(spectral=False, pool="mean").train(), torch.randn(5, 1, 16, 16)
+    torch.testing.assert_close(d(x, None), torch.cat([d(x[i : i + 1], None) for i in range(5)]))
+    other = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(d(other, None)[0], other)
+    assert gradient[0].abs().max() > 1e-6
+    assert not gradient[1:].any()
+
+
 @pytest.mark.parametrize("spectral", [True, False])
 def test_spectral_norm_is_on_every_layer_or_none(spectral):
     d = discriminator(spectral=spectral, num_classes=3, condition="projection", rotation_head=True, infomax_dim=4)
@@ -117,6 +134,7 @@ def test_a_sample_depends_on_its_stream_and_not_on_its_batch():
     [
         (lambda: generator(size=18), "size: 18, expected a multiple of 4"),
         (lambda: discriminator(halvings=5), "size: 16, expected a multiple of 32"),
+        (lambda: discriminator(pool="max"), "pool: max, expected one of: sum, mean"),
         (lambda: generator(condition="concat"), r"condition: concat, expected none \(num_classes: None\)"),
         (lambda: generator(num_classes=3), r"condition: none, expected concat or batchnorm \(num_classes: 3\)"),
         (lambda: discriminator(num_classes=3, condition="batchnorm"), "batchnorm, expected concat or projection"),
