@@ -43,7 +43,7 @@ def main() -> None:
     validation = load_samples(args.validation) if args.validation else None
     like = None
     if args.like:
-        percentile = args.boost["eps"]["percentile"]
+        percentile = choosing.percentile_asked(args.boost)
         like = choosing.percentile_of_change(load_samples(args.like), samples, percentile, str(args.like))
     candidates = choosing.plans(args.boost, guide, steps=args.steps, eps=args.eps, published=args.published, like=like)
     rule = args.boost.get("labels", labels.RULES[0])

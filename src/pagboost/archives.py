@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pagboost.errors import InputError
 
+# RuntimeError: a zip with a password; NotImplementedError, a kind of it: a compression that Python lacks
+UNREADABLE = (OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error)
 EXPECTED = "a folder, .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz"
 
 
@@ -28,7 +30,7 @@ def files(path: str | Path) -> Iterator[tuple[str, bytes]]:
         for name, content in _members(path):
             if not name.rpartition("/")[2].startswith("."):
                 yield name, content
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
+    except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not readable to its end ({reason}), expected {EXPECTED}") from error
 

@@ -64,8 +64,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
     Raises OSError naming `path` when it cannot be written, a full disk for one.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -107,8 +110,8 @@ def readable(path: Path, what: str) -> Iterator[None]:
     except (OSError, ValueError, EOFError, KeyError, RuntimeError, UnpicklingError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not readable as {what} ({reason})") from error
-    except Exception as error:  # zlib.error and SafetensorError derive from Exception alone
-        if type(error).__name__ not in {"error", "SafetensorError"}:
+    except Exception as error:  # those of zlib, safetensors and Pillow derive from Exception alone
+        if type(error).__name__ not in {"error", "SafetensorError", "DecompressionBombError"}:
             raise
         raise InputError(f"{path}: not readable as {what} ({error})") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -47,8 +48,8 @@ class Boost:
                 raise InputError(f"{key} {value!r}: expected a number (in YAML 0.1, not 1e-1)")
         if self.resolution is not None and self.resolution < 1:
             raise InputError(f"resolution {self.resolution}: expected a size of at least 1 pixel")
-        if not self.alpha > 0:
-            raise InputError(f"alpha {self.alpha}: expected a step length above 0")
+        if not 0 < self.alpha < math.inf:
+            raise InputError(f"alpha {self.alpha}: expected a finite step length above 0")
         if self.norm not in attacks.PROJECTIONS:
             raise InputError(f"norm {self.norm}: unknown, expected one of: {', '.join(attacks.PROJECTIONS)}")
         if self.sampler == "sgld" and self.eps is not None:
@@ -129,8 +130,10 @@ def walk(
 
 
 def check_images(guide: Guide, samples: SampleSet, where: str) -> None:
-    """Raise InputError unless the images have the guide's channels."""
-    channels = samples.images.shape[3]
+    """Raise InputError unless the images are square and have the guide's channels."""
+    height, width, channels = samples.images.shape[1:]
+    if height != width:
+        raise InputError(f"{where}: images of {height}x{width} pixels, expected square ones")
     if channels != guide.channels:
         raise InputError(f"{where}: images have {channels} channels, expected {guide.channels} (the guide's)")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pagboost import images
+from pagboost import cli, images
 from pagboost.artifacts import SampleSet
 from pagboost.boosting import Boost, Guide, check, walk_samples
 from pagboost.errors import InputError
@@ -30,22 +30,29 @@ def candidate_steps(alpha: float, values: int, published: Mapping[str, Any]) -> 
     (channels included) is carried over to `values` at equal change per pixel and tried at several `multiples`. At
     least one step, no repeats.
     """
-    _complete(published, "steps", "alpha", "pixels", "multiples")
+    _complete("published", published, "steps", "alpha", "pixels", "multiples")
     path = images.equal_change(published["steps"] * published["alpha"], values, published["pixels"])
     return sorted({max(1, round(multiple * path / alpha)) for multiple in published["multiples"]})
 
 
-def candidate_radii(values: int, published: Mapping[str, Any]) -> list[float]:
-    """Radii worth trying: the published eps {eps, pixels, multiples}, carried over likewise, times each multiple."""
-    _complete(published, "eps", "pixels", "multiples")
-    scaled = images.equal_change(published["eps"], values, published["pixels"])
+def candidate_radii(values: int, published: Mapping[str, Any], norm: str = "l2") -> list[float]:
+    """Radii worth trying: the published eps {eps, pixels, multiples}, carried over, times each multiple."""
+    _complete("published", published, "eps", "pixels", "multiples")
+    scaled = carried_over(published["eps"], norm, values, published["pixels"])
     return [multiple * scaled for multiple in published["multiples"]]
 
 
-def _complete(published: Mapping[str, Any], *keys: str) -> None:
+def carried_over(eps: float, norm: str, values: int, pixels: int) -> float:
+    """A radius stated at `pixels` values, at `values`: l2 at equal change per value; linf is per pixel, and stays."""
+    return images.equal_change(eps, values, pixels) if norm == "l2" else eps
+
+
+def _complete(where: str, stated: Mapping[str, Any], *keys: str) -> None:
     for key in keys:
-        if key not in published:
-            raise InputError(f"published: missing key {key}, expected {', '.join(keys)}")
+        if key not in stated:
+            raise InputError(f"{where}: missing key {key}, expected {', '.join(keys)}")
+        for value in stated[key] if isinstance(stated[key], list) else [stated[key]]:
+            cli.check_positive(f"{where}.{key}", value)
 
 
 def plans(
@@ -69,36 +76,62 @@ def plans(
         raise InputError("boost: expected either alpha (the number of steps is open) or steps (the radius is)")
     values = guide.channels * guide.size**2
     if "alpha" in options:
+        if eps is not None or like is not None:
+            raise InputError("boost: has alpha, expected its number of steps (--steps, --published) and no radius")
+        if steps is None and published is None:
+            raise InputError("boost: has alpha, expected its number of steps (--steps or --published)")
         boost = Boost.of(options)
-        counts = [steps] if steps else candidate_steps(boost.alpha, values, published or {})
+        counts = [steps] if steps else candidate_steps(boost.alpha, values, published)
         return [Plan(boost, count) for count in counts]
     if steps:
         raise InputError(f"--steps {steps}: the boost takes {options['steps']} steps, expected --eps, the radius")
-    return [of_radius(options, radius) for radius in _radii(options.get("eps"), values, eps, published, like)]
+    return [of_radius(options, radius) for radius in _radii(options, values, eps, published, like)]
 
 
 def _radii(
-    stated: Any, values: int, eps: float | None, published: Mapping[str, Any] | None, like: float | None
+    options: Mapping[str, Any],
+    values: int,
+    eps: float | None,
+    published: Mapping[str, Any] | None,
+    like: float | None,
 ) -> list[float]:
+    stated, norm = options.get("eps"), options.get("norm", "l2")
     if eps is not None:
         return [eps]
     if stated == "published":
-        return candidate_radii(values, published or {})
+        if published is None:
+            raise InputError("boost.eps: published, expected the radius (--eps) or what was published (--published)")
+        return candidate_radii(values, published, norm)
     if isinstance(stated, Mapping) and "percentile" in stated:
         if like is None:
             raise InputError(f"boost.eps: a percentile of {stated.get('of')}, expected its boosted samples (--like)")
         return [like]
     if isinstance(stated, Mapping):
-        _complete(stated, "value", "pixels")
-        return [images.equal_change(stated["value"], values, stated["pixels"])]
+        _complete("boost.eps", stated, "value", "pixels")
+        return [carried_over(stated["value"], norm, values, stated["pixels"])]
     raise InputError(f"boost.eps: {stated}, expected published, value and pixels, or percentile and of")
 
 
 def of_radius(options: Mapping[str, Any], eps: float) -> Plan:
     """BIGRoC's walk of T = `steps` steps of alpha = eps / T in a ball of radius eps."""
     steps = options["steps"]
+    cli.check_positive("boost.steps", steps, int)
+    cli.check_positive("eps", eps)
     rest = {key: value for key, value in options.items() if key != "steps"}
     return Plan(Boost.of(rest | {"alpha": eps / steps, "eps": eps}), steps)
+
+
+def percentile_asked(options: Mapping[str, Any]) -> float:
+    """The percentile of a boost's eps {percentile, of}; InputError for an eps of another kind, or another norm."""
+    eps = options.get("eps")
+    if not isinstance(eps, Mapping) or "percentile" not in eps:
+        raise InputError(f"boost.eps: {eps}, expected percentile and of where --like gives the radius")
+    if options.get("norm") != "linf":
+        raise InputError(f"boost.norm: {options.get('norm', 'l2')}, expected linf (a percentile is a change per pixel)")
+    cli.check_positive("boost.eps.percentile", eps["percentile"])
+    if eps["percentile"] > 100:
+        raise InputError(f"boost.eps.percentile: {eps['percentile']}, expected at most 100")
+    return eps["percentile"]
 
 
 def percentile_of_change(boosted: SampleSet, samples: SampleSet, percentile: float, where: str) -> float:
@@ -157,6 +190,6 @@ def described(plan: Plan, guide: Guide, size: int, published: Mapping[str, Any] 
     boost = plan.boost.scaled(size, guide.size)
     facts = {"steps": plan.steps, "alpha": boost.alpha, "eps": boost.eps, "norm": boost.norm}
     if published and "eps" in published:
-        scaled = images.equal_change(published["eps"], guide.channels * size**2, published["pixels"])
+        scaled = carried_over(published["eps"], boost.norm, guide.channels * size**2, published["pixels"])
         facts |= {"published_eps": published["eps"], "scaled_eps": scaled}
     return facts

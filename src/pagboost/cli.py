@@ -6,14 +6,18 @@ import argparse
 import inspect
 import json
 import logging
+import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pagboost.errors import InputError
+
+TYPES = {"int": Integral, "float": Real, "bool": bool, "str": str}  # numpy's numbers too
 
 
 def run(main: Callable[[], None]) -> None:
@@ -93,8 +97,38 @@ def spec(text: str) -> dict[str, Any]:
     return dict(value)
 
 
+def check_positive(where: str, value: Any, kind: type = float) -> None:
+    """Raise InputError naming `where` unless value is a finite number above 0; kind int: an integer."""
+    if not isinstance(value, (int, kind)) or not 0 < value < math.inf:
+        raise InputError(f"{where}: {value!r}, expected {'an integer' if kind is int else 'a number'} above 0")
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a value is of an annotation's kinds: TYPES, lists of one, None; True where the annotation says more."""
+    kinds = annotation.split(" | ")
+    if value is None:
+        return "None" in kinds or not all(_simple(kind) for kind in kinds)
+    kinds = [kind for kind in kinds if kind != "None"]
+    return not all(_simple(kind) for kind in kinds) or any(_is(value, kind) for kind in kinds)
+
+
+def _simple(kind: str) -> bool:
+    return kind.removeprefix("list[").removesuffix("]") in TYPES
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind.startswith("list["):
+        listed = isinstance(value, Sequence) and not isinstance(value, str)
+        return listed and all(_is(item, kind[5:-1]) for item in value)
+    return isinstance(value, TYPES[kind])
+
+
 def call(function: Callable[..., Any], *args: Any, where: str, options: Mapping[str, Any]) -> Any:
-    """function(*args, **options) where options come from configuration: unknown or missing ones name `where`."""
+    """function(*args, **options) where options come from configuration.
+
+    Raises InputError naming `where` for unknown or missing options, and for values of another type than the
+    parameter's annotation, as far as that is made of numbers, text, truth values and lists of them.
+    """
     parameters = inspect.signature(function).parameters
     known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
     required = [name for name in known if parameters[name].default is inspect.Parameter.empty]
@@ -104,4 +138,8 @@ def call(function: Callable[..., Any], *args: Any, where: str, options: Mapping[
     for name in required:
         if name not in options:
             raise InputError(f"{where}.{name}: missing key")
+    for name, value in options.items():
+        annotation = str(parameters[name].annotation).replace("Sequence[", "list[")
+        if not _fits(value, annotation):
+            raise InputError(f"{where}.{name}: {value!r}, expected {annotation}")
     return function(*args, **options)

@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import yaml
 
 from pagboost.errors import InputError
 from pagboost.report import cells
+
+CLASSIFIERS = ("classifier", "joint")  # what guides, and what studies look at
 
 
 def load(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,6 +111,8 @@ def explain(error: Any) -> str:
         allowed = error.schema.get("properties", {})
         unknown = [key for key in error.instance if key not in allowed]
         return f"unknown key {', '.join(map(str, unknown))}, expected one of: {', '.join(allowed)}"
+    if error.validator == "const" and "description" in error.schema:
+        return f"{error.instance!r}, expected {error.schema['description']}"
     return error.message if len(error.message) < 300 else f"{error.message[:300]}…"
 
 
@@ -123,20 +127,26 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
     models = scale["models"]
     yield from missing("models", "dataset", models, scale["datasets"])
     yield from missing("generators", "model", generators, models)
-    yield from missing("generators", "classifier", generators, models)
+    yield from missing("generators", "classifier", generators, models, ("time_classifier",))
     yield from missing("generators", "dataset", generators, scale["datasets"])
-    yield from missing("boosts", "guide", boosts, models)
-    yield from missing("studies", "judge", scale["studies"], models)
+    yield from missing("boosts", "guide", boosts, models, CLASSIFIERS)
+    yield from missing("studies", "judge", scale["studies"], models, CLASSIFIERS)
     yield from missing("studies", "dataset", scale["studies"], scale["datasets"])
     for name, entry in scale["studies"].items():
         for model in entry["networks"]:
             if model not in models:
                 yield f"studies.{name}.networks: {model}, expected one of the models: {', '.join(models)}"
-    yield from missing("protocols", "extractor", scale["protocols"], models)
+            elif models[model]["kind"] not in CLASSIFIERS:
+                yield f"studies.{name}.networks: {model} is of kind {models[model]['kind']}, expected a classifier"
+    yield from missing("protocols", "extractor", scale["protocols"], models, ("classifier", "pretrained"))
     for name, entry in boosts.items():
-        eps = entry.get("eps")
-        if isinstance(eps, Mapping) and "of" in eps and eps["of"] not in boosts:
-            yield f"boosts.{name}.eps.of: {eps['of']}, expected one of the boosts: {', '.join(boosts)}"
+        yield from radius_problems(name, entry, boosts)
+        joint = entry["guide"] in models and models[entry["guide"]]["kind"] == "joint"
+        if not joint and (entry["objective"] == "ce_bce_ref" or entry.get("stop_at_reference")):
+            yield f"boosts.{name}.guide: {entry['guide']}, expected a joint model (the boost compares with its l0)"
+    for name, entry in generators.items():
+        if "://" in entry.get("samples", "") and "sha256" not in entry:
+            yield f"generators.{name}.sha256: missing key, expected the hash of what the URL should give"
     for name, entry in scale["protocols"].items():
         if entry.get("n", 0) > scale["samples"]["eval"]["per_seed"]:
             most = scale["samples"]["eval"]["per_seed"]
@@ -189,8 +199,28 @@ def published_keys(boost: Mapping[str, Any]) -> tuple[str, ...]:
     return ("eps",) if boost.get("eps") == "published" else ()
 
 
-def missing(section: str, key: str, entries: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
-    """Entries whose `key` names nothing in `known`."""
+def radius_problems(name: str, boost: Mapping[str, Any], boosts: Mapping[str, Any]) -> Iterator[str]:
+    """What does not hold about a radius that another boost's change sets."""
+    eps = boost.get("eps")
+    if not isinstance(eps, Mapping) or "of" not in eps:
+        return
+    if eps["of"] not in boosts:
+        yield f"boosts.{name}.eps.of: {eps['of']}, expected one of the boosts: {', '.join(boosts)}"
+    elif isinstance(boosts[eps["of"]].get("eps"), Mapping) and "of" in boosts[eps["of"]]["eps"]:
+        yield f"boosts.{name}.eps.of: {eps['of']}, expected a boost whose own radius is no percentile"
+    if boost.get("norm") != "linf":
+        yield f"boosts.{name}.norm: {boost.get('norm', 'l2')}, expected linf (a percentile is a change per pixel)"
+
+
+def missing(
+    section: str, key: str, entries: Mapping[str, Any], known: Mapping[str, Any], kinds: Sequence[str] | None = None
+) -> Iterator[str]:
+    """Entries whose `key` names nothing in `known`, or a model that is none of `kinds`."""
     for name, entry in entries.items():
-        if key in entry and entry[key] not in known:
+        if key not in entry:
+            continue
+        if entry[key] not in known:
             yield f"{section}.{name}.{key}: {entry[key]}, expected one of: {', '.join(known)}"
+        elif kinds and known[entry[key]]["kind"] not in kinds:
+            kind = known[entry[key]]["kind"]
+            yield f"{section}.{name}.{key}: {entry[key]} is of kind {kind}, expected {' or '.join(kinds)}"

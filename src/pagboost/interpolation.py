@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -83,5 +84,5 @@ def _checked_distance(source: torch.Tensor, target: torch.Tensor) -> torch.Tenso
 
 
 def _check_weights(weights: Sequence[float], maps: int) -> None:
-    if len(weights) != maps or min(weights) < 0 or max(weights) == 0:
+    if len(weights) != maps or not all(0 <= weight < math.inf for weight in weights) or not any(weights):
         raise InputError(f"weights {list(weights)}: expected {maps}, one per feature map, 0 or more and not all 0")

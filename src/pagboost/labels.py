@@ -66,6 +66,8 @@ def complete(
         raise InputError(f"labels: {rule}, expected one of: {', '.join(RULES)}")
     shift = None
     check_images(guide, samples, where)
+    if validation is not None:
+        check_images(guide, validation, "validation samples")
     if samples.labels is not None:
         applied = "given"
     else:

@@ -17,6 +17,7 @@ from pagboost.artifacts import SampleSet
 from pagboost.boosting import Guide
 from pagboost.errors import InputError
 
+COUNTS = ("count", "pairs", "pixels", "steps", "shown")
 WORKFLOW_KEYS = ("kind", "dataset", "split", "networks", "judge", "source", "note")
 
 
@@ -59,6 +60,9 @@ def run(spec: Mapping[str, Any], bench: Bench) -> Study:
     if len(set(classes.values())) > 1:
         raise InputError(f"networks tell different numbers of classes apart ({classes}), expected one data set")
     options = {key: value for key, value in spec.items() if key not in WORKFLOW_KEYS}
+    for key in (*COUNTS, "eps"):
+        if key in options:
+            cli.check_positive(f"study.{key}", options[key], int if key in COUNTS else float)
     return cli.call(STUDIES[kind], bench, where="study", options=options)
 
 
@@ -133,7 +137,7 @@ def _led(
         return (interpolation.interpolate(feature_maps, source, target, ks=ks, **options).transpose(0, 1),)
 
     with attacks.frozen(network):
-        (moved,) = _in_batches(lead, max(1, bench.batch_size // len(ks)), source, target)
+        (moved,) = _in_batches(lead, max(1, bench.batch_size // max(1, len(ks))), source, target)
     distance = attacks.l2_norm((moved - target[:, None]).flatten(0, 1))
     return {"images": moved, "distance": distance.unflatten(0, moved.shape[:2])}
 

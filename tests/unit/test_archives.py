@@ -57,6 +57,18 @@ def test_a_truncated_archive_is_one_line(tmp_path, kind):
         list(archives.files(path))
 
 
+def test_a_zip_with_a_password_is_one_line(tmp_path):
+    path = packed(tmp_path, "zip")
+    whole = bytearray(path.read_bytes())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = -1
+        while (start := whole.find(header, start + 1)) >= 0:
+            whole[start + flags] |= 1  # the flag of an encrypted member
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match=r"not readable to its end \([^\n]*password[^\n]*\), expected a folder"):
+        list(archives.files(path))
+
+
 def test_what_is_no_archive_or_is_not_there(tmp_path):
     (tmp_path / "text.tar").write_text("not an archive" * 100)
     with pytest.raises(InputError, match=r"text.tar: not readable to its end \("):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -87,6 +88,16 @@ def test_a_failure_in_the_middle_leaves_what_was_there(tmp_path, existing, error
         raise error
     assert entries(tmp_path) == (["x.json"] if existing else [])
     assert not existing or target.read_text() == existing
+
+
+def test_a_folder_that_takes_no_file_is_named_by_the_file_asked_for(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", ".temporary.npz")
+
+    monkeypatch.setattr(artifacts.tempfile, "mkstemp", refuse)
+    with pytest.raises(OSError, match="Permission denied") as caught, artifacts.atomic(tmp_path / "x.npz"):
+        pass
+    assert caught.value.filename == str(tmp_path / "x.npz")
 
 
 def test_results_are_as_readable_as_the_umask_says(tmp_path):

@@ -212,7 +212,8 @@ def test_the_guide_sees_the_image_at_the_asked_resolution(guide, y):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"alpha": -0.1}, "alpha -0.1: expected a step length above 0"),
+        ({"alpha": -0.1}, "alpha -0.1: expected a finite step length above 0"),
+        ({"alpha": float("inf")}, "alpha inf: expected a finite step length above 0"),
         ({"alpha": "1e-1"}, "alpha '1e-1': expected a number"),
         ({"sampler": "adam"}, "sampler adam: unknown, expected one of: pgd, sgld"),
         ({"sampler": "sgld", "noise_std": 0.1, "eps": 1.0}, "eps 1.0: SGLD is not projected"),
@@ -258,6 +259,7 @@ def test_what_the_guide_cannot_do_is_named(guide, samples, change, message):
     ("change", "message"),
     [
         ({"images": np.zeros((12, 8, 8, 3), np.uint8)}, "mine.npz: images have 3 channels, expected 1"),
+        ({"images": np.zeros((12, 8, 6, 1), np.uint8)}, "mine.npz: images of 8x6 pixels, expected square ones"),
         ({"labels": None}, "mine.npz: has no labels"),
         ({"labels": np.full(12, 3)}, r"mine.npz: holds label 3, expected 0\.\.2"),
     ],

@@ -78,8 +78,19 @@ def test_a_known_radius_is_a_single_plan(guide, options, given, eps):
     [
         (PGD | {"steps": 3}, {}, "either alpha"),
         ({"objective": "ce", "sampler": "pgd"}, {}, "either alpha"),
-        (PGD, {}, "published: missing key steps"),
-        (BIGROC, {}, "published: missing key eps"),
+        (PGD, {}, "has alpha, expected its number of steps"),
+        (PGD, {"eps": 1.0}, "has alpha, expected its number of steps .* and no radius"),
+        (PGD, {"steps": 3, "like": 1.0}, "and no radius"),
+        (PGD, {"published": {}}, "published: missing key steps"),
+        (BIGROC, {}, r"boost.eps: published, expected the radius \(--eps\)"),
+        (BIGROC, {"published": {}}, "published: missing key eps"),
+        (BIGROC, {"published": RADII | {"eps": "1e0"}}, "published.eps: '1e0', expected a number above 0"),
+        (BIGROC, {"published": RADII | {"multiples": [1, 0]}}, "published.multiples: 0, expected"),
+        (BIGROC, {"eps": float("inf")}, "eps: inf, expected a number above 0"),
+        (BIGROC, {"eps": float("nan")}, "eps: nan, expected"),
+        (BIGROC | {"steps": 0}, {"eps": 1.0}, "boost.steps: 0, expected an integer above 0"),
+        (BIGROC | {"steps": 1.5}, {"eps": 1.0}, "boost.steps: 1.5, expected an integer above 0"),
+        (BIGROC | {"eps": {"value": "1", "pixels": 64}}, {}, "boost.eps.value: '1', expected a number above 0"),
         (BIGROC, {"steps": 3}, "--steps 3: the boost takes 30 steps, expected --eps"),
         (BIGROC | {"eps": 1.0}, {}, "boost.eps: 1.0, expected published"),
         (BIGROC | {"eps": {"value": 1.0}}, {}, "missing key pixels"),
@@ -91,7 +102,31 @@ def test_an_entry_that_does_not_say_how_far_is_refused(guide, options, given, me
         choosing.plans(options, guide, **given)
 
 
+def test_an_linf_radius_is_per_pixel_and_not_carried_over(guide):
+    linf = BIGROC | {"norm": "linf"}
+    (plan,) = choosing.plans(linf | {"eps": {"value": 0.03, "pixels": 3072}}, guide)
+    assert plan.boost.eps == 0.03
+    made = choosing.plans(linf, guide, published={"eps": 0.03, "pixels": 3072, "multiples": [1, 2]})
+    assert [plan.boost.eps for plan in made] == [0.03, 0.06]
+    assert choosing.described(made[0], guide, 16, {"eps": 0.03, "pixels": 3072})["scaled_eps"] == 0.03
+
+
 # -- the radius that another boost's change sets
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (PGD, "boost.eps: None, expected percentile"),
+        (BIGROC, "boost.eps: published, expected percentile"),
+        (BIGROC | {"eps": {"percentile": 70, "of": "wide"}}, "boost.norm: l2, expected linf"),
+        (BIGROC | {"eps": {"percentile": "70", "of": "wide"}, "norm": "linf"}, "boost.eps.percentile: '70', expected"),
+        (BIGROC | {"eps": {"percentile": 101, "of": "wide"}, "norm": "linf"}, "percentile: 101, expected at most 100"),
+    ],
+)
+def test_a_boost_that_asks_for_no_percentile_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        choosing.percentile_asked(options)
 
 
 def test_the_percentile_of_change_is_over_all_pixels(samples):

@@ -6,7 +6,9 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from pagboost import cli
@@ -148,3 +150,28 @@ def test_options_become_keyword_arguments(options, result):
 def test_unknown_and_missing_options_are_named(options, message):
     with pytest.raises(InputError, match=message):
         cli.call(recipe, "d", where="training", options=options)
+
+
+def typed(*, penalty: float = 1.0, count: int = 1, widths: Sequence[int] = (), name: str | None = None, z=None):
+    return penalty
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"penalty": "1e1"}, r"method.penalty: '1e1', expected float"),
+        ({"penalty": None}, r"method.penalty: None, expected float"),
+        ({"count": 1.5}, r"method.count: 1.5, expected int"),
+        ({"widths": 16}, r"method.widths: 16, expected list\[int\]"),
+        ({"widths": [8, "16"]}, r"method.widths: \[8, '16'\], expected list\[int\]"),
+        ({"name": 3}, r"method.name: 3, expected str \| None"),
+    ],
+)
+def test_values_of_another_type_are_named(options, message):
+    with pytest.raises(InputError, match=message):
+        cli.call(typed, where="method", options=options)
+
+
+@pytest.mark.parametrize("options", [{"penalty": 2}, {"widths": (1, np.int64(2))}, {"name": None}, {"z": "anything"}])
+def test_values_that_fit_pass(options):
+    assert cli.call(typed, where="method", options=options) == options.get("penalty", 1.0)

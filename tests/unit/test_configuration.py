@@ -109,6 +109,9 @@ PAPER = {
     "figures": {},
     "claims": [],
 }
+BALL = {"guide": "both", "objective": "ce", "sampler": "pgd", "steps": 30, "eps": "published", "source": "paper"}
+PERCENTILE = BALL | {"eps": {"percentile": 70, "of": "good"}, "norm": "linf"}
+FROM_URL = {"samples": "https://example.org/a.npz", "dataset": "tiny", "source": "assumed"}
 CONFIG = {"scale": "tiny", "results": "results", "seeds": [0, 1], "training_seed": 0}
 
 
@@ -148,6 +151,10 @@ def test_a_scale_may_be_a_path(root, tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(yaml.safe_dump(SCALE))
     assert load(root, scale=str(mine))["folder"] == "results/mine"
+
+
+def test_a_scale_of_own_data_needs_no_paper(root):
+    assert load(root, papers=[])["papers"] == {}
 
 
 def test_own_keys_go_over_the_scale_one_by_one(root):
@@ -198,6 +205,17 @@ def test_merging(base, over, merged):
         ({"generators": {"real": {"split": "test"}}}, ["generators.real.split", "test", "heldout"]),
         ({"jobs": {"train": {"gpus": 1}}}, ["jobs.train", "unknown key gpus", "gpu"]),
         ({"datasets": {"tiny": {"splits": {"test": 1}}}}, ["datasets.tiny.splits", "unknown key test", "heldout"]),
+        (
+            {"boosts": {"ball": BALL | {"eps": "pubished"}}},
+            ["boosts.ball.eps: 'pubished'", "published, {value, pixels}"],
+        ),
+        ({"boosts": {"ball": BALL | {"eps": 1.0}}}, ["boosts.ball.eps: 1.0", "{percentile, of}"]),
+        (
+            {"boosts": {"ball": BALL | {"eps": {"valu": 1, "pixels": 1}}}},
+            ["boosts.ball.eps: unknown key valu", "value"],
+        ),
+        ({"boosts": {"good": {"sampler": "sgld"}}}, ["boosts.good", "'noise_std' is a required property"]),
+        ({"boosts": {"good": {"noise_std": 0.1}}}, ["boosts.good.noise_std: 0.1, expected none for pgd"]),
         ({"scale": "cifar"}, ["scale: cifar", "expected one of: tiny", "path"]),
         ({"papers": ["other"]}, ["other.yaml", "no such file"]),
     ],
@@ -221,6 +239,22 @@ def test_what_the_schema_does_not_know_is_named(root, over, named):
         ({"generators": {"real": {"dataset": "mnist"}}}, "generators.real.dataset: mnist, expected one of: tiny"),
         ({"boosts": {"good": {"guide": "nat"}}}, "boosts.good.guide: nat, expected one of: net, both"),
         ({"protocols": {"train": {"extractor": "nat"}}}, "protocols.train.extractor: nat, expected one of"),
+        (
+            {"boosts": {"ball": BALL | {"guide": "net", "stop_at_reference": True}}},
+            "boosts.ball.guide: net, expected a joint",
+        ),
+        ({"boosts": {"good": {"guide": "net", "objective": "ce_bce_ref"}}}, "boosts.good.guide: net, expected a joint"),
+        ({"boosts": {"new": PERCENTILE | {"norm": "l2"}}}, "boosts.new.norm: l2, expected linf"),
+        (
+            {"boosts": {"new": PERCENTILE | {"eps": {"percentile": 70, "of": "new"}}}},
+            "boosts.new.eps.of: new, expected a boost whose own radius is no percentile",
+        ),
+        (
+            {"generators": {"gen": {"classifier": "net"}}},
+            "generators.gen.classifier: net is of kind classifier, expected time",
+        ),
+        ({"protocols": {"train": {"extractor": "both"}}}, "protocols.train.extractor: both is of kind joint, expected"),
+        ({"generators": {"web": FROM_URL}}, "generators.web.sha256: missing key, expected the hash"),
         ({"samples": {"train": {"seeds": [1000]}}}, "samples.train.seeds: 1000 is one of samples.validation.seeds too"),
     ],
 )
@@ -252,15 +286,14 @@ def test_a_boosted_generator_says_how_it_was_published(root):
 
 
 def test_a_boost_in_a_ball_needs_what_its_radius_comes_from(root):
-    ball = {"guide": "both", "objective": "ce", "sampler": "pgd", "steps": 30, "eps": "published", "source": "paper"}
     with pytest.raises(InputError, match=r"generators.gen.published.eps: missing key, boosts.good starts from it"):
-        _with_boost(root, ball)
-    of_other = ball | {"eps": {"percentile": 70, "of": "wide"}}
+        _with_boost(root, BALL)
+    of_other = BALL | {"eps": {"percentile": 70, "of": "wide"}}
     with pytest.raises(InputError, match=r"boosts.good.eps.of: wide, expected one of the boosts: good"):
         _with_boost(root, of_other)
-    assert _with_boost(root, ball | {"eps": {"value": 1.0, "pixels": 64}})["boosts"]["good"]["steps"] == 30
+    assert _with_boost(root, BALL | {"eps": {"value": 1.0, "pixels": 64}})["boosts"]["good"]["steps"] == 30
     with pytest.raises(InputError, match=r"boosts.good.eps"):
-        _with_boost(root, ball | {"eps": 1.0})
+        _with_boost(root, BALL | {"eps": 1.0})
 
 
 def _with_boost(root, boost):

@@ -134,6 +134,7 @@ def test_a_pair_does_not_depend_on_its_company(resnet, pair):
         ({"steps": 0}, "steps 0: expected at least 1"),
         ({"weights": [1, 1]}, "weights .1, 1.: expected 1, one per feature map"),
         ({"weights": [0]}, "weights .0.: .*not all 0"),
+        ({"weights": [float("nan")]}, "weights .nan.: .*not all 0"),
         ({"weights": [-1]}, "weights .-1."),
     ],
 )

@@ -102,3 +102,9 @@ def test_given_labels_are_kept_and_counted_by_seed(guide, samples, others):
 def test_bad_input_is_named(guide, unlabelled, rule, change, message):
     with pytest.raises(InputError, match=message):
         complete(guide, dataclasses.replace(unlabelled, **change), None, rule)
+
+
+def test_validation_images_the_guide_cannot_see_are_named(guide, unlabelled, others):
+    colour = others.with_images(np.repeat(others.images, 3, axis=3))
+    with pytest.raises(InputError, match="validation samples: images have 3 channels, expected 1"):
+        complete(guide, unlabelled, colour)

@@ -46,5 +46,8 @@ def test_what_is_no_picture_is_named(tmp_path):
         (tmp_path / "cut.png").write_bytes(content)
         with pytest.raises(InputError, match="cut.png: not readable as a picture"):
             picture_files.load(str(tmp_path / "cut.png"))
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")  # what Pillow refuses to decode
+    with pytest.raises(InputError, match="huge.png: not readable as a picture"):
+        picture_files.load(str(tmp_path / "huge.png"))
     with pytest.raises(InputError, match="none.png: no such file"):
         picture_files.load(str(tmp_path / "none.png"))

@@ -33,3 +33,10 @@ def test_error_names_key_and_value(override, named, tmp_path):
     errors = [line for line in done.stderr.splitlines() if all(word in line for word in named)]
     assert errors, done.stderr
     assert not results.exists()
+
+
+def test_a_boost_asked_for_by_its_file_needs_what_was_published(tmp_path):
+    target = tmp_path / "digits" / "metrics" / "vae" / "boost=rn50_joint.json"
+    done = snakemake("-n", target, "--config", f"results={tmp_path}")
+    assert done.returncode != 0
+    assert "generators.vae.published.steps: missing key, boosts.rn50_joint starts from it" in done.stdout

@@ -138,6 +138,10 @@ def boost_flags(wildcards):
     published = SCALE["generators"][wildcards.generator].get("published", {})
     keys = configuration.published_keys(SCALE["boosts"][wildcards.boost])
     files = boost_inputs(wildcards)
+    for key in keys:
+        if key not in published:
+            where = f"generators.{wildcards.generator}.published.{key}"
+            raise WorkflowError(f"{where}: missing key, boosts.{wildcards.boost} starts from it")
     if not keys:
         return [f"--like={files['like']}"] if "like" in files else []
     choice = SCALE["step_choice" if "steps" in keys else "eps_choice"]
@@ -223,7 +227,7 @@ def generator_flags(wildcards):
 def imported_file(wildcards):
     """The sample file, where it is one of this machine; a URL is fetched by the job."""
     source = SCALE["generators"][wildcards.generator]["samples"]
-    return [] if "://" in source else source
+    return [] if "://" in source else os.path.expanduser(source)
 
 
 def import_flags(wildcards):

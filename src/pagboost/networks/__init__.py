@@ -58,7 +58,8 @@ def load(path: str | Path, kinds: Collection[str] | None = None) -> tuple[torch.
     """
     tensors, description = artifacts.load_weights(path)
     if kinds is not None and description.get("kind") not in kinds:
-        raise InputError(f"{path}: holds a model of kind {description.get('kind')}, expected {' or '.join(kinds)}")
+        expected = " or ".join(sorted(kinds))  # a set's own order is another one in every run
+        raise InputError(f"{path}: holds a model of kind {description.get('kind')}, expected {expected}")
     # Not on the meta device: materialising from it imports a second's worth of torch, in every job.
     with torch.random.fork_rng(devices=[]):
         network = build(description.get("network", {}), f"{path}: network")
