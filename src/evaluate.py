@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
 from pagboost import cli
-
-
-def labelled(text: str) -> tuple[str, str]:
-    """An argparse type: LABEL=PATH."""
-    label, equals, path = text.partition("=")
-    if not (label and equals and path):
-        raise argparse.ArgumentTypeError(f"{text}: expected LABEL=PATH, such as train=reference.npz")
-    return label, path
 
 
 def main() -> None:
@@ -23,14 +13,14 @@ def main() -> None:
         "--reference",
         required=True,
         nargs="+",
-        type=labelled,
+        type=cli.labelled,
         metavar="LABEL=REFERENCE.npz",
         help="made by make_reference.py; the label names the result",
     )
     arguments.add_argument(
         "--first",
         nargs="+",
-        type=labelled,
+        type=cli.labelled,
         default=[],
         metavar="LABEL=N",
         help="score the first N images of each seed only against this reference",

@@ -1,27 +1,18 @@
 #!/usr/bin/env python3
 """Run one study of the configuration: a method on held-out images under several networks, image by image."""
 
-import argparse
 from pathlib import Path
 
 from pagboost import cli
-
-
-def named_path(text: str) -> tuple[str, Path]:
-    """An argparse type: NAME=PATH."""
-    name, _, path = text.partition("=")
-    if not (name and path):
-        raise argparse.ArgumentTypeError(f"{text}: expected NAME=PATH, such as robust=weights.safetensors")
-    return name, Path(path)
 
 
 def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--spec", type=cli.spec, required=True, help="study: JSON or FILE.yaml:studies.NAME")
     flags.add_argument("--data", type=Path, required=True, help="labelled images (.npz)")
-    flags.add_argument("--network", type=named_path, action="append", required=True, metavar="NAME=PATH",
+    flags.add_argument("--network", type=cli.labelled, action="append", required=True, metavar="NAME=PATH",
                        help="classifier (.safetensors); may repeat")  # fmt: skip
-    flags.add_argument("--judge", type=named_path, metavar="NAME=PATH", help="a classifier trained apart")
+    flags.add_argument("--judge", type=cli.labelled, metavar="NAME=PATH", help="a classifier trained apart")
     flags.add_argument("--batch-size", type=cli.positive_int, default=250, help="images per pass")
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     flags.add_argument("--arrays", type=Path, required=True, help="images and numbers for figures (.npz)")
@@ -36,7 +27,7 @@ def main() -> None:
         flags.error("--network: a name is given twice, expected each once")
     samples = artifacts.load_samples(args.data)
 
-    def guide(path: Path) -> boosting.Guide:
+    def guide(path: str) -> boosting.Guide:
         return boosting.Guide.of(*networks.load(path, {"classifier", "joint"}))
 
     judge = (args.judge[0], guide(args.judge[1])) if args.judge else None

@@ -57,6 +57,12 @@ class SampleSet:
         return replace(self, images=images)
 
 
+def numbered(seeds: Sequence[int], per_seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(seeds, index) int64 [N] each of `per_seed` images for every sampling seed, one seed after the other."""
+    index = np.tile(np.arange(per_seed, dtype=np.int64), len(seeds))
+    return np.repeat(np.asarray(seeds, np.int64), per_seed), index
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place on success, remove it on any failure.

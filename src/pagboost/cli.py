@@ -68,6 +68,14 @@ def positive_int(text: str) -> int:
     return value
 
 
+def labelled(text: str) -> tuple[str, str]:
+    """An argparse type: LABEL=PATH."""
+    label, equals, path = text.partition("=")
+    if not (label and equals and path):
+        raise argparse.ArgumentTypeError(f"{text}: expected LABEL=PATH, such as train=reference.npz")
+    return label, path
+
+
 def spec(text: str) -> dict[str, Any]:
     """An argparse type: inline JSON, or FILE.yaml:key.path naming an entry of a configuration file.
 

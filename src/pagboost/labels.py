@@ -64,39 +64,28 @@ def complete(
     """
     if rule not in RULES:
         raise InputError(f"labels: {rule}, expected one of: {', '.join(RULES)}")
-    shift = None
+    given = samples.labels is not None
+    debiased = not given and rule == "debiased"
     check_images(guide, samples, where)
     if validation is not None:
         check_images(guide, validation, "validation samples")
-    if samples.labels is not None:
-        applied = "given"
-    else:
-        applied = rule
-        if rule == "debiased":
-            if validation is None:
-                raise InputError(
-                    f"{where}: has no labels (arr_1), expected other generated images to debias the guide's labels by "
-                    "(--validation), or the rule labels: argmax"
-                )
-            shift = class_shift(logits_of(guide, validation, resolution, batch_size, device))
-        samples = _labelled(guide, samples, shift, resolution, batch_size, device)
+    elif debiased:
+        raise InputError(
+            f"{where}: has no labels (arr_1), expected other generated images to debias the guide's labels by "
+            "(--validation), or the rule labels: argmax"
+        )
+    if debiased or (validation is not None and validation.labels is None):
+        apart = logits_of(guide, validation, resolution, batch_size, device)
+    shift = class_shift(apart) if debiased else None
+    if not given:
+        own = logits_of(guide, samples, resolution, batch_size, device)
+        samples = replace(samples, labels=target_labels(own, shift))
     if validation is not None and validation.labels is None:
-        validation = _labelled(guide, validation, shift, resolution, batch_size, device)
+        validation = replace(validation, labels=target_labels(apart, shift))
     check(guide, samples, where)
     facts = {
-        "rule": applied,
+        "rule": "given" if given else rule,
         "shift": None if shift is None else [round(value, 6) for value in shift.tolist()],
         "counts": histogram(samples.labels, samples.streams()[0], guide.num_classes),
     }
     return samples, validation, facts
-
-
-def _labelled(
-    guide: Guide,
-    samples: SampleSet,
-    shift: torch.Tensor | None,
-    resolution: int | None,
-    batch_size: int,
-    device: torch.device,
-) -> SampleSet:
-    return replace(samples, labels=target_labels(logits_of(guide, samples, resolution, batch_size, device), shift))

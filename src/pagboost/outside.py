@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pagboost import rng
-from pagboost.artifacts import SampleSet
+from pagboost.artifacts import SampleSet, numbered
 from pagboost.errors import InputError
 
 
@@ -29,5 +29,4 @@ def deal(samples: SampleSet, seeds: Sequence[int], per_seed: int, skip: int, siz
     order = np.random.Generator(np.random.PCG64(rng.derive("deal", len(samples)))).permutation(len(samples))
     rows = order[skip : skip + count]
     labels = None if samples.labels is None else samples.labels[rows]
-    index = np.tile(np.arange(per_seed, dtype=np.int64), len(seeds))
-    return SampleSet(samples.images[rows], labels, np.repeat(np.asarray(seeds, np.int64), per_seed), index)
+    return SampleSet(samples.images[rows], labels, *numbered(seeds, per_seed))

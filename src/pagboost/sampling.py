@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pagboost import cli, images, rng, runtime
-from pagboost.artifacts import SampleSet
+from pagboost.artifacts import SampleSet, numbered
 from pagboost.errors import InputError
 from pagboost.networks import named
 
@@ -60,11 +60,11 @@ def generate(
     model_kinds(sampler)  # refuses an unknown kind
     options = dict(sampler)
     kind = options.pop("kind")
-    index = np.tile(np.arange(per_seed, dtype=np.int64), len(seeds))
+    own_seeds, index = numbered(seeds, per_seed)
     empty = np.empty((len(index), *shape[1:], shape[0]), np.uint8)
     classes = index % num_classes
     labels = None if getattr(network, "num_classes", num_classes) is None else classes
-    result = SampleSet(empty, labels, np.repeat(np.asarray(seeds, np.int64), per_seed), index)
+    result = SampleSet(empty, labels, own_seeds, index)
     network.to(device, memory_format=torch.channels_last)
     with torch.no_grad(), runtime.autocast(device):
         for start in runtime.progress(range(0, len(result), batch_size), f"sampling, {kind}"):
@@ -85,5 +85,4 @@ def draw_real(samples: SampleSet, seeds: Sequence[int], per_seed: int) -> Sample
         raise InputError(f"per_seed {per_seed}: expected at most {len(samples)}, the number of real images")
     rows = [np.random.Generator(np.random.PCG64(rng.derive("real", s))).permutation(len(samples)) for s in seeds]
     drawn = samples.subset(np.concatenate([order[:per_seed] for order in rows]))
-    index = np.tile(np.arange(per_seed, dtype=np.int64), len(seeds))
-    return SampleSet(drawn.images, drawn.labels, np.repeat(np.asarray(seeds, np.int64), per_seed), index)
+    return SampleSet(drawn.images, drawn.labels, *numbered(seeds, per_seed))

@@ -78,17 +78,17 @@ def targeted_study(bench: Bench, *, count: int, eps: float, pixels: int, steps: 
     judge_name, judge = bench.judge
     if judge_name in bench.networks:
         raise InputError(f"study.judge: {judge_name} is attacked itself, expected a network trained apart")
-    part, x, y = _first(bench, count)
+    part, x, y = first(bench.samples, count, bench.device)
     radius = images.equal_change(eps, x[0].numel(), pixels)
     done = {name: _attacked(bench, guide, x, radius, steps) for name, guide in bench.networks.items()}
     others = (torch.arange(judge.num_classes, device=bench.device) != y[:, None]).float()
     quantities = {
-        key: {name: _rounded((result[key] * others).sum(1) / others.sum(1)) for name, result in done.items()}
+        key: {name: rounded((result[key] * others).sum(1) / others.sum(1)) for name, result in done.items()}
         for key in ("l2", "probability", "agreement")
     }
     settings = {"eps": radius, "alpha": radius / steps, "steps": steps, "norm": "l2", "judge": judge_name}
     arrays = {"source": part.images[:shown], "labels": part.labels[:shown]}
-    return Study(arrays | _shown(done, ("probability", "l2"), shown), quantities, settings, count)
+    return Study(arrays | first_shown(done, ("probability", "l2"), shown), quantities, settings, count)
 
 
 def _attacked(bench: Bench, guide: Guide, x: torch.Tensor, eps: float, steps: int) -> dict[str, torch.Tensor]:
@@ -103,7 +103,7 @@ def _attacked(bench: Bench, guide: Guide, x: torch.Tensor, eps: float, steps: in
         return result.images, result.probability, result.l2, agreed.float()
 
     targets = torch.arange(classes, device=x.device).repeat(len(x))
-    values = _in_batches(attack, bench.batch_size, x.repeat_interleave(classes, 0), targets)
+    values = in_batches(attack, bench.batch_size, x.repeat_interleave(classes, 0), targets)
     names = ("images", "probability", "l2", "agreement")
     return {name: value.unflatten(0, (len(x), classes)) for name, value in zip(names, values, strict=True)}
 
@@ -120,10 +120,10 @@ def interpolation_study(
     options = {"ks": ks, "weights": weights, "steps": steps}
     done = {name: _led(bench, name, source, target, **options) for name in bench.networks}
     initial, furthest = attacks.l2_norm(source - target), int(np.argmax(ks))
-    values = {name: _rounded(result["distance"][:, furthest] / initial) for name, result in done.items()}
+    values = {name: rounded(result["distance"][:, furthest] / initial) for name, result in done.items()}
     arrays = {"source": chosen[0].images[:shown], "target": chosen[1].images[:shown], "ks": np.array(ks)}
     settings = options | {"alpha_over_eps": interpolation.PATH / steps}
-    return Study(arrays | _shown(done, ("distance",), shown), {"distance": values}, settings, pairs)
+    return Study(arrays | first_shown(done, ("distance",), shown), {"distance": values}, settings, pairs)
 
 
 def _led(
@@ -137,7 +137,7 @@ def _led(
         return (interpolation.interpolate(feature_maps, source, target, ks=ks, **options).transpose(0, 1),)
 
     with attacks.frozen(network):
-        (moved,) = _in_batches(lead, max(1, bench.batch_size // max(1, len(ks))), source, target)
+        (moved,) = in_batches(lead, max(1, bench.batch_size // max(1, len(ks))), source, target)
     distance = attacks.l2_norm((moved - target[:, None]).flatten(0, 1))
     return {"images": moved, "distance": distance.unflatten(0, moved.shape[:2])}
 
@@ -162,15 +162,15 @@ def paired(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(count), np.array(targets, np.int64)
 
 
-def _first(bench: Bench, count: int) -> tuple[SampleSet, torch.Tensor, torch.Tensor]:
-    """The first `count` images, as stored and as (x, y) on the device."""
-    if count > len(bench.samples):
-        raise InputError(f"study.count: {count}, expected at most {len(bench.samples)}, the number of images")
-    part = bench.samples.subset(slice(0, count))
-    return part, images.to_float(part.images).to(bench.device), torch.from_numpy(part.labels).to(bench.device)
+def first(samples: SampleSet, count: int, device: torch.device) -> tuple[SampleSet, torch.Tensor, torch.Tensor]:
+    """The first `count` images, as stored and as (x, y) on the device; InputError where there are fewer."""
+    if count > len(samples):
+        raise InputError(f"study.count: {count}, expected at most {len(samples)}, the number of images")
+    part = samples.subset(slice(0, count))
+    return part, images.to_float(part.images).to(device), torch.from_numpy(part.labels).to(device)
 
 
-def _in_batches(
+def in_batches(
     function: Callable[..., tuple[torch.Tensor, ...]], batch_size: int, *tensors: torch.Tensor
 ) -> list[torch.Tensor]:
     """function's outputs over consecutive batches, joined along their first dimension."""
@@ -178,15 +178,20 @@ def _in_batches(
     return [torch.cat(column) for column in zip(*parts, strict=True)]
 
 
-def _shown(done: Mapping[str, Mapping[str, torch.Tensor]], keys: Sequence[str], shown: int) -> dict[str, np.ndarray]:
-    """What figures draw of every network [K, ...], of the first `shown` images: pictures as uint8, and values."""
-    first = {name: result["images"][:shown] for name, result in done.items()}
-    pictures = [
-        images.to_uint8(x.flatten(0, 1)).reshape(*x.shape[:2], *x.shape[3:], x.shape[2]) for x in first.values()
-    ]
-    values = {key: np.stack([result[key][:shown].cpu().numpy() for result in done.values()]) for key in keys}
-    return {"networks": np.array(list(done)), "images": np.stack(pictures), **values}
+def pictures(x: torch.Tensor) -> np.ndarray:
+    """Images [S, T, C, H, W] in [0, 1] as uint8 [S, T, H, W, C]."""
+    return images.to_uint8(x.flatten(0, 1)).reshape(*x.shape[:2], *x.shape[3:], x.shape[2])
 
 
-def _rounded(values: torch.Tensor) -> list[float]:
+def first_shown(
+    done: Mapping[str, Mapping[str, torch.Tensor]], keys: Sequence[str], count: int
+) -> dict[str, np.ndarray]:
+    """What figures draw of every network [K, ...], of the first `count` images: pictures as uint8, and values."""
+    drawn = np.stack([pictures(result["images"][:count]) for result in done.values()])
+    values = {key: np.stack([result[key][:count].cpu().numpy() for result in done.values()]) for key in keys}
+    return {"networks": np.array(list(done)), "images": drawn, **values}
+
+
+def rounded(values: torch.Tensor) -> list[float]:
+    """Values as a study's JSON states them."""
     return [round(value, 6) for value in values.tolist()]

@@ -21,7 +21,7 @@ from pagboost.diffusion.schedule import make_schedule, q_sample
 from pagboost.errors import InputError
 from pagboost.metrics.features import Extractor, FeatureNetwork, extract
 from pagboost.noisiness import high_frequency_share, min_max
-from pagboost.studies import Study
+from pagboost.studies import Study, first, first_shown, in_batches, pictures, rounded
 
 COUNTS = ("count", "targets", "pixels", "steps", "moments", "shown")
 WORKFLOW_KEYS = ("kind", "dataset", "split", "networks", "diffusion", "generators", "judge", "source", "note")
@@ -130,16 +130,16 @@ def gradient_study(bench: Bench, *, count: int, timesteps: Sequence[int], shown:
     done = {}
     for name, classifier in bench.classifiers.items():
         flat = (tensor.flatten(0, 1) for tensor in (x_t, times, labels))
-        (found,) = _in_batches(_gradients_of(classifier.network), bench.batch_size, *flat)
+        (found,) = in_batches(_gradients_of(classifier.network), bench.batch_size, *flat)
         done[name] = {"images": min_max(found), "noisiness": high_frequency_share(found)}
         done[name] = {key: value.unflatten(0, times.shape) for key, value in done[name].items()}
     noisiness = {name: result["noisiness"] for name, result in done.items()}
-    quantities = {"noisiness": {name: _rounded(values.mean(1)) for name, values in noisiness.items()}}
+    quantities = {"noisiness": {name: rounded(values.mean(1)) for name, values in noisiness.items()}}
     for column, time in enumerate(timesteps):
-        quantities[f"noisiness_at_{time}"] = {name: _rounded(values[:, column]) for name, values in noisiness.items()}
+        quantities[f"noisiness_at_{time}"] = {name: rounded(values[:, column]) for name, values in noisiness.items()}
     arrays = {"source": part.images[:shown], "labels": part.labels[:shown], "timesteps": np.array(timesteps)}
-    arrays["noisy"] = _pictures((x_t[:shown] + 1) / 2)
-    return Study(arrays | _shown(done, ("noisiness",), shown), quantities, {"timesteps": list(timesteps)}, count)
+    arrays["noisy"] = pictures((x_t[:shown] + 1) / 2)
+    return Study(arrays | first_shown(done, ("noisiness",), shown), quantities, {"timesteps": list(timesteps)}, count)
 
 
 def _gradients_of(network: torch.nn.Module) -> Callable[..., tuple[torch.Tensor]]:
@@ -186,7 +186,7 @@ def targeted_study(bench: Bench, *, count: int, targets: int, eps: float, pixels
     radius = images.equal_change(eps, x[0].numel(), pixels)
     done = {}
     for name, classifier in bench.classifiers.items():
-        values = _in_batches(
+        values = in_batches(
             _led(classifier.network, judge.network, radius, steps),
             bench.batch_size,
             x.repeat_interleave(targets, 0),
@@ -195,10 +195,10 @@ def targeted_study(bench: Bench, *, count: int, targets: int, eps: float, pixels
         names = ("images", "probability", "agreement", "noisiness")
         done[name] = {key: value.unflatten(0, wanted.shape) for key, value in zip(names, values, strict=True)}
     keys = ("probability", "agreement", "noisiness")
-    quantities = {key: {name: _rounded(result[key].mean(1)) for name, result in done.items()} for key in keys}
+    quantities = {key: {name: rounded(result[key].mean(1)) for name, result in done.items()} for key in keys}
     arrays = {"source": part.images[:shown], "labels": part.labels[:shown], "targets": wanted[:shown].cpu().numpy()}
     settings = {"eps": radius, "alpha": radius / steps, "steps": steps, "norm": "l2", "judge": judge_name}
-    return Study(arrays | _shown(done, keys, shown), quantities, settings, count)
+    return Study(arrays | first_shown(done, keys, shown), quantities, settings, count)
 
 
 def _led(
@@ -250,19 +250,19 @@ def trajectory_study(
     done = {}
     for name, classifier in bench.classifiers.items():
         options = {"seed": seed, "scale": scales[name], "steps": steps, "clip_x_0": clip_x_0, "kept": kept}
-        predicted, final = _in_batches(
+        predicted, final = in_batches(
             _walked(bench, classifier, **options), bench.batch_size, torch.arange(count, device=bench.device), y
         )
         probability = [_probability(judge.network, x, y, bench.batch_size) for x in predicted.unbind(1)]
         done[name] = {"images": predicted, "final": final, "probability": torch.stack(probability, 1)}
     values = {name: result["probability"] for name, result in done.items()}
-    quantities = {"probability": {name: _rounded(value.mean(1)) for name, value in values.items()}}
+    quantities = {"probability": {name: rounded(value.mean(1)) for name, value in values.items()}}
     for column, time in enumerate(times):
-        quantities[f"probability_at_{time}"] = {name: _rounded(value[:, column]) for name, value in values.items()}
+        quantities[f"probability_at_{time}"] = {name: rounded(value[:, column]) for name, value in values.items()}
     arrays = {"labels": y[:shown].cpu().numpy(), "timesteps": np.array(times)}
     arrays["final"] = np.stack([images.to_uint8(result["final"][:shown]) for result in done.values()])
     settings = {"scales": dict(scales), "steps": steps, "seed": seed, "judge": judge_name}
-    return Study(arrays | _shown(done, ("probability",), shown), quantities, settings, count)
+    return Study(arrays | first_shown(done, ("probability",), shown), quantities, settings, count)
 
 
 def _walked(
@@ -311,9 +311,9 @@ def advantage_study(bench: Bench, *, of: str, over: str, shown: int) -> Study:
         raise InputError(f"study.sets: {of} and {over} differ in labels, seeds or index, expected pairs")
     ahead = advantages.margins(measured[of], measured[over])
     order = ahead.argsort(descending=True, stable=True)[: min(shown, int((ahead > 0).sum()))].cpu()
-    quantities = {key: {name: _rounded(found[key]) for name, found in measured.items()} for key in measured[of]}
+    quantities = {key: {name: rounded(found[key]) for name, found in measured.items()} for key in measured[of]}
     wins = {of: ahead > 0, over: advantages.margins(measured[over], measured[of]) > 0}
-    quantities["wins"] = {name: _rounded(won.float()) for name, won in wins.items()}
+    quantities["wins"] = {name: rounded(won.float()) for name, won in wins.items()}
     arrays = {
         "networks": np.array([of, over]),
         "rows": order.numpy(),
@@ -364,32 +364,5 @@ def _first(bench: Bench, count: int) -> tuple[SampleSet, torch.Tensor, torch.Ten
     """The first `count` images, as stored and as (x in the [-1, 1] scale, y) on the device."""
     if bench.samples.labels is None:
         raise InputError("images have no labels, expected a class for each")
-    if count > len(bench.samples):
-        raise InputError(f"study.count: {count}, expected at most {len(bench.samples)}, the number of images")
-    part = bench.samples.subset(slice(0, count))
-    x = 2 * images.to_float(part.images).to(bench.device) - 1
-    return part, x, torch.from_numpy(part.labels).to(bench.device)
-
-
-def _in_batches(
-    function: Callable[..., tuple[torch.Tensor, ...]], batch_size: int, *tensors: torch.Tensor
-) -> list[torch.Tensor]:
-    """function's outputs over consecutive batches, joined along their first dimension."""
-    parts = [function(*batch) for batch in zip(*(t.split(batch_size) for t in tensors), strict=True)]
-    return [torch.cat(column) for column in zip(*parts, strict=True)]
-
-
-def _pictures(x: torch.Tensor) -> np.ndarray:
-    """Images [S, T, C, H, W] in [0, 1] as uint8 [S, T, H, W, C]."""
-    return images.to_uint8(x.flatten(0, 1)).reshape(*x.shape[:2], *x.shape[3:], x.shape[2])
-
-
-def _shown(done: Mapping[str, Mapping[str, torch.Tensor]], keys: Sequence[str], shown: int) -> dict[str, np.ndarray]:
-    """What figures draw of every network [K, ...], of the first `shown` images: pictures as uint8, and values."""
-    pictures = np.stack([_pictures(result["images"][:shown]) for result in done.values()])
-    values = {key: np.stack([result[key][:shown].cpu().numpy() for result in done.values()]) for key in keys}
-    return {"networks": np.array(list(done)), "images": pictures, **values}
-
-
-def _rounded(values: torch.Tensor) -> list[float]:
-    return [round(value, 6) for value in values.tolist()]
+    part, x, y = first(bench.samples, count, bench.device)
+    return part, 2 * x - 1, y

@@ -250,4 +250,5 @@ def study_entry(wildcards):
 
 def judges(wildcards):
     """The study's judge, if it has one."""
-    return [name for key, name in study_entry(wildcards).items() if key == "judge"]
+    entry = study_entry(wildcards)
+    return [entry["judge"]] if "judge" in entry else []
