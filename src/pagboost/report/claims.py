@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from pagboost.report import inequalities, reported
+from pagboost.report import inequalities, reported, sweeps
 from pagboost.report import measured as ms
 from pagboost.report.cells import Cell, cells, expand, reason
 from pagboost.report.reported import improvement
@@ -55,7 +55,9 @@ def evaluate(paper: Mapping[str, Any], results: str | Path, unavailable: Mapping
     units (sampling seeds or images) were paired. basis says what was measured: a protocol, target labels or a study.
     Columns with the second protocol's name as suffix judge the same claim there, empty for a claim that is measured
     only once; `protocols_agree` says whether the verdicts are the same. `holds_in_paper` is the paper's own numbers
-    under the same inequality, empty where it has none.
+    under the same inequality, empty where it has none. Sweeps are judged without the generators this scale cannot
+    have, which the note then names, and in the paper without those it prints no number of; `unavailable` says why a
+    claim is not measured.
     Raises InputError for missing files, for sides with different sampling seeds and for mixed protocol facts.
     """
     singles = [single for claim in paper["claims"] for single in expand(claim)]
@@ -76,17 +78,18 @@ def _row(
     main, second = claim.get("protocol", paper["protocol"]), paper["second_protocol"]
     twice = inequalities.by_protocol(claim) and "protocol" not in claim
     missing = _missing(claim, unavailable)
+    left_out = "" if missing else sweeps.left_out(claim, unavailable)
 
-    def judged(protocol: str) -> dict[str, Any]:
-        absent = missing or (inequalities.by_protocol(claim) and protocol in unavailable)
-        return NO_RESULT if absent else _judge(inequalities.pairs(claim, protocol, found, results))
+    def judged(protocol: str) -> tuple[dict[str, Any], str]:
+        if missing or (inequalities.by_protocol(claim) and protocol in unavailable):
+            return NO_RESULT, missing or ""
+        pairs = inequalities.pairs(sweeps.left_of(claim, unavailable), protocol, found, results)
+        return (_judge(pairs) if pairs.values else NO_RESULT), pairs.missing
 
-    here = {"unit": ""} | judged(main)
-    again = judged(second) if twice else NOT_ASKED
-    in_paper = _in_paper(claim, main, printed)
-    percent = (
-        claim.get("metric") in ms.LOWER_IS_BETTER and "correlation" not in claim and claim.get("quantity") != "gain"
-    )
+    here, why = judged(main)
+    again, why_again = judged(second) if twice else (NOT_ASKED, "")
+    in_paper = _in_paper(claim, main, printed) or (_in_paper(claim, second, printed) if twice else None)
+    percent = claim.get("metric") in ms.LOWER_IS_BETTER and _quantity(claim) in ("value", sweeps.QUANTITIES["best"])
     judged_twice = twice and NOT_MEASURED not in (here["verdict"], again["verdict"])
     return {
         "id": claim["id"],
@@ -94,10 +97,10 @@ def _row(
         "source": claim["source"],
         "basis": inequalities.basis(claim, main),
         "metric": claim.get("metric", claim.get("quantity")),
-        "quantity": f"rank correlation, {claim['correlation']}" if "correlation" in claim else _quantity(claim),
+        "quantity": _quantity(claim),
         "lower": _side(claim, "lower"),
         "than": _side(claim, "than"),
-        **here,
+        **({"unit": ""} | here),
         "improvement_percent": improvement(here["right"], here["left"]) if percent else None,
         "stated_percent": claim.get("stated_percent"),
         "reported_improvement_percent": improvement(in_paper[1], in_paper[0]) if in_paper and percent else None,
@@ -106,8 +109,8 @@ def _row(
         "reported_left": in_paper[0] if in_paper else None,
         "reported_right": in_paper[1] if in_paper else None,
         "holds_in_paper": _yes(in_paper[0] < in_paper[1] if in_paper else None),
-        "unavailable": missing or "",
-        "note": claim.get("note", "").strip(),
+        "unavailable": why or why_again,
+        "note": " ".join(filter(None, (claim.get("note", "").strip(), left_out and f"Judged {left_out}."))),
     }
 
 
@@ -115,16 +118,24 @@ def _missing(claim: inequalities.Claim, unavailable: Mapping[str, str]) -> str |
     """Why this scale cannot judge a claim, or None."""
     if "study" in claim:
         return unavailable.get(claim["study"])
+    if sweeps.form_of(claim):
+        return sweeps.missing(claim, unavailable)
     return next((why for cell in cells(claim) if (why := reason(*cell, unavailable))), None)
 
 
 def _quantity(claim: inequalities.Claim) -> str:
+    if form := sweeps.form_of(claim):
+        return sweeps.QUANTITIES[form]
+    if "correlation" in claim:
+        return f"rank correlation, {claim['correlation']}"
     return "value" if "study" in claim else claim.get("quantity", "value")
 
 
 def _side(claim: inequalities.Claim, side: str) -> str:
     if "study" in claim:
         return claim[side]
+    if sweeps.form_of(claim):
+        return sweeps.described(claim, side)
     if "correlation" in claim:
         return "0" if side == "lower" else f"{'+'.join(claim['over'])}/{claim['boost']}"
     return f"{'+'.join(claim[side]['generators'])}/{claim[side]['boost']}"
@@ -154,6 +165,9 @@ def _in_paper(claim: inequalities.Claim, protocol: str, printed: reported.Number
         return None
     numbers = {cell: printed.get((claim["metric"], protocol, cell)) for cell in cells(claim)}
     known = {cell: number.value for cell, number in numbers.items() if number is not None}
+    unprinted = {generator: "not printed" for generator, _ in numbers.keys() - known.keys()}
+    if sweeps.form_of(claim) and not sweeps.missing(claim, unprinted):
+        return inequalities.sides(sweeps.left_of(claim, unprinted), known)
     return inequalities.sides(claim, known) if len(known) == len(numbers) else None
 
 

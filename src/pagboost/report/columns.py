@@ -47,7 +47,7 @@ def comparison(measured: str, *beside: str) -> str:
 def of(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Column]:
     """The columns of a table of this kind, after the one that names its rows."""
     columns = {"metrics": _metrics, "steps": _steps, "eps": _eps, "labels": _labels}[spec["kind"]](frame, spec, paper)
-    if not paper["nfe"] or spec["kind"] in ("eps", "labels"):
+    if not paper["nfe"] or spec["kind"] in ("eps", "labels") or "grid" in spec:
         return columns
     return [Column("NFE (reported)", _nfe, measured=False), *columns]
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pagboost.errors import InputError
-from pagboost.report import choices, studies
+from pagboost.report import choices, studies, sweeps
 from pagboost.report import measured as ms
 from pagboost.report.cells import LABEL_METRICS, RAW, Cell, cells
+from pagboost.report.ranks import rank_correlation
 from pagboost.report.reported import improvement
 
 SEED = "sampling seed"
@@ -23,10 +22,11 @@ Claim = Mapping[str, Any]  # a single inequality, as cells.expand makes it
 
 @dataclass(frozen=True)
 class Pairs:
-    """(lower, than) for each unit of repetition, the same units on both sides."""
+    """(lower, than) for each unit of repetition, the same units on both sides; `missing`: why there is none."""
 
     values: list[tuple[float, float]]
     unit: str = SEED
+    missing: str = ""
 
 
 def by_protocol(claim: Claim) -> bool:
@@ -55,6 +55,19 @@ def pairs(claim: Claim, protocol: str, found: Mapping[Cell, ms.Measured], result
                 f"{claim['than']}: expected one for each {study.unit}"
             )
         return Pairs(list(zip(lower, than, strict=True)), study.unit)
+    by_seed = _by_seed(claim, protocol, found, results)
+    if "best" not in claim:
+        return Pairs([sides(claim, values) for values in by_seed.values()])
+    if len(by_seed) == 1:
+        return Pairs([], missing=sweeps.SINGLE_SEED)
+    chosen_on = sweeps.other_seeds(by_seed)
+    return Pairs([sweeps.sides(claim, values, chosen_on[seed]) for seed, values in by_seed.items()])
+
+
+def _by_seed(
+    claim: Claim, protocol: str, found: Mapping[Cell, ms.Measured], results: str | Path
+) -> dict[str, dict[Cell, float]]:
+    """Sampling seed -> cell -> the claim's metric, the same seeds for every cell."""
     needed = cells(claim)
     if by_protocol(claim):
         ms.same_facts([found[cell] for cell in needed], protocol)
@@ -71,7 +84,7 @@ def pairs(claim: Claim, protocol: str, found: Mapping[Cell, ms.Measured], result
                 f"{paths[cell]}: {basis(claim, protocol)} has sampling seeds {', '.join(values)}, but "
                 f"{paths[needed[0]]} has {', '.join(seeds)}: expected the same, claim {claim['id']} pairs them"
             )
-    return Pairs([sides(claim, {cell: values[seed] for cell, values in scores.items()}) for seed in seeds])
+    return {seed: {cell: values[seed] for cell, values in scores.items()} for seed in seeds}
 
 
 def _unevenness(choice: choices.Choice) -> dict[str, float]:
@@ -83,8 +96,11 @@ def sides(claim: Claim, values: Mapping[Cell, float]) -> tuple[float, float]:
 
     The mean over each side's generators of the metric, or of its fall from raw to boosted (quantity gain); for a
     correlation 0 and Spearman's rho over the generators between the raw metric and what boosting gains, as a
-    difference or in percent of the raw metric.
+    difference or in percent of the raw metric. Claims about sweeps: see `sweeps.sides`, the best being chosen on the
+    same values.
     """
+    if sweeps.form_of(claim):
+        return sweeps.sides(claim, values, chosen_on=values)
     if "correlation" in claim:
         boost, metric = claim["boost"], claim["metric"]
         raw = [values[generator, RAW] for generator in claim["over"]]
@@ -104,12 +120,3 @@ def sides(claim: Claim, values: Mapping[Cell, float]) -> tuple[float, float]:
         for side in ("lower", "than")
     )
     return left, right
-
-
-def rank_correlation(x: Sequence[float], y: Sequence[float], where: str) -> float:
-    """Spearman's rho, ties at their mean rank. Raises InputError where all values of a side are equal."""
-    ranks = [pd.Series(values).rank().tolist() for values in (x, y)]
-    try:
-        return statistics.correlation(*ranks)
-    except statistics.StatisticsError as error:
-        raise InputError(f"{where}: all {len(x)} values are equal, expected different ones to rank") from error

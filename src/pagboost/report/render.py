@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pagboost.report import columns
+from pagboost.report import columns, sweeps
 from pagboost.report.columns import Column, Record, comparison, number
 from pagboost.report.measured import DECIMALS
 from pagboost.report.tables import Frame
@@ -23,6 +23,13 @@ CLAIMS = (
 OTHER_UNITS = (
     "Claims that are not measured against both references (a number of samples of its own, target labels, a study) are "
     "judged once. Claims about a study pair images or pairs of images instead of sampling seeds."
+)
+SWEEPS = (
+    "Claims about guidance scales s: a trend is, for each sampling seed, Spearman's rank correlation of the metric "
+    "with s, compared with 0. The best of a sweep is chosen by its mean over the other sampling seeds, never by the "
+    "seed it is compared on; s of the best is that of the best at each seed. Choices of different seeds share "
+    "scores, so that intervals are approximate; where all seeds give one and the same difference, its interval has no "
+    "width."
 )
 NOT_HERE = "not available"
 
@@ -42,23 +49,49 @@ def people(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> R
     """The readable form of a machine table made for `spec`, one of the paper's tables."""
     shown = columns.of(frame, spec, paper)
     notes: list[str] = []
-    rows = []
-    for record in frame.to_dict("records"):
-        cells = [column.text(record) for column in shown]
-        if record["unavailable"]:  # nothing measured, so what a cell holds is the reported number
-            cells = [
-                f"{NOT_HERE} {text}".rstrip() if column.measured else text
-                for column, text in zip(shown, cells, strict=True)
-            ]
-        rows.append([record["label"] + _marks(notes, record), *cells])
+    header, rows = _grid(frame, spec["grid"], shown, notes) if "grid" in spec else _list(frame, shown, notes)
     remarks = [spec["note"].strip()] if "note" in spec else []
+    if "grid" in spec and len(shown) == 1:
+        remarks.append(f"In each cell: {shown[0].header}.")
     stated = [column for column in frame if column.startswith("protocol_")]
     if stated:
         remarks.append(SEEDS)
     remarks += [f"Protocol {column.removeprefix('protocol_')}: {frame[column].iloc[0]}." for column in stated]
-    return Rendered(
-        f"{spec['title']} ({spec['place']})", ["", *(column.header for column in shown)], rows, notes, remarks
-    )
+    return Rendered(f"{spec['title']} ({spec['place']})", header, rows, notes, remarks)
+
+
+def _list(frame: Frame, shown: Sequence[Column], notes: list[str]) -> tuple[list[str], list[list[str]]]:
+    """Header and one line per row of the machine table, named by its label."""
+    rows = [[record["label"] + _marks(notes, record), *_texts(record, shown)] for record in frame.to_dict("records")]
+    return ["", *(column.header for column in shown)], rows
+
+
+def _grid(
+    frame: Frame, grid: Mapping[str, str], shown: Sequence[Column], notes: list[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Header and one line per row of the grid and shown column; a place that the paper leaves empty stays empty."""
+    texts: dict[tuple[str, str], list[str]] = {}
+    for record in frame.to_dict("records"):
+        marks = _marks(notes, record)
+        texts[record["row"], record["column"]] = [(text + marks).strip() for text in _texts(record, shown)]
+    places = list(dict.fromkeys(frame["column"]))
+    empty = [""] * len(shown)
+    rows = [
+        [row, *([column.header] if len(shown) > 1 else []), *(texts.get((row, place), empty)[i] for place in places)]
+        for row in dict.fromkeys(frame["row"])
+        for i, column in enumerate(shown)
+    ]
+    return [grid["corner"], *(["Metric"] if len(shown) > 1 else []), *places], rows
+
+
+def _texts(record: Record, shown: Sequence[Column]) -> list[str]:
+    """A record's cells; where nothing can be measured, what a cell holds is the reported number."""
+    cells = [column.text(record) for column in shown]
+    if not record["unavailable"]:
+        return cells
+    return [
+        f"{NOT_HERE} {text}".rstrip() if column.measured else text for column, text in zip(shown, cells, strict=True)
+    ]
 
 
 def _marks(notes: list[str], record: Record) -> str:
@@ -97,7 +130,9 @@ def claims(frame: Frame, paper: Mapping[str, Any]) -> Rendered:
         Column("By the paper's numbers", lambda r: in_paper[r["holds_in_paper"]]),
     ]
     rows = [[column.text(record) for column in shown] for record in frame.to_dict("records")]
-    remarks = [CLAIMS, *([OTHER_UNITS] if elsewhere else []), _disagreement(frame, main, second)]
+    sweeping = frame["quantity"].isin(sweeps.QUANTITIES.values()).any()
+    remarks = [CLAIMS, *([OTHER_UNITS] if elsewhere else []), *([SWEEPS] if sweeping else [])]
+    remarks.append(_disagreement(frame, main, second))
     return Rendered("Claims", [column.header for column in shown], rows, notes, remarks)
 
 
@@ -118,7 +153,8 @@ def _claimed_percent(record: Record) -> str:
 
 
 def _interval(record: Record, suffix: str) -> str:
-    places = 3 if record["quantity"].startswith("rank") else DECIMALS.get(record["metric"], 3)
+    of_ranks_or_s = record["quantity"].startswith(("rank", sweeps.QUANTITIES["optimum"]))
+    places = 3 if of_ranks_or_s else DECIMALS.get(record["metric"], 3)
     difference, low, high = (number(record[key + suffix], places, "+") for key in ("difference", "ci_low", "ci_high"))
     return f"{difference} ({low} to {high})" if low else difference
 

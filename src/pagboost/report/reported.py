@@ -25,19 +25,27 @@ Numbers = dict[tuple[str, str, Cell], Number]  # (metric, protocol, cell)
 
 
 def numbers_of(table: Mapping[str, Any], protocol: str) -> Numbers:
-    """The printed numbers of one table; those that name no protocol belong to `protocol`, the paper's own.
+    """The printed numbers of one table (see `numbers_of_row`); where rows of one cell disagree, the first row's."""
+    result: Numbers = {}
+    for row in table["rows"]:
+        for key, number in numbers_of_row(row, protocol).items():
+            result.setdefault(key, number)
+    return result
+
+
+def numbers_of_row(row: Mapping[str, Any], protocol: str) -> Numbers:
+    """The printed numbers of one row; those that name no protocol belong to `protocol`, the paper's own.
 
     A row's `reported` holds metric: value, or metric: {protocol: value or [mean, std]}; `printed_percent` likewise.
     """
     result = {}
-    for row in table["rows"]:
-        percents = row.get("printed_percent", {})
-        for metric, printed in row.get("reported", {}).items():
-            by_protocol = printed if isinstance(printed, Mapping) else {protocol: printed}
-            for name, value in by_protocol.items():
-                mean, std = value if isinstance(value, list) else (value, None)
-                percent = percents.get(metric, {}).get(name)
-                result[metric, name, (row["generator"], row["boost"])] = Number(mean, std, percent)
+    percents = row.get("printed_percent", {})
+    for metric, printed in row.get("reported", {}).items():
+        by_protocol = printed if isinstance(printed, Mapping) else {protocol: printed}
+        for name, value in by_protocol.items():
+            mean, std = value if isinstance(value, list) else (value, None)
+            percent = percents.get(metric, {}).get(name)
+            result[metric, name, (row["generator"], row["boost"])] = Number(mean, std, percent)
     return result
 
 

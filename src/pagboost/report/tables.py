@@ -13,11 +13,12 @@ from pagboost.errors import InputError
 from pagboost.report import choice_tables
 from pagboost.report import measured as ms
 from pagboost.report.cells import RAW, Cell, cells, name_of, reason
-from pagboost.report.reported import Numbers, base_of, disagreements, improvement, numbers_of
+from pagboost.report.reported import Numbers, base_of, disagreements, improvement, numbers_of, numbers_of_row
 
 Frame = pd.DataFrame
 
-TEXT = ("label", "unavailable", "note", "basis", "unit", "holds_in_paper", "norm", "rule")  # may be empty throughout
+# Text whatever it looks like, and where it is empty throughout.
+TEXT = ("label", "row", "column", "unavailable", "note", "basis", "unit", "holds_in_paper", "norm", "rule")
 TEXT_PREFIXES = ("protocol_", "protocols_", "verdict")
 COUNTS = ("nfe", "nfe_reported", "n_seeds", "n", "steps", "steps_reported", "steps_difference")
 
@@ -38,12 +39,14 @@ def table(
     sampling seeds), _std, and for fid and inception_score _improvement_percent against the same generator without
     boosting; beside what the paper prints: _reported, _reported_std, _difference (measured - reported),
     _reported_improvement_percent (of the printed numbers) and _printed_percent. Other kinds: see choice_tables.
+    A grid stays one row per cell, `row` and `column` say where it stands; a generator may stand in several places.
     The same input gives equal frames.
-    Raises InputError for a missing file, and if a column would mix protocol facts.
+    Raises InputError for a missing file, if a column would mix protocol facts, and for two cells in one place.
     """
     if name not in paper["tables"]:
         raise InputError(f"tables: no table {name} in {paper['key']}, expected one of: {', '.join(paper['tables'])}")
     spec = paper["tables"][name]
+    _one_cell_in_each_place(spec, name)
     printed = numbers_of(spec, paper["protocol"]) if spec["kind"] == "metrics" else {}
     if spec["kind"] == "metrics":
         rows = _metrics_rows(spec, paper["protocol"], printed, results, unavailable)
@@ -51,12 +54,20 @@ def table(
         rows = [ROWS[spec["kind"]](row, results, unavailable) for row in spec["rows"]]
     records = []
     for declared, row in zip(spec["rows"], rows, strict=True):
-        notes = [declared.get("note", "").strip(), *disagreements(printed, (declared["generator"], declared["boost"]))]
+        own = printed and printed | numbers_of_row(declared, paper["protocol"])
+        notes = [declared.get("note", "").strip(), *disagreements(own, (declared["generator"], declared["boost"]))]
         records.append(_head(declared, paper, unavailable, nfe) | row | {"note": " ".join(filter(None, notes))})
     frame = pd.DataFrame(records)
     unprinted = [c for c in frame if c.endswith(("_reported_std", "_printed_percent")) and frame[c].isna().all()]
     frame = frame.drop(columns=unprinted)
     return frame.astype({column: "Int64" for column in COUNTS if column in frame})
+
+
+def _one_cell_in_each_place(spec: Mapping[str, Any], name: str) -> None:
+    places = [(row["at"]["row"], row["at"]["column"]) for row in spec["rows"] if "at" in row]
+    for row, column in places:
+        if places.count((row, column)) > 1:
+            raise InputError(f"tables.{name}: two cells at row {row}, column {column}: expected one in each place")
 
 
 def _head(
@@ -67,6 +78,7 @@ def _head(
         "generator": generator,
         "boost": boost,
         "label": name_of(paper["names"], generator, boost),
+        **row.get("at", {}),
         "nfe": nfe.get(generator),
         "nfe_reported": paper["nfe"].get(generator),
         "unavailable": reason(generator, boost, unavailable) or "",
@@ -84,6 +96,7 @@ def _metrics_rows(
     rows = []
     for declared in spec["rows"]:
         cell = (declared["generator"], declared["boost"])
+        own = numbers_of_row(declared, main)
         row: dict[str, Any] = {"n_seeds": None}
         if cell in found:
             row["n_seeds"] = len(found[cell].seeds(main, spec["columns"][0]["metric"]))
@@ -91,7 +104,7 @@ def _metrics_rows(
         for metric, protocol in ((column["metric"], column["protocol"]) for column in spec["columns"]):
             row |= _measured(metric, protocol, cell, found, unavailable)
             if (metric, protocol) in shown:
-                row |= _reported(metric, protocol, cell, printed, row[f"{metric}_{protocol}"])
+                row |= _reported(metric, protocol, cell, printed, own, row[f"{metric}_{protocol}"])
         rows.append(row | {f"protocol_{protocol}": text for protocol, text in facts.items()})
     return rows
 
@@ -122,10 +135,15 @@ def _measured(
     return result
 
 
-def _reported(metric: str, protocol: str, cell: Cell, printed: Numbers, value: float | None) -> dict[str, float | None]:
-    """The paper's number for one cell, how far the measured value is from it, and the paper's improvement."""
+def _reported(
+    metric: str, protocol: str, cell: Cell, printed: Numbers, own: Numbers, value: float | None
+) -> dict[str, float | None]:
+    """The paper's number in one row, how far the measured value is from it, and the paper's improvement.
+
+    `own` are the numbers printed in this row, `printed` those of its table.
+    """
     key = f"{metric}_{protocol}"
-    number = printed.get((metric, protocol, cell))
+    number = own.get((metric, protocol, cell))
     mean = None if number is None else number.value
     result = {
         f"{key}_reported": mean,
@@ -152,6 +170,6 @@ def load(path: str | Path) -> Frame:
     """
     path = Path(path)
     with artifacts.readable(path, "a table (.csv)"):
-        frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT, str))
     text = [column for column in frame if column in TEXT or column.startswith(TEXT_PREFIXES)]
     return frame.astype(dict.fromkeys(text, object)).fillna(dict.fromkeys(text, ""))

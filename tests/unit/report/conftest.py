@@ -160,3 +160,24 @@ def measured(results: Results) -> Results:
     results.steps("g1", "good", 8, 0.2)
     results.steps("g2", "good", 4, 0.1)
     return results
+
+
+@pytest.fixture
+def grid(paper, results):
+    """Sweeps over s of two classifiers as a table; g0 is where both start, with two different printed numbers."""
+    places = [("g0", "First", "0"), ("g1", "First", "0.5"), ("g0", "Second", "0"), ("g2", "Second", "1.0")]
+    rows = [{"generator": g, "boost": "none", "at": {"row": row, "column": column}} for g, row, column in places]
+    rows[0]["reported"], rows[2]["reported"] = {"fid": 7.5}, {"fid": 7.0}
+    rows[1]["note"] = "A remark."
+    for generator, fid in (("g0", 8.0), ("g1", 6.0), ("g2", 5.0)):
+        results.metrics(generator, "none", [fid - 0.5, fid + 0.5])
+    paper["names"]["generators"]["g0"] = "Unguided"
+    paper["tables"]["grid"] = {
+        "kind": "metrics",
+        "title": "Scales",
+        "place": "Table 5",
+        "grid": {"corner": "Classifier"},
+        "columns": [{"metric": "fid", "protocol": "train"}],
+        "rows": rows,
+    }
+    return paper

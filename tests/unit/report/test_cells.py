@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pagboost.errors import InputError
-from pagboost.report.cells import boosted, cells, expand, inputs, name_of, network_name, reason, studies
+from pagboost.report.cells import boosted, cells, expand, inputs, name_of, network_name, reason, studies, sweeps_of
 
 
 def test_cells_of_a_table_are_its_rows_in_order_and_once(paper):
@@ -57,6 +57,20 @@ def test_each_makes_one_claim_per_generator_and_over_one_about_their_mean(paper)
     assert expand(each[0]) == [each[0]]
 
 
+@pytest.mark.parametrize(
+    ("form", "sweeps"),
+    [
+        ({"trend": "falls", "sweep": {"g1": 0}}, [{"g1": 0}]),
+        ({"best": {"than": {"g1": 0}, "lower": {"g2": 1}}}, [{"g2": 1}, {"g1": 0}]),
+        ({"optimum": {"lower": {"g2": 1}, "than": {"g1": 0}}}, [{"g2": 1}, {"g1": 0}]),
+    ],
+)
+def test_sweeps_of_a_claim_lower_side_first(form, sweeps):
+    claim = {"id": "c", "metric": "fid", **form}
+    assert sweeps_of(claim) == sweeps
+    assert expand(claim) == [claim]
+
+
 @pytest.mark.parametrize("operand", [{"boost": "good"}, {"generator": "g1", "boost": "good"}])
 def test_a_side_without_a_generator_or_with_two_sources_of_it_is_refused(paper, operand):
     claim = paper["claims"][1] | {"lower": operand}
@@ -99,6 +113,14 @@ SIDES = {"id": "c", "lower": CELLS[1], "than": CELLS[0]}
             {"kind": "blocks", "panels": [{"generator": "g1", "boosts": ["good", "wide"]}]},
             [f"samples/g1/boost={boost}/eval.npz" for boost in ("none", "good", "wide")]
             + [f"steps/g1/boost={boost}.json" for boost in ("good", "wide")],
+        ),
+        (
+            {"id": "c", "metric": "fid", "trend": "rises", "sweep": {"g1": 0, "g2": 1, "g3": 2}},
+            ["metrics/g1/boost=none.json", "metrics/g3/boost=none.json"],
+        ),
+        (
+            {"id": "c", "metric": "fid", "best": {"lower": {"g3": 1, "g1": 0}, "than": {"g1": 0, "g4": 1}}},
+            [f"metrics/{g}/boost=none.json" for g in ("g3", "g1", "g4")],
         ),
         (
             {"metric": "fid", "correlation": "gain", "over": ["g1", "g2", "g3"], "boost": "good"},

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pagboost.errors import InputError
-from pagboost.report import claims, inequalities, tables
+from pagboost.report import claims, tables
 
 
 def row(frame, name):
@@ -98,15 +98,6 @@ def test_an_unavailable_protocol_leaves_the_other(paper, measured):
     assert set(frame["verdict_heldout"]) == {"not measured"}
     assert "not measured" not in set(frame["verdict"])
     assert set(frame["protocols_agree"]) == {""}
-
-
-def test_rank_correlation_is_spearmans():
-    from scipy import stats
-
-    x, y = [3.0, 1.0, 2.0, 2.0, 9.0], [10.0, -5.0, 7.0, 8.0, 8.0]
-    assert inequalities.rank_correlation(x, y, "x") == pytest.approx(stats.spearmanr(x, y).statistic)
-    with pytest.raises(InputError, match=r"claims\.c: all 3 values are equal"):
-        inequalities.rank_correlation([1, 2, 3], [4, 4, 4], "claims.c")
 
 
 @pytest.mark.parametrize(("correlation", "expected"), [("gain", 1.0), ("percent", -1.0)])

@@ -74,6 +74,18 @@ def test_page_holds_tables_figures_claims_and_provenance(paper, made):
     assert "prefers-color-scheme: dark" in text and 'name="viewport"' in text
 
 
+def test_page_shows_a_grid(grid, results):
+    grid |= {"tables": {"grid": grid["tables"]["grid"]}, "figures": {}}
+    grid["claims"] = [{"id": "falls", "text": "Falls", "source": "Table 5", "metric": "fid", "trend": "falls",
+                       "sweep": {"g0": 0, "g1": 0.5, "g2": 1}}]  # fmt: skip
+    tables.save(tables.table(grid, "grid", results.root, {}, {}), table_file(results.root, "made_up", "grid"))
+    tables.save(claims.evaluate(grid, results.root, {}), claims_file(results.root, "made_up"))
+    text = render(grid, results).replace("\n", "")
+    assert '<th scope="col">Classifier</th><th scope="col">0</th>' in text
+    assert '<th scope="row">Second</th><td>8.00 ± 0.71 (7.00; +1.00)</td><td></td><td>5.00 ± 0.71</td>' in text
+    assert '<td class="held">held</td><td>+1.000 (+1.000 to +1.000)</td>' in text
+
+
 def test_every_verdict_has_a_colour(paper, made):
     assert set(page.VERDICT_CLASSES) == set(claims.counts(claims.evaluate(paper, made.root, {})))
     text = render(paper, made)

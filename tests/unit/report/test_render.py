@@ -102,6 +102,50 @@ def test_radii_and_label_shares_for_people(paper, measured):
     assert labels.rows[0][-1] == "37.5 ± 17.7"
 
 
+def show(paper, results, unavailable, tmp_path):
+    tables.save(tables.table(paper, "grid", results.root, unavailable, {"g0": 250}), tmp_path / "t.csv")
+    return render.people(tables.load(tmp_path / "t.csv"), paper["tables"]["grid"], paper)
+
+
+def test_a_grid_has_a_line_per_row_and_a_column_per_label(grid, results, tmp_path):
+    shown = show(grid, results, {}, tmp_path)
+    assert shown.header == ["Classifier", "0", "0.5", "1.0"]
+    assert shown.rows == [
+        ["First", "8.00 ± 0.71 (7.50; +0.50)", "6.00 ± 0.71 [1]", ""],
+        ["Second", "8.00 ± 0.71 (7.00; +1.00)", "", "5.00 ± 0.71"],
+    ]
+    assert shown.notes == ["A remark."]
+    assert shown.remarks[0] == "In each cell: FID (train)."
+
+
+def test_a_grid_of_several_metrics_has_a_line_for_each(grid, results, tmp_path):
+    grid["tables"]["grid"]["columns"].append({"metric": "recall", "protocol": "heldout"})
+    shown = show(grid, results, {}, tmp_path)
+    assert shown.header == ["Classifier", "Metric", "0", "0.5", "1.0"]
+    assert [row[:2] for row in shown.rows] == [
+        [row, metric] for row in ("First", "Second") for metric in ("FID (train)", "Recall (heldout)")
+    ]
+    assert shown.rows[1][2:] == ["0.250 ± 0.000", "0.250 ± 0.000 [1]", ""]
+    assert not any(remark.startswith("In each cell") for remark in shown.remarks)
+
+
+def test_what_a_grid_cannot_have_says_why_in_its_place(grid, results, tmp_path):
+    shown = show(grid, results, {"g0": "no time", "g2": "too large"}, tmp_path)
+    assert shown.rows == [
+        ["First", "not available (7.50) [1]", "6.00 ± 0.71 [2]", ""],
+        ["Second", "not available (7.00) [1]", "", "not available [3]"],
+    ]
+    assert shown.notes == ["no time", "A remark.", "too large"]
+
+
+def test_a_grid_as_markdown_and_latex(grid, results, tmp_path):
+    shown = show(grid, results, {}, tmp_path)
+    lines = render.markdown(shown).splitlines()
+    assert lines[2:4] == ["| Classifier | 0 | 0.5 | 1.0 |", "| --- | --- | --- | --- |"]
+    assert lines[5] == "| Second | 8.00 ± 0.71 (7.00; +1.00) |  | 5.00 ± 0.71 |"
+    assert r"Second & 8.00 $\pm$ 0.71 (7.00; +1.00) &  & 5.00 $\pm$ 0.71 \\" in render.latex(shown)
+
+
 def test_claims_that_are_measured_otherwise_say_by_what(paper, measured):
     measured.study("targeted", {"l2": {"r": [2.0, 3.0], "v": [1.0, 1.5]}})
     study = {"id": "more", "text": "More", "source": "Fig. 2", "study": "targeted", "quantity": "l2"}

@@ -28,6 +28,12 @@ def test_where_tables_disagree_the_first_counts():
     assert reported.numbers(paper) == {("fid", "train", ("g", "none")): Number(10.0)}
 
 
+def test_where_rows_of_one_cell_disagree_the_first_counts():
+    rows = [{"generator": "g", "boost": "none", "reported": {"fid": fid}} for fid in (7.67, 7.65)]
+    assert reported.numbers_of({"rows": rows}, "train") == {("fid", "train", ("g", "none")): Number(7.67)}
+    assert reported.numbers_of_row(rows[1], "train") == {("fid", "train", ("g", "none")): Number(7.65)}
+
+
 def test_improvement_goes_with_the_metric():
     assert reported.improvement(4.0, 5.0) == -25
     assert reported.improvement(4.0, 5.0, "inception_score") == 25

@@ -127,6 +127,31 @@ def test_label_shares_by_seed(paper, measured):
     assert empty["unavailable"] == "no time"
 
 
+def test_a_grid_stays_one_row_per_cell_and_says_where_it_stands(grid, results):
+    frame = tables.table(grid, "grid", results.root, {"g2": "too large"}, {})
+    assert frame["row"].tolist() == ["First", "First", "Second", "Second"]
+    assert frame["column"].tolist() == ["0", "0.5", "0", "1.0"]
+    assert frame["generator"].tolist() == ["g0", "g1", "g0", "g2"]
+    assert frame["fid_train"].tolist()[:3] == [8, 6, 8]
+    assert frame["fid_train_reported"].tolist()[::2] == [7.5, 7.0]  # each row its own, though of one generator
+    assert frame["fid_train_difference"].tolist()[::2] == [0.5, 1.0]
+    assert frame["unavailable"].tolist() == ["", "", "", "too large"]
+
+
+def test_labels_of_a_grid_stay_text_in_csv(grid, results, tmp_path):
+    frame = tables.table(grid, "grid", results.root, {}, {})
+    tables.save(frame, tmp_path / "t.csv")
+    assert tables.load(tmp_path / "t.csv")["column"].tolist() == ["0", "0.5", "0", "1.0"]
+
+
+def test_two_cells_in_one_place_of_a_grid_are_refused(grid, results):
+    grid["tables"]["grid"]["rows"][3]["at"]["column"] = "0"
+    with pytest.raises(
+        InputError, match=r"tables\.grid: two cells at row Second, column 0: expected one in each place"
+    ):
+        tables.table(grid, "grid", results.root, {}, {})
+
+
 def test_an_unknown_table_is_refused(paper, measured):
     with pytest.raises(InputError, match="no table table9 in made_up, expected one of: table1, table2"):
         tables.table(paper, "table9", measured.root, {}, {})
