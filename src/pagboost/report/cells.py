@@ -19,9 +19,9 @@ def expand(claim: Part) -> list[dict[str, Any]]:
     """The single inequalities of one claim entry: `each` makes one per generator, named id/generator.
 
     In the result, `lower` and `than` hold `generators` (a list, averaged over) and `boost`, whatever the entry's form;
-    a claim already in this form is returned as it is, and so are claims about a study or a rank correlation.
+    a claim already in this form is returned as it is, and so are claims about a study, a rank correlation or sweeps.
     """
-    if "study" in claim or "correlation" in claim:
+    if "study" in claim or "correlation" in claim or sweeps_of(claim):
         return [dict(claim)]
     if "each" in claim:
         shared = {key: value for key, value in claim.items() if key != "each"}
@@ -36,9 +36,18 @@ def expand(claim: Part) -> list[dict[str, Any]]:
     return [result]
 
 
+def sweeps_of(claim: Part) -> list[Mapping[str, float]]:
+    """The sweeps, generator -> s, a claim is about: one of a trend, two of a best or an optimum, else none."""
+    if "trend" in claim:
+        return [claim["sweep"]]
+    return [claim[form][side] for form in ("best", "optimum") if form in claim for side in ("lower", "than")]
+
+
 def _claim_cells(claim: Part) -> list[Cell]:
     if "study" in claim:
         return []
+    if sweeps := sweeps_of(claim):
+        return [(generator, RAW) for sweep in sweeps for generator in sweep]
     if "correlation" in claim:
         return [(generator, boost) for generator in claim["over"] for boost in (RAW, claim["boost"])]
     result = []
@@ -57,15 +66,20 @@ def boosts_of(panel: Mapping[str, Any]) -> list[str]:
 def cells(spec: Part | Sequence[Part], unavailable: Mapping[str, str] | None = None) -> list[Cell]:
     """The (generator, boost) pairs a table, a figure, a claim or a list of these is made from, each once, in order.
 
-    A figure shows each panel before and after, so it needs the raw samples too; so does a claim about gains.
+    A figure shows each panel before and after, so it needs the raw samples too; so does a claim about gains. A sweep
+    is plotted over generators as they are, and a survey shows two of them.
     Pairs the scale cannot have (see `reason`) are left out; what is made from a study has none.
     """
     if not isinstance(spec, Mapping):
         found: Iterable[Cell] = [cell for entry in spec for cell in cells(entry)]
+    elif spec.get("kind") == "survey":
+        found = [(spec["generators"][side], RAW) for side in ("a", "b")]
     elif "rows" in spec:
         found = [(row["generator"], row["boost"]) for row in spec["rows"]]
     elif "panels" in spec:
         found = [(p["generator"], boost) for p in spec["panels"] for boost in (RAW, *boosts_of(p))]
+    elif "plots" in spec:
+        found = [(generator, RAW) for series in spec["series"] for generator in series["points"]]
     else:
         found = _claim_cells(spec)
     return [cell for cell in dict.fromkeys(found) if reason(*cell, unavailable or {}) is None]
@@ -85,7 +99,7 @@ def inputs(results: str | Path, part: Part, unavailable: Mapping[str, str]) -> l
     choices = [steps_file(results, *cell) for cell in boosted(pairs)]
     if "panels" in part:
         return [*(samples_file(results, *cell) for cell in pairs), *choices]
-    from_choices = part.get("kind", "metrics") != "metrics" or part.get("metric") in LABEL_METRICS
+    from_choices = part.get("kind", "metrics") not in ("metrics", "sweep") or part.get("metric") in LABEL_METRICS
     return choices if from_choices else [metrics_file(results, *cell) for cell in pairs]
 
 

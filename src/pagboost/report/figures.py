@@ -10,7 +10,7 @@ from PIL import Image, PngImagePlugin
 
 from pagboost import artifacts
 from pagboost.errors import InputError
-from pagboost.report import debiasing, sample_figures, study_figures
+from pagboost.report import debiasing, guidance_figures, sample_figures, study_figures, sweep_figures
 
 Drawing = Callable[[Mapping[str, Any], Mapping[str, Any], str | Path, Mapping[str, str]], tuple[Image.Image, str]]
 
@@ -20,6 +20,12 @@ KINDS: dict[str, Drawing] = {
     "debiasing": debiasing.debiasing,
     "targeted": study_figures.targeted,
     "interpolation": study_figures.interpolation,
+    "same_seeds": guidance_figures.same_seeds,
+    "time_gradients": guidance_figures.time_gradients,
+    "time_targeted": guidance_figures.time_targeted,
+    "trajectories": guidance_figures.trajectories,
+    "advantages": guidance_figures.advantages,
+    "sweep": sweep_figures.sweep,
 }
 
 

@@ -73,14 +73,14 @@ def before_after(
         parts.append(pictures.line(title))
         if available:
             before, after = load_pair(results, generator, boost)
-            shown = first_of_each_class(after.labels, _classes(spec), spec["images_per_class"], spec.get("first", 0))
+            shown = first_of_each_class(after.labels, classes_of(spec), spec["images_per_class"], spec.get("first", 0))
             pair = at(before.images, shown), at(after.images, shown)
             rows = (*pair, np.abs(pair[1].astype(np.int16) - pair[0]).astype(np.uint8))
             drawn = [
                 pictures.named(name, pictures.grid(row[None]), margin) for name, row in zip(ROWS, rows, strict=True)
             ]
             parts.append(pictures.above(drawn))
-    caption = f"{'; '.join(titles)}. Rows: {', '.join(ROWS)}. Columns: {_selection(spec)}"
+    caption = f"{'; '.join(titles)}. Rows: {', '.join(ROWS)}. Columns: {selection(spec)}"
     return pictures.above(parts, pictures.GAP), caption
 
 
@@ -90,7 +90,7 @@ def blocks(spec: Spec, names: Names, results: str | Path, unavailable: Mapping[s
     A row of a block is a class; with `per_row`, each class has blocks of its own, with so many images in a row.
     """
     per_row = spec.get("per_row", spec["images_per_class"])
-    groups = [[number] for number in _classes(spec)] if "per_row" in spec else [_classes(spec)]
+    groups = [[number] for number in classes_of(spec)] if "per_row" in spec else [classes_of(spec)]
     parts, titles = [], []
     for panel in spec["panels"]:
         generator, order, sets = panel["generator"], None, []
@@ -111,7 +111,7 @@ def blocks(spec: Spec, names: Names, results: str | Path, unavailable: Mapping[s
             head = name_of(names, generator, RAW) + (f", class {group[0]}" if "per_row" in spec else "")
             parts += [pictures.line(head), pictures.beside(columns, APART)]
     together = "Blocks: generated, then boosted, image by image in the same places"
-    return pictures.above(parts, pictures.GAP), f"{'; '.join(titles)}. {together}: {_selection(spec)}"
+    return pictures.above(parts, pictures.GAP), f"{'; '.join(titles)}. {together}: {selection(spec)}"
 
 
 def _block(name: str, images: np.ndarray, per_row: int) -> Image.Image:
@@ -129,11 +129,12 @@ def _title(
     return f"{title}, {choices.load(results, generator, boost).settings()}", True
 
 
-def _classes(spec: Spec) -> list[int]:
+def classes_of(spec: Spec) -> list[int]:
+    """The classes a figure shows, in order."""
     return list(range(spec["classes"])) if isinstance(spec["classes"], int) else spec["classes"]
 
 
-def _selection(spec: Spec) -> str:
+def selection(spec: Spec) -> str:
     """Which samples a figure shows, in words."""
     count, skipped, classes = spec["images_per_class"], spec.get("first", 0), spec["classes"]
     which = f"each of {classes} classes" if isinstance(classes, int) else f"classes {', '.join(map(str, classes))}"

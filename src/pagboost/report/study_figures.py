@@ -22,7 +22,7 @@ def targeted(spec: Spec, names: Names, results: str | Path, unavailable: Mapping
     Below each image P, the probability the attacked network gives the target, and the L2 norm of the perturbation.
     """
     if spec["study"] in unavailable:
-        return _absent(spec, unavailable)
+        return absent(spec, unavailable)
     study = studies.load(results, spec["study"])
     found = studies.load_pictures(results, spec["study"], "source", "images", "probability", "l2", "networks")
     networks = [network_name(names, str(key)) for key in found["networks"]]
@@ -39,7 +39,7 @@ def targeted(spec: Spec, names: Names, results: str | Path, unavailable: Mapping
     caption = (
         f"Rows: {', '.join(networks)}; the first {spec['count']} images of the study, not selected. Columns: the "
         "original, then its attack towards each class. P: the probability of the target by the attacked network; L2: "
-        f"the norm of the perturbation. {_settings(study.settings)}"
+        f"the norm of the perturbation. {settings(study.settings)}"
     )
     return pictures.above(rows, pictures.GAP), caption
 
@@ -52,7 +52,7 @@ def interpolation(
     Below each image its L2 distance to the target in pixels.
     """
     if spec["study"] in unavailable:
-        return _absent(spec, unavailable)
+        return absent(spec, unavailable)
     study = studies.load(results, spec["study"])
     found = studies.load_pictures(results, spec["study"], "source", "target", "ks", "images", "distance", "networks")
     networks = [network_name(names, str(key)) for key in found["networks"]]
@@ -67,17 +67,18 @@ def interpolation(
     caption = (
         f"Rows: {', '.join(networks)}; pairs {first + 1} to {first + spec['count']} of the study, not selected. "
         "Columns: the source, interpolations with an allowed L2 change of k times the distance between source and "
-        f"target, the target. d: the L2 distance to the target. {_settings(study.settings)}"
+        f"target, the target. d: the L2 distance to the target. {settings(study.settings)}"
     )
     return pictures.above(rows, pictures.GAP), caption
 
 
-def _absent(spec: Spec, unavailable: Mapping[str, str]) -> tuple[Image.Image, str]:
+def absent(spec: Spec, unavailable: Mapping[str, str]) -> tuple[Image.Image, str]:
+    """In place of the figure of a study that the scale cannot have: one line with the reason."""
     text = f"Study {spec['study']}: not available, {unavailable[spec['study']]}"
     return pictures.line(text), f"{text}."
 
 
-def _settings(settings: Mapping[str, Any]) -> str:
+def settings(stated: Mapping[str, Any]) -> str:
     """A study's settings as it stated them."""
 
     def text(value: Any) -> str:
@@ -85,5 +86,5 @@ def _settings(settings: Mapping[str, Any]) -> str:
             return f"{value:.4g}"
         return ", ".join(map(text, value)) if isinstance(value, list) else str(value)
 
-    stated = "; ".join(f"{key} {text(value)}" for key, value in settings.items() if not isinstance(value, Mapping))
-    return f"Settings: {stated}." if stated else ""
+    shown = "; ".join(f"{key} {text(value)}" for key, value in stated.items() if not isinstance(value, Mapping))
+    return f"Settings: {shown}." if shown else ""
