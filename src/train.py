@@ -39,7 +39,7 @@ def main() -> None:
     samples = artifacts.load_samples(args.data, args.num_classes)
     if samples.labels is None:
         raise InputError(f"{args.data}: has no labels (arr_1), expected a class for each image")
-    data = training.Data(images.to_float(samples.images), torch.from_numpy(samples.labels), args.num_classes)
+    data = training.Data(images.as_stored(samples.images), torch.from_numpy(samples.labels), args.num_classes)
     inputs = {role: path for role, path in args.input if role != "fakes"}
     fakes = [path for role, path in args.input if role == "fakes"]
     if fakes:

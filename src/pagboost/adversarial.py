@@ -118,7 +118,7 @@ def accuracy(net: torch.nn.Module, data: training.Data, device: torch.device) ->
 
 
 def _chunks(data: training.Data, size: int = 500) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    return zip(data.x.split(size), data.y.split(size), strict=True)
+    return (data.batch(slice(start, start + size)) for start in range(0, len(data.x), size))
 
 
 def attack_real(net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Mapping) -> torch.Tensor:
@@ -244,5 +244,5 @@ def generated_data(paths: Sequence[Path], like: training.Data) -> training.Data:
             raise InputError(f"{path}: has no labels (arr_1), expected a class for each generated image")
         if samples.images.shape[1:] != (h, w, c):
             raise InputError(f"{path}: images are {list(samples.images.shape[1:])}, expected {[h, w, c]} (the data's)")
-    x = torch.cat([images.to_float(samples.images) for samples in sets])
+    x = torch.cat([images.as_stored(samples.images) for samples in sets])
     return training.Data(x, torch.cat([torch.from_numpy(samples.labels) for samples in sets]), num_classes)

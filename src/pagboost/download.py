@@ -16,27 +16,27 @@ from pagboost.errors import InputError
 SCHEMES = ("https", "http", "file")
 
 
-def local(source: str, sha256: str | None, folder: str | Path) -> Path:
+def local(source: str, sha256: str | None, folder: str | Path, *, unpinned: bool = False) -> Path:
     """A path as it is, or a URL's copy in `folder`; either one's content must have the hash, where one is given.
 
+    unpinned: a URL may come without a hash, and the caller says which one it had.
     Raises InputError for a missing file, a URL without a hash, and what `fetch` refuses.
     """
     if urllib.parse.urlsplit(source).scheme in SCHEMES:
-        if sha256 is None:
+        if sha256 is None and not unpinned:
             raise InputError(f"{source}: a URL without sha256, expected the hash of what it should give")
         return fetch(source, sha256, folder)
     path = Path(source).expanduser()
     if not path.exists():
         raise InputError(f"{path}: no such file, expected a path or a URL ({', '.join(SCHEMES)})")
-    if sha256 is not None:
-        _check(path, sha256, str(path))
+    _check(path, sha256, str(path))
     return path
 
 
-def fetch(url: str, sha256: str, folder: str | Path) -> Path:
+def fetch(url: str, sha256: str | None, folder: str | Path) -> Path:
     """The copy of a URL in `folder`, under the URL's own file name; downloaded where it is not there yet.
 
-    sha256: hexadecimal, whole, or its first 8 digits or more (what public weights carry in their names).
+    sha256: hexadecimal, whole, or its first 8 digits or more (what public weights carry in their names); None: any.
     Raises InputError where the URL cannot be read, and for another hash, of a copy that was there before too.
     """
     target = Path(folder).expanduser() / Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
@@ -53,7 +53,9 @@ def fetch(url: str, sha256: str, folder: str | Path) -> Path:
     return target
 
 
-def _check(path: Path, sha256: str, what: str) -> None:
+def _check(path: Path, sha256: str | None, what: str) -> None:
+    if sha256 is None:
+        return
     if len(sha256) < 8:
         raise InputError(f"{what}: sha256 {sha256!r}, expected at least 8 hexadecimal digits")
     if path.is_dir():

@@ -11,9 +11,19 @@ from pagboost.errors import InputError
 
 def to_float(images: np.ndarray) -> torch.Tensor:
     """uint8 [N, H, W, C] in 0..255 to float32 [N, C, H, W] in [0, 1]."""
+    return to_unit(as_stored(images))
+
+
+def as_stored(images: np.ndarray) -> torch.Tensor:
+    """uint8 [N, H, W, C] seen as [N, C, H, W], a quarter of the memory of `to_float`: nothing is copied."""
     if images.dtype != np.uint8 or images.ndim != 4:
         raise InputError(f"images are {images.dtype} {list(images.shape)}, expected uint8 [N, H, W, C]")
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(255)
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+
+
+def to_unit(x: torch.Tensor) -> torch.Tensor:
+    """[N, C, H, W] as stored, uint8 in 0..255, to float32 in [0, 1]; what is float already stays as it is."""
+    return x.float().div_(255) if x.dtype == torch.uint8 else x
 
 
 def to_uint8(x: torch.Tensor) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from pagboost import artifacts, rng, runtime
+from pagboost import artifacts, images, rng, runtime
 from pagboost.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -22,11 +22,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Data:
-    """What a recipe trains on: x float32 [N, C, H, W] in [0, 1] and y int64 [N], on the CPU."""
+    """What a recipe trains on: x [N, C, H, W], float32 in [0, 1] or uint8 as stored, and y int64 [N], on the CPU.
+
+    Large sets are kept as stored; recipes see batches, which are float32 either way.
+    """
 
     x: torch.Tensor
     y: torch.Tensor
     num_classes: int
+
+    def batch(self, rows: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """(x float32 in [0, 1], y) of some rows. Converted on the CPU: a GPU divides in other last bits."""
+        return images.to_unit(self.x[rows]), self.y[rows]
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,8 @@ def batches(
         while len(pool) < batch_size:
             pool = torch.cat([pool, torch.randperm(len(data.x), generator=generator)])
         rows, pool = pool[:batch_size], pool[batch_size:]
-        yield data.x[rows].to(device), data.y[rows].to(device)
+        x, y = data.batch(rows)
+        yield x.to(device), y.to(device)
 
 
 def average(network: torch.nn.Module) -> torch.nn.Module:

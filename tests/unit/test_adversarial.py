@@ -214,7 +214,7 @@ def test_a_joint_model_carries_its_reference_level(data, inputs, cnn_spec):
 def test_joint_training_tells_real_from_generated(data, inputs):
     network = train_joint(data, inputs, iterations=50, lr=0.03).network
     fakes = adversarial.generated_data(inputs["fakes"], data)
-    real, fake = (adversarial.mean_realness(network, part.x, part.y) for part in (data, fakes))
+    real, fake = (adversarial.mean_realness(network, *part.batch(slice(None))) for part in (data, fakes))
     assert real > 0.6 > 0.4 > fake
 
 

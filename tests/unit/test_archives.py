@@ -45,7 +45,15 @@ def packed(folder, kind):
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar", "tar.gz", "tar.xz"])
 def test_every_packing_gives_the_same_files(tmp_path, kind):
-    assert dict(archives.files(packed(tmp_path, kind))) == FILES
+    path = packed(tmp_path, kind)
+    assert dict(archives.files(path)) == FILES
+    assert list(archives.names(path)) == [name for name, _ in archives.files(path)]
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar.gz"])
+def test_some_files_can_be_asked_for(tmp_path, kind):
+    wanted = {"a/two.bin", "b/three.bin", "nothing.bin"}
+    assert dict(archives.files(packed(tmp_path, kind), only=wanted)) == {n: FILES[n] for n in wanted & FILES.keys()}
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.xz"])
@@ -53,8 +61,9 @@ def test_a_truncated_archive_is_one_line(tmp_path, kind):
     path = packed(tmp_path, kind)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 4 // 10])
-    with pytest.raises(InputError, match=rf"^{path}: not readable to its end \([^\n]*\), expected a folder, .zip"):
-        list(archives.files(path))
+    for function in (archives.files, archives.names):
+        with pytest.raises(InputError, match=rf"^{path}: not readable to its end \([^\n]*\), expected a folder, .zip"):
+            list(function(path))
 
 
 def test_a_zip_with_a_password_is_one_line(tmp_path):

@@ -33,6 +33,16 @@ def test_parts_are_disjoint_complete_and_in_order():
         assert numbers(part) == sorted(numbers(part)) == part.images.flatten().tolist()
 
 
+def test_a_split_of_many_images_is_made_in_place():
+    """The largest part lies where the whole set lay, and still holds its own images."""
+    count = 3 * data.CHUNK
+    whole = SampleSet(np.arange(count, dtype=np.int64).view(np.uint8).reshape(count, 1, 8, 1), np.arange(count))
+    parts = data.split(whole, {"train": count - 700, "validation": 600, "heldout": 100}, seed=0)
+    assert [np.shares_memory(part.images, whole.images) for part in parts.values()] == [True, False, False]
+    for part in parts.values():
+        assert numbers(part) == part.images.reshape(-1, 8).view(np.int64)[:, 0].tolist() == part.index.tolist()
+
+
 def test_the_split_depends_on_seed_and_length_alone():
     once, again, other = (data.split(numbered(20), SIZES, seed) for seed in (0, 0, 1))
     assert numbers(once["heldout"]) == numbers(again["heldout"]) != numbers(other["heldout"])
@@ -98,6 +108,11 @@ def test_resolutions_are_split_alike():
 def test_bad_declarations_are_named(changes, message):
     with pytest.raises(InputError, match=message):
         data.prepare(**entry(**changes))
+
+
+def test_names_of_classes_are_for_people():
+    named = data.prepare(**entry(class_names=["zero", "one"]))
+    assert np.array_equal(named["heldout"].images, data.prepare(**entry())["heldout"].images)
 
 
 def test_a_missing_key_is_named():
@@ -251,6 +266,62 @@ def test_a_folder_that_is_not_as_promised(pictures, name, write, message):
     (pictures / name).parent.mkdir(parents=True, exist_ok=True)
     write(pictures / name)
     with pytest.raises(InputError, match=message):
+        data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
+
+
+def test_the_official_test_part_may_have_another_name(pictures):
+    (pictures / "test").rename(pictures / "val")
+    (pictures / "test").mkdir()
+    (pictures / "test/unlabelled.jpg").write_bytes(b"not looked at")
+    train, test = data.load("folder", {"size": 4, "file": str(pictures), "test": "val"}, "datasets")
+    assert len(train) == 4 and test.images[0, 0, 0].tolist() == [50, 50, 50]
+
+
+def test_images_of_any_size_are_halved_resized_and_cropped(tmp_path):
+    """Squares of 2^k pixels by hand: 2x2 means, k times; then the middle of the longer side."""
+    tile = np.random.default_rng(0).integers(0, 256, (4, 6, 3)).astype(np.uint8)
+    write_image(tmp_path / "train/a/0.png", 0)
+    Image.fromarray(tile.repeat(4, 0).repeat(4, 1)).save(tmp_path / "train/a/0.png")  # 24x16 of constant 4x4 squares
+    write_image(tmp_path / "train/b/1.jpg", 77, (9, 5), "L")
+    write_image(tmp_path / "train/b/2.jpg", (0, 0, 0, 155), (40, 30), "CMYK")  # as some of ImageNet's are
+    options = {"size": 4, "file": str(tmp_path), "crop": True}
+    train, _ = data.load("folder", options, "datasets")
+    made = {int(image[0, 0, 0]): image for image, label in zip(train.images, train.labels, strict=True) if label}
+    assert sorted(made) == [77, 100] and all((image == value).all() for value, image in made.items())
+    (first,) = train.images[train.labels == 0]
+    assert np.array_equal(first, tile[:, 1:5])
+
+
+def test_a_size_between_powers_of_two_is_bicubic_on_the_short_side():
+    ramp = Image.fromarray(np.add.outer(np.zeros(90), np.arange(150)).astype(np.uint8))
+    square = np.asarray(data.centre_square(ramp, 30))  # 150x90, halved once to 75x45, resized to 50x30, cropped to 30
+    assert square.shape == (30, 30)
+    assert np.abs(square[0] - (3 * np.arange(10, 40) + 1)).max() <= 1  # pixel i covers columns 3i, 3i + 1, 3i + 2
+
+
+def test_decoding_is_the_same_in_any_number_of_threads(tmp_path, monkeypatch):
+    draws = np.random.default_rng(0)
+    for i in range(30):
+        (tmp_path / f"train/{i % 3}").mkdir(parents=True, exist_ok=True)
+        pixels = draws.integers(0, 256, (20, 10 + i, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"train/{i % 3}/{i}.png")
+    monkeypatch.setattr(data, "IMAGES_AT_A_TIME", 7)
+    made = []
+    for threads in (1, 4):
+        monkeypatch.setattr(data.torch, "get_num_threads", lambda n=threads: n)
+        made.append(data.load("folder", {"size": 8, "file": str(tmp_path), "crop": True}, "datasets")[0])
+    assert np.array_equal(made[0].images, made[1].images) and len({image.tobytes() for image in made[0].images}) == 30
+
+
+def test_a_folder_that_changes_meanwhile(pictures, monkeypatch):
+    listed = data.archives.names
+
+    def then_removed(path):
+        yield from listed(path)
+        (pictures / "train/bee/0.png").unlink(missing_ok=True)
+
+    monkeypatch.setattr(data.archives, "names", then_removed)
+    with pytest.raises(InputError, match=r"set: 4 images, expected the 5 it held before \(was it changed meanwhile"):
         data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
 
 

@@ -72,6 +72,13 @@ def test_a_prefix_of_a_hash_has_to_say_something(tmp_path):
         download.local(str(tmp_path / "weights.pth"), "", tmp_path)
 
 
+def test_a_url_without_a_hash_is_fetched_where_that_is_allowed(server, tmp_path):
+    url = f"{server[0]}/weights.pth"
+    for _ in range(2):
+        assert download.local(url, None, tmp_path / "kept", unpinned=True).read_bytes() == CONTENT
+    assert len(server[1]) == 1
+
+
 @pytest.mark.parametrize("missing", ["nothing.pth", None])
 def test_what_cannot_be_reached_is_one_line(server, tmp_path, missing):
     url = f"{server[0]}/{missing}" if missing else "http://127.0.0.1:9/weights.pth"

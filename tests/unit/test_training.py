@@ -10,10 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from pagboost import artifacts, networks, rng, training
+from pagboost import artifacts, images, networks, rng, training
 from pagboost.errors import InputError
 
 CPU = torch.device("cpu")
@@ -37,6 +38,18 @@ def test_each_image_comes_once_per_epoch(data, batch_size):
     assert all(sorted(epoch.tolist()) == list(range(10)) for epoch in epochs)
     assert len({tuple(epoch.tolist()) for epoch in epochs}) == len(epochs)
     assert all(torch.equal(x, data.x[y]) for x, y in batches)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_batches_of_stored_images_are_those_of_floats_to_the_last_bit(channels):
+    """And in the same memory order, which convolutions choose their arithmetic by."""
+    stored = np.random.default_rng(0).integers(0, 256, (10, 4, 5, channels), np.uint8)
+    x, y = images.as_stored(stored), torch.arange(10)
+    both = (training.Data(part, y, 10) for part in (x, images.to_float(stored)))
+    batch, expected = (next(training.batches(part, 4, rng.generator("order"), CPU)) for part in both)
+    assert x.dtype == torch.uint8 and x.data_ptr() == stored.ctypes.data  # nothing was copied
+    assert batch[0].dtype == torch.float32 and batch[0].stride() == expected[0].stride()
+    assert torch.equal(batch[0], expected[0]) and torch.equal(batch[1], expected[1])
 
 
 def test_batch_order_is_the_generators(data):

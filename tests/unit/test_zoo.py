@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from pagboost import artifacts, networks, recipes
+from pagboost import artifacts, networks, recipes, sampling
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 from pagboost.training import Data, Run
@@ -81,6 +82,14 @@ def test_a_file_of_more_than_tensors_is_refused(tmp_path):
         convert(tmp_path / "list.pth")
 
 
+def test_a_classifier_can_stand_for_one_and_an_extractor_stays_what_it_is(weights, tmp_path):
+    torch.save(weights, tmp_path / "public.pth")
+    spec = entry(tmp_path / "public.pth")
+    assert "kind" not in recipes.train(spec, DATA, Run(0, torch.device("cpu")), {}).facts
+    spec["training"]["stands_for"] = {"kind": "classifier"}
+    assert recipes.train(spec, DATA, Run(0, torch.device("cpu")), {}).facts["kind"] == "classifier"
+
+
 def test_another_hash_is_refused(weights, tmp_path):
     torch.save(weights, tmp_path / "public.pth")
     with pytest.raises(InputError, match="public.pth: has sha256 .*, expected 00000000"):
@@ -99,3 +108,104 @@ def test_script(weights, tmp_path):
     network, description = networks.load(tmp_path / "out.safetensors", {"pretrained"})
     assert torch.equal(network.model.fc.weight, weights["fc.weight"])
     assert description["iterations"] == 0 and description["dataset"] == {"channels": 3, "num_classes": 2, "size": 8}
+
+
+# -- weights of x_t: ADM's diffusion models and classifiers of noisy images
+
+ADM = {"image_size": 8, "in_channels": 3, "model_channels": 8, "num_res_blocks": 1, "attention_resolutions": [4]}
+ADM |= {"channel_mult": [1, 2], "num_heads": 2, "num_classes": 2, "norm_groups": 4, "resblock_updown": True}
+UNET = {**ADM, "kind": "unet", "out_channels": 6}
+ENCODER = {**ADM, "kind": "unet_encoder"}
+PROCESS = {"schedule": "linear", "diffusion_steps": 1000}
+DIFFUSION = {"kind": "ddpm", **PROCESS, "target": "noise"}
+CLASSIFIER = {"kind": "time_classifier", **PROCESS}
+
+
+def public(network, path, seed=0):
+    """A file of random weights under the public files' key names, which are the network's own."""
+    torch.manual_seed(seed)
+    tensors = {key: torch.randn(value.shape) / 5 for key, value in networks.build(network).state_dict().items()}
+    torch.save(tensors, path)
+    return tensors
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """A function that runs one of src/*.py in this process and in tmp_path: a start of torch is seconds."""
+
+    def run(name, *flags):
+        code = importlib.util.spec_from_file_location(name, TRAIN.with_name(f"{name}.py"))
+        module = importlib.util.module_from_spec(code)
+        code.loader.exec_module(module)
+        monkeypatch.setattr(sys, "argv", [name, "--threads", "1", "--device", "cpu", *map(str, flags)])
+        module.main()
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+def test_public_weights_guide_and_are_guided(script, tmp_path, caplog):
+    """A .pt of each kind through train.py, then guided sampling from the two: what networks of those weights give."""
+    artifacts.save_samples(tmp_path / "data.npz", SampleSet(np.zeros((4, 8, 8, 3), np.uint8), np.arange(4) % 2))
+    digests = {}
+    for name, network, role in (("diffusion", UNET, DIFFUSION), ("classifier", ENCODER, CLASSIFIER)):
+        public(network, tmp_path / f"{name}.pt")
+        options = {"file": f"{name}.pt", "sha256": None, "stands_for": role}
+        spec = json.dumps({"kind": "pretrained", "network": network, "training": options})
+        script("train", "--spec", spec, "--data", "data.npz", "--num-classes", 2, "--out", f"{name}.safetensors")
+        digests[name] = hashlib.sha256((tmp_path / f"{name}.pt").read_bytes()).hexdigest()
+    assert caplog.messages == [
+        f"{name}.pt: its content is not pinned, training.sha256 would be {digest}" for name, digest in digests.items()
+    ]
+    diffusion, description = networks.load(tmp_path / "diffusion.safetensors", {"ddpm"})
+    assert {key: description[key] for key in (*DIFFUSION, "sha256")} == {**DIFFUSION, "sha256": digests["diffusion"]}
+    classifier, description = networks.load(tmp_path / "classifier.safetensors", {"time_classifier"})
+    assert {key: description[key] for key in CLASSIFIER} == CLASSIFIER
+
+    sampler = {"kind": "guided_ddpm", "scale": 2.0, **PROCESS, "steps": 2, "target": "noise", "clip_x_0": True}
+    weights = ["--weights", "diffusion.safetensors", "--classifier", "classifier.safetensors"]
+    script("sample", *weights, "--sampler", json.dumps(sampler), "--seeds", 3, "--per-seed", 4, "--out", "samples.npz")
+    drawn = artifacts.load_samples(tmp_path / "samples.npz", 2)
+    assert drawn.images.shape == (4, 8, 8, 3) and drawn.labels.tolist() == [0, 1, 0, 1]
+    expected = sampling.generate(
+        diffusion, {**sampler, "classifier": classifier}, (3, 8, 8), 2, [3], 4, 4, torch.device("cpu")
+    )
+    assert np.array_equal(drawn.images, expected.images)
+
+
+@pytest.mark.parametrize("network", [UNET, ENCODER])
+def test_a_network_without_wrapper_is_loaded_itself(network, tmp_path):
+    tensors = public(network, tmp_path / "adm.pt")
+    role = DIFFUSION if network is UNET else CLASSIFIER
+    spec = entry(tmp_path / "adm.pt") | {"network": network}
+    spec["training"]["stands_for"] = role
+    made = recipes.train(spec, DATA, Run(0, torch.device("cpu")), {})
+    assert all(torch.equal(value, tensors[key]) for key, value in made.network.state_dict().items())
+    assert {key: made.facts[key] for key in role} == role and not made.network.training
+    torch.save({f"module.{key}": value for key, value in tensors.items()}, tmp_path / "adm.pt")
+    spec["training"]["sha256"] = None
+    with pytest.raises(InputError, match=r"adm.pt: tensor .* \(UNet"):
+        recipes.train(spec, DATA, Run(0, torch.device("cpu")), {})
+
+
+@pytest.mark.parametrize(
+    ("network", "stands_for", "message"),
+    [
+        (UNET, {"kind": "gan"}, "training.stands_for.kind: gan, expected one of: ddpm, time_classifier, classifier"),
+        (UNET, {"kind": "ddpm", **PROCESS}, "training.stands_for.target: missing key"),
+        (UNET, {**DIFFUSION, "target": "v"}, "target: v, expected one of: noise, x_0"),
+        (UNET, {**DIFFUSION, "schedule": "sigmoid"}, "schedule: sigmoid, expected one of: linear, cosine"),
+        (ENCODER, {**CLASSIFIER, "target": "noise"}, "training.stands_for.target: unknown key, expected one of: diff"),
+        (ENCODER, {**CLASSIFIER, "diffusion_steps": 1}, "diffusion_steps: 1, expected 2 or more"),
+        (ENCODER, DIFFUSION, r"network.kind: unet_encoder, expected unet \(training.stands_for.kind: ddpm\)"),
+        (UNET, CLASSIFIER, "network.kind: unet, expected unet_encoder"),
+        (UNET, {"kind": "classifier"}, "network.kind: unet, expected resnet"),
+        (UNET | {"out_channels": 3}, DIFFUSION, "network.out_channels: 3, expected 6"),
+    ],
+)
+def test_what_weights_stand_for_has_to_fit(network, stands_for, message, tmp_path):
+    public(network, tmp_path / "adm.pt")
+    spec = entry(tmp_path / "adm.pt") | {"network": network}
+    spec["training"]["stands_for"] = stands_for
+    with pytest.raises(InputError, match=f"^{message}"):
+        recipes.train(spec, DATA, Run(0, torch.device("cpu")), {})

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pagboost import cli, networks, training
+from pagboost import cli, images, networks, training
 from pagboost.errors import InputError
 
 MIN_DIVERSITY = 0.1  # of the real images' spread; below, a generator counts as collapsed
@@ -240,7 +240,8 @@ def standing_statistics(
 
 def within_class_std(x: torch.Tensor, y: torch.Tensor) -> float:
     """Root mean square distance of a pixel from its mean over the images of the same label; x [N, C, H, W], y [N]."""
-    squares = [(x[y == c] - x[y == c].mean(0)).square().sum() for c in y.unique()]
+    groups = (images.to_unit(x[y == c]) for c in y.unique())
+    squares = [(group - group.mean(0)).square().sum() for group in groups]
     return float((sum(squares) / x.numel()).sqrt())
 
 
