@@ -32,6 +32,11 @@ rule claims:
         [output for paper in PAPERS for output in paper_claims(paper)],
 
 
+rule survey:
+    input:
+        [page for paper in PAPERS for page in paper_surveys(paper)],
+
+
 rule report:
     input:
         f"{RESULTS}/report.html",
@@ -53,4 +58,5 @@ include: "workflow/rules/import.smk"
 include: "workflow/rules/boost.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/study.smk"
+include: "workflow/rules/survey.smk"
 include: "workflow/rules/report.smk"

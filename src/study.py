@@ -10,34 +10,52 @@ def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--spec", type=cli.spec, required=True, help="study: JSON or FILE.yaml:studies.NAME")
     flags.add_argument("--data", type=Path, required=True, help="labelled images (.npz)")
-    flags.add_argument("--network", type=cli.labelled, action="append", required=True, metavar="NAME=PATH",
-                       help="classifier (.safetensors); may repeat")  # fmt: skip
-    flags.add_argument("--judge", type=cli.labelled, metavar="NAME=PATH", help="a classifier trained apart")
+    for role, meaning in (
+        ("network", "classifier to study (.safetensors); may repeat"),
+        ("judge", "a classifier trained apart (.safetensors)"),
+        ("diffusion", "the diffusion model that classifiers guide (.safetensors)"),
+        ("set", "samples to compare (.npz); may repeat"),
+    ):
+        flags.add_argument(
+            f"--{role}", type=cli.labelled, action="append", default=[], metavar="NAME=PATH", help=meaning
+        )
     flags.add_argument("--batch-size", type=cli.positive_int, default=250, help="images per pass")
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     flags.add_argument("--arrays", type=Path, required=True, help="images and numbers for figures (.npz)")
     flags.add_argument("--out", type=Path, required=True, help="one value per image and network (.json)")
     args = cli.parse(flags)
+    for role in ("network", "judge", "diffusion", "set"):
+        given = getattr(args, role)
+        if len(dict(given)) < len(given):
+            flags.error(f"--{role}: a name is given twice, expected each once")
+        if role in ("judge", "diffusion") and len(given) > 1:
+            flags.error(f"--{role}: {len(given)} given, expected one")
 
-    from pagboost import artifacts, boosting, networks, runtime, studies
-
-    runtime.prepare(args.threads)
-    files = dict(args.network)
-    if len(files) < len(args.network):
-        flags.error("--network: a name is given twice, expected each once")
-    samples = artifacts.load_samples(args.data)
+    from pagboost import artifacts, boosting, networks, runtime, studies, time_studies
 
     def guide(path: str) -> boosting.Guide:
         return boosting.Guide.of(*networks.load(path, {"classifier", "joint"}))
 
-    judge = (args.judge[0], guide(args.judge[1])) if args.judge else None
-    guides = {name: guide(path) for name, path in files.items()}
+    def timed(path: str, kind: str) -> time_studies.TimeNetwork:
+        return time_studies.TimeNetwork.of(*networks.load(path, {kind}))
+
+    runtime.prepare(args.threads)
+    of_time = args.spec.get("kind") in time_studies.STUDIES
+    load = (lambda path: timed(path, "time_classifier")) if of_time else guide
+    common = (artifacts.load_samples(args.data), {name: load(path) for name, path in args.network})
+    common += (next(((name, guide(path)) for name, path in args.judge), None), args.batch_size)
     with runtime.device(args.device) as device:
-        study = studies.run(args.spec, studies.Bench(samples, guides, judge, args.batch_size, device))
-    weights = files | dict([args.judge] if args.judge else [])
+        if of_time:
+            diffusion = next((timed(path, "ddpm") for _, path in args.diffusion), None)
+            sets = {name: artifacts.load_samples(path) for name, path in args.set}
+            study = time_studies.run(args.spec, time_studies.Bench(*common, device, diffusion, sets))
+        else:
+            study = studies.run(args.spec, studies.Bench(*common, device))
+    weights, sets = [*args.network, *args.judge, *args.diffusion], args.set
     made = artifacts.provenance(
         data_sha256=artifacts.file_hash(args.data),
-        weights_sha256={name: artifacts.file_hash(path) for name, path in weights.items()},
+        weights_sha256={name: artifacts.file_hash(path) for name, path in weights},
+        **({"sets_sha256": {name: artifacts.file_hash(path) for name, path in sets}} if sets else {}),
     )
     artifacts.save_arrays(args.arrays, study.arrays)
     artifacts.save_json(

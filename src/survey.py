@@ -10,7 +10,7 @@ def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("first", type=Path, help="samples (.npz)")
     flags.add_argument("second", type=Path, help="the same samples made in another way (.npz)")
-    flags.add_argument("--names", type=Path, required=True, help="class names: .json list, or text, one a line")
+    flags.add_argument("--names", required=True, help="class names: a JSON list, or a file of them")
     flags.add_argument("--pairs", type=cli.positive_int, default=200, help="pairs to ask about")
     flags.add_argument("--seed", type=int, default=0, help="which pairs are drawn")
     flags.add_argument("--out", type=Path, required=True, help="the .html to write")

@@ -23,7 +23,7 @@ def main() -> None:
     from pagboost import artifacts
     from pagboost.report import render, survey, tables
 
-    spec = cli.call(survey.Spec, where="reported", options=args.reported)
+    spec = survey.Spec.of(args.reported)
     votes = None
     if args.answers:
         votes = survey.load_answers(args.answers, survey.load_survey(args.survey), args.allow_incomplete)

@@ -16,6 +16,7 @@ from pagboost.errors import InputError
 from pagboost.report import cells
 
 CLASSIFIERS = ("classifier", "joint")  # what guides, and what studies look at
+TIME_STUDIES = ("time_gradients", "time_targeted", "trajectories")  # those that look at classifiers of x_t
 
 
 def load(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +87,13 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`, mappings key by key, everything else replaced."""
+    """`over` on top of `base`, mappings key by key, everything else replaced.
+
+    A mapping of another `kind` is another thing (a model read from a file in place of a trained one): what it says is
+    replaced, not merged.
+    """
+    if "kind" in base and over.get("kind", base["kind"]) != base["kind"]:
+        return {**base, **over}
     result = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
@@ -121,23 +128,32 @@ def alternatives(names: Iterable[str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)"
 
 
+def kind_of(model: Mapping[str, Any]) -> str:
+    """What a model's weights can be used as: its kind, or what public weights stand for."""
+    return model["training"].get("stands_for", {}).get("kind", model["kind"])
+
+
+def checkpoints(models: Mapping[str, Any]) -> dict[str, str]:
+    """{MODEL_at_N: MODEL} of all weights that are kept during trainings."""
+    return {
+        f"{name}_at_{iterations}": name
+        for name, entry in models.items()
+        for iterations in entry["training"].get("checkpoints", [])
+    }
+
+
 def problems(scale: Mapping[str, Any]) -> Iterator[str]:
     """References between entries that do not hold, one line each."""
     generators, boosts, unavailable = scale["generators"], scale["boosts"], scale["unavailable"]
     models = scale["models"]
+    weights = {**models, **{name: models[trained] for name, trained in checkpoints(models).items()}}
+    yield from checkpoint_problems(models)
     yield from missing("models", "dataset", models, scale["datasets"])
-    yield from missing("generators", "model", generators, models)
+    yield from missing("generators", "model", generators, weights)
     yield from missing("generators", "classifier", generators, models, ("time_classifier",))
     yield from missing("generators", "dataset", generators, scale["datasets"])
     yield from missing("boosts", "guide", boosts, models, CLASSIFIERS)
-    yield from missing("studies", "judge", scale["studies"], models, CLASSIFIERS)
-    yield from missing("studies", "dataset", scale["studies"], scale["datasets"])
-    for name, entry in scale["studies"].items():
-        for model in entry["networks"]:
-            if model not in models:
-                yield f"studies.{name}.networks: {model}, expected one of the models: {', '.join(models)}"
-            elif models[model]["kind"] not in CLASSIFIERS:
-                yield f"studies.{name}.networks: {model} is of kind {models[model]['kind']}, expected a classifier"
+    yield from study_problems(scale["studies"], scale, weights)
     yield from missing("protocols", "extractor", scale["protocols"], models, ("classifier", "pretrained"))
     for name, entry in boosts.items():
         yield from radius_problems(name, entry, boosts)
@@ -180,6 +196,9 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
         for study in cells.studies(parts):
             if study not in scale["studies"] and study not in unavailable:
                 yield f"studies.{study}: missing key, {where}"
+        for table, spec in content["tables"].items():
+            if spec["kind"] == "survey":
+                yield from survey_problems(f"{paper}.yaml: tables.{table}", spec, scale)
         for generator, boost in cells.cells(parts, unavailable):
             if generator not in generators:
                 yield f"generators.{generator}: missing key, {where}"
@@ -190,6 +209,57 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
                 for key in published_keys(boosts[boost]):
                     if key not in published:
                         yield f"generators.{generator}.published.{key}: missing key, boosts.{boost} starts from it"
+
+
+def checkpoint_problems(models: Mapping[str, Any]) -> Iterator[str]:
+    """What does not hold about the weights that trainings keep on their way."""
+    kept = {name: m["training"]["checkpoints"] for name, m in models.items() if "checkpoints" in m["training"]}
+    for name, iterations in kept.items():
+        first = next(iter(kept))
+        if iterations != kept[first]:
+            expected = f"{kept[first]} as {first}: one rule trains all models that keep weights"
+            yield f"models.{name}.training.checkpoints: {iterations}, expected {expected}"
+    for name in checkpoints(models):
+        if name in models:
+            yield f"models.{name}: a checkpoint of that name is kept too, expected another name"
+
+
+def study_problems(studies: Mapping[str, Any], scale: Mapping[str, Any], weights: Mapping[str, Any]) -> Iterator[str]:
+    """References of studies that do not hold: networks, judge, what is guided, and sets of samples."""
+    yield from missing("studies", "judge", studies, weights, CLASSIFIERS)
+    yield from missing("studies", "dataset", studies, scale["datasets"])
+    yield from missing("studies", "diffusion", studies, weights, ("ddpm",))
+    for name, entry in studies.items():
+        kinds = ("time_classifier",) if entry["kind"] in TIME_STUDIES else CLASSIFIERS
+        for model in entry.get("networks", []):
+            yield from missing("studies", "networks", {name: {"networks": model}}, weights, kinds)
+        for generator in entry.get("generators", {}).values():
+            if generator not in scale["generators"]:
+                known = ", ".join(scale["generators"])
+                yield f"studies.{name}.generators: {generator}, expected one of the generators: {known}"
+        for side in ("of", "over"):
+            if side in entry and entry[side] not in entry["generators"]:
+                sets = ", ".join(entry["generators"])
+                yield f"studies.{name}.{side}: {entry[side]}, expected one of its generators' keys: {sets}"
+
+
+def survey_problems(where: str, spec: Mapping[str, Any], scale: Mapping[str, Any]) -> Iterator[str]:
+    """What a survey needs to be built: two sets of one data set, whose classes have names."""
+    drawn = [scale["generators"].get(name) for name in spec["generators"].values()]
+    if any(entry is None for entry in drawn):
+        return  # said of the paper's generators already, or they are unavailable
+    names = {dataset_of(entry, scale["models"]) for entry in drawn}
+    for dataset in names:
+        if "class_names" not in scale["datasets"].get(dataset, {"class_names": []}):
+            yield f"datasets.{dataset}.class_names: missing key, expected the classes' names ({where})"
+
+
+def dataset_of(generator: Mapping[str, Any], models: Mapping[str, Any]) -> str:
+    """The data set a generator imitates: that of its model, or the one it draws real images from."""
+    if "dataset" in generator:
+        return generator["dataset"]
+    model = generator["model"]
+    return models[checkpoints(models).get(model, model)]["dataset"]
 
 
 def published_keys(boost: Mapping[str, Any]) -> tuple[str, ...]:
@@ -221,6 +291,6 @@ def missing(
             continue
         if entry[key] not in known:
             yield f"{section}.{name}.{key}: {entry[key]}, expected one of: {', '.join(known)}"
-        elif kinds and known[entry[key]]["kind"] not in kinds:
-            kind = known[entry[key]]["kind"]
+        elif kinds and kind_of(known[entry[key]]) not in kinds:
+            kind = kind_of(known[entry[key]])
             yield f"{section}.{name}.{key}: {entry[key]} is of kind {kind}, expected {' or '.join(kinds)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -75,11 +75,20 @@ def sample_guided(
     steps: int,
     target: str,
     clip_x_0: bool,
+    class_offsets: Sequence[int] | None = None,
 ) -> torch.Tensor:
     """Images [N, *shape] in [0, 1] of classes y: `ddpm.sample_ddpm` guided by a classifier of the same schedule.
 
+    class_offsets: guide towards several classes in one image, y + each offset (mod the number of classes), each with
+    the weight 1; unless given, towards y alone. The diffusion network is asked for y.
     Raises InputError for an unknown schedule or target, or a number of steps out of range.
     """
+    if class_offsets is None:
+        towards = classifier_guidance(classifier, y, scale)
+    else:
+        offsets = torch.tensor(class_offsets, device=y.device)
+        labels = (y[:, None] + offsets) % classifier.num_classes
+        towards = classifier_guidance(classifier, labels, scale, torch.ones(len(offsets), device=y.device))
     with frozen(classifier):
         return ddpm.sample_ddpm(
             network,
@@ -91,5 +100,5 @@ def sample_guided(
             steps=steps,
             target=target,
             clip_x_0=clip_x_0,
-            guide=classifier_guidance(classifier, y, scale),
+            guide=towards,
         )

@@ -112,7 +112,7 @@ PAPER = {
 BALL = {"guide": "both", "objective": "ce", "sampler": "pgd", "steps": 30, "eps": "published", "source": "paper"}
 PERCENTILE = BALL | {"eps": {"percentile": 70, "of": "good"}, "norm": "linf"}
 FROM_URL = {"samples": "https://example.org/a.npz", "dataset": "tiny", "source": "assumed"}
-CONFIG = {"scale": "tiny", "results": "results", "seeds": [0, 1], "training_seed": 0}
+CONFIG = {"scale": "tiny", "results": "results", "seeds": [0, 1], "training_seed": 0, "answers": "answers"}
 
 
 @pytest.fixture
@@ -173,6 +173,13 @@ def test_own_keys_go_over_the_scale_one_by_one(root):
         ({"a": {"b": 1}}, {"a": None}, {"a": None}),
         ({"a": None}, {"a": {"b": 1}}, {"a": {"b": 1}}),
         ({}, {"a": 1}, {"a": 1}),
+        ({"kind": "x", "a": 1}, {"b": 2}, {"kind": "x", "a": 1, "b": 2}),
+        ({"kind": "x", "a": 1}, {"kind": "x", "b": 2}, {"kind": "x", "a": 1, "b": 2}),
+        (
+            {"n": {"kind": "x", "a": 1, "training": {"c": 1}}},
+            {"n": {"kind": "y", "training": {"d": 2}}},
+            {"n": {"kind": "y", "a": 1, "training": {"d": 2}}},
+        ),
     ],
 )
 def test_merging(base, over, merged):
@@ -299,6 +306,100 @@ def test_a_boost_in_a_ball_needs_what_its_radius_comes_from(root):
 def _with_boost(root, boost):
     edit(root, "scales/tiny.yaml", lambda scale: scale["boosts"].update(good=boost))
     return load(root)
+
+
+DDPM = {
+    "schedule": "linear",
+    "diffusion_steps": 1000,
+    "iterations": 10,
+    "batch_size": 4,
+    "lr": 0.1,
+    "lr_end": 0.1,
+    "warmup": 0,
+    "weight_decay": 0.0,
+    "ema_decay": 0.9,
+    "target": "noise",
+    "vlb_weight": 0.001,
+}
+
+
+def diffusion(**training):
+    spec = {"kind": "ddpm", "dataset": "tiny", "network": {"kind": "unet"}, "source": "paper"}
+    return {**spec, "training": DDPM | training}
+
+
+def test_weights_kept_during_a_training_are_models_that_generators_draw_from(root):
+    drawn = {"model": "ddpm_at_5", "sampler": {"kind": "ddpm"}, "nfe": 1, "source": "paper"}
+    models = {"ddpm": diffusion(checkpoints=[5, 10])}
+    loaded = load(root, models=models, generators={"early": drawn})
+    assert configuration.checkpoints(loaded["models"]) == {"ddpm_at_5": "ddpm", "ddpm_at_10": "ddpm"}
+    assert configuration.dataset_of(loaded["generators"]["early"], loaded["models"]) == "tiny"
+    with pytest.raises(InputError, match=r"generators\.early\.model: ddpm_at_6, expected one of: .*, ddpm_at_10"):
+        load(root, models=models, generators={"early": drawn | {"model": "ddpm_at_6"}})
+    with pytest.raises(InputError, match=r"models\.other\.training\.checkpoints: \[5\], expected \[5, 10\] as ddpm"):
+        load(root, models=models | {"other": diffusion(checkpoints=[5])})
+    with pytest.raises(InputError, match=r"models\.ddpm_at_5: a checkpoint of that name is kept too"):
+        load(root, models=models | {"ddpm_at_5": diffusion()})
+
+
+def test_public_weights_are_what_they_stand_for():
+    assert configuration.kind_of({"kind": "pretrained", "training": {"stands_for": {"kind": "ddpm"}}}) == "ddpm"
+    assert configuration.kind_of({"kind": "pretrained", "training": {}}) == "pretrained"
+
+
+ADVANTAGES = {
+    "kind": "advantages",
+    "dataset": "tiny",
+    "split": "heldout",
+    "generators": {"one": "gen", "two": "gen"},
+    "judge": "net",
+    "of": "one",
+    "over": "two",
+    "shown": 2,
+    "source": "paper",
+}
+GRADIENTS = {
+    "kind": "time_gradients",
+    "dataset": "tiny",
+    "split": "heldout",
+    "networks": ["net"],
+    "count": 2,
+    "timesteps": [0],
+    "shown": 1,
+    "source": "paper",
+}
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        (GRADIENTS, "studies.s.networks: net is of kind classifier, expected time_classifier"),
+        (GRADIENTS | {"networks": ["nat"]}, "studies.s.networks: nat, expected one of: net, both"),
+        (ADVANTAGES | {"judge": "nat"}, "studies.s.judge: nat, expected one of: net, both"),
+        (
+            ADVANTAGES | {"generators": {"one": "gen", "two": "gan"}},
+            "studies.s.generators: gan, expected one of the generators: gen, real",
+        ),
+        (ADVANTAGES | {"over": "three"}, "studies.s.over: three, expected one of its generators' keys: one, two"),
+    ],
+)
+def test_references_of_studies_that_do_not_hold_are_named(root, study, message):
+    with pytest.raises(InputError, match=f"^tiny.yaml: {re.escape(message)}"):
+        load(root, studies={"s": study})
+
+
+def test_a_survey_needs_names_of_its_classes(root):
+    survey = {"kind": "survey", "title": "T", "place": "Table 2", "sets": {"a": "G", "b": "R"}}
+    survey |= {"generators": {"a": "gen", "b": "real"}, "pairs": 3, "seed": 0, "rows": [], "facts": {}}
+    edit(root, "papers/made_up.yaml", lambda paper: paper["tables"].update(table2=survey))
+    with pytest.raises(InputError, match=r"datasets\.tiny\.class_names: missing key, expected the classes' names"):
+        load(root)
+    names = [str(i) for i in range(10)]
+    assert load(root, datasets={"tiny": {"class_names": names}})["datasets"]["tiny"]["class_names"] == names
+    with pytest.raises(InputError, match="generators.gen: missing key, config/papers/made_up.yaml needs it"):
+        edit(root, "scales/tiny.yaml", lambda scale: scale["generators"].pop("gen"))
+        edit(root, "scales/tiny.yaml", lambda scale: scale["models"]["both"]["inputs"].update(fakes=["real"]))
+        load(root, datasets={"tiny": {"class_names": names}})
 
 
 def test_a_protocol_looks_at_no_more_images_than_there_are(root):

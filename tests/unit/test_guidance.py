@@ -227,6 +227,28 @@ def test_an_image_guided_to_two_classes_shows_both():
     assert both.min() > 0.1
 
 
+def test_a_sampler_s_offsets_name_the_classes_beside_the_label():
+    class ThreeWay(torch.nn.Module):
+        num_classes = 3
+
+        def forward(self, x_t, times):
+            return three_way(x_t, times)
+
+    class Denoiser(torch.nn.Module):
+        def forward(self, x_t, times, y):
+            return gaussian_denoiser(x_t, times, y)
+
+    def sampled(y, scale, **offsets):
+        setting = options(classifier=ThreeWay(), scale=scale, steps=20, **offsets)
+        return guidance.sample_guided(Denoiser(), torch.tensor(y), streams(2), **setting)
+
+    plain = sampled([0, 2], 3.0)
+    torch.testing.assert_close(sampled([0, 2], 3.0, class_offsets=[0]), plain)
+    torch.testing.assert_close(sampled([2, 1], 3.0, class_offsets=[1]), plain)  # past the last class, the first
+    torch.testing.assert_close(sampled([0, 2], 1.5, class_offsets=[0, 0]), plain)
+    assert (sampled([0, 2], 3.0, class_offsets=[0, 1]) - plain).abs().max() > 0.01
+
+
 @pytest.mark.parametrize(
     ("labels", "weights", "message"),
     [

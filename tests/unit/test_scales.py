@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import inspect
+import json
+import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
-from pagboost import configuration
+from pagboost import configuration, networks
 from pagboost.data import SOURCES
 from pagboost.gan.training import METHODS
 from pagboost.networks import NETWORKS, named
@@ -63,3 +67,40 @@ def test_radii_are_the_published_ones(scale):
     assert {name: scale["generators"][name]["published"]["eps"] for name in reported} == reported
     unstated = [row["generator"] for row in rows if "reported" not in row]
     assert all(scale["generators"][name]["source"] == "assumed" for name in unstated)
+
+
+def test_kawar_s_attacks_are_those_of_table_4(scale):
+    """A classifier's name says its threat model, and App. E its step: 2.5 eps over the number of steps."""
+    named_so = re.compile(r"time_(l2|linf)_(\d+)_(\d)")
+    for name, entry in scale["models"].items():
+        if found := named_so.fullmatch(name):
+            norm, size, steps = found[1], int(found[2]), int(found[3])
+            eps = size / 100 if norm == "l2" else size / 255
+            expected = {"eps": eps, "alpha": 2.5 * eps / steps, "steps": steps, "norm": norm}
+            attack = entry["training"]["attack"]
+            assert {
+                k: pytest.approx(v, rel=1e-4) if k in ("eps", "alpha") else v for k, v in expected.items()
+            } == attack
+
+
+def test_equal_settings_guide_and_are_guided(scale):
+    """What a sampler says of the forward process is what its networks were trained with."""
+    for name, entry in scale["generators"].items():
+        if entry.get("sampler", {}).get("kind") in ("ddpm", "guided_ddpm"):
+            trained = [configuration.checkpoints(scale["models"]).get(entry["model"], entry["model"])]
+            for model in [*trained, *([entry["classifier"]] if "classifier" in entry else [])]:
+                options = scale["models"][model]["training"]
+                facts = options.get("stands_for", options)
+                shared = entry["sampler"].keys() & {"schedule", "diffusion_steps", "target"} & facts.keys()
+                assert len(shared) >= 2
+                assert {k: entry["sampler"][k] for k in shared} == {k: facts[k] for k in shared}, (name, model)
+
+
+@pytest.mark.parametrize("model, file", [("ddpm", "128x128_diffusion"), ("time_vanilla", "128x128_classifier")])
+def test_public_networks_are_those_of_the_public_files(model, file):
+    shapes = json.loads(gzip.decompress((ROOT / "tests" / "data" / "adm_checkpoint_shapes.json.gz").read_bytes()))
+    entry = configuration.read(ROOT / "config" / "scales" / "imagenet.yaml")["models"][model]
+    assert entry["training"]["file"].endswith(f"/{file}.pt")
+    with torch.device("meta"):
+        network = networks.build(entry["network"])
+    assert {key: list(value.shape) for key, value in network.state_dict().items()} == shapes[file]

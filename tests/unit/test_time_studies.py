@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from pagboost import attacks, boosting, guidance, images, noisiness, rng, sampling, time_studies
+from pagboost import artifacts, attacks, boosting, guidance, images, networks, noisiness, rng, sampling, time_studies
 from pagboost.artifacts import SampleSet
 from pagboost.diffusion.schedule import make_schedule, q_sample
 from pagboost.errors import InputError
 
+SOURCE = Path(__file__).parents[2] / "src"
 SHAPE = (1, 8, 8)
 PROCESS = ("linear", 1000)
 CPU = torch.device("cpu")
@@ -342,3 +348,75 @@ def test_networks_must_fit_the_images_and_each_other(bench, changes, message):
     other = time_studies.TimeNetwork(**(vars(bench.classifiers["rough"]) | changes))
     with pytest.raises(InputError, match=message):
         run(GRADIENTS, changed(bench, classifiers=bench.classifiers | {"other": other}))
+
+
+# -- the script
+
+
+NARROW = {"image_size": 8, "in_channels": 1, "model_channels": 8, "num_res_blocks": 1, "attention_resolutions": []}
+NARROW |= {"channel_mult": [1], "num_heads": 1, "norm_groups": 4, "num_classes": 3}
+PROCESS_FACTS = {"schedule": "linear", "diffusion_steps": 1000}
+
+
+@pytest.fixture
+def files(tmp_path, samples):
+    """Weights and samples that src/study.py can read, by name."""
+    torch.manual_seed(0)
+    facts = {"dataset": {"channels": 1, "size": 8, "num_classes": 3}}
+    classifier = {"kind": "unet_encoder", **NARROW}
+    diffusion = {"kind": "unet", **NARROW, "out_channels": 2}
+    cnn = {"kind": "cnn", "in_channels": 1, "num_classes": 3, "input_size": 8, "widths": [4], "depth": 1, "kernel": 3}
+    cnn |= {"feature_dim": 4, "activation": "silu", "pool": "average"}
+    for name, spec, more in (
+        ("rough", classifier, {"kind": "time_classifier", **PROCESS_FACTS}),
+        ("smooth", classifier, {"kind": "time_classifier", **PROCESS_FACTS}),
+        ("ddpm", diffusion, {"kind": "ddpm", "target": "noise", **PROCESS_FACTS}),
+        ("judge", cnn, {"kind": "classifier"}),
+    ):
+        networks.save(tmp_path / f"{name}.safetensors", networks.build(spec), spec, facts | more)
+    artifacts.save_samples(tmp_path / "real.npz", samples)
+    made = np.random.default_rng(1).integers(0, 256, (2, *samples.images.shape), np.uint8)
+    for name, pictures in zip(("rough", "smooth"), made, strict=True):
+        artifacts.save_samples(tmp_path / f"{name}.npz", samples.with_images(pictures))
+    return tmp_path
+
+
+def study_script(folder, spec, *flags):
+    command = [sys.executable, SOURCE / "study.py", "--threads", "1", "--device", "cpu", "--data", "real.npz", *flags]
+    command += ["--spec", json.dumps(spec), "--arrays", "a.npz", "--out", "a.json"]
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    command = list(map(str, command))
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+NETWORKS = (
+    "--network=rough=rough.safetensors",
+    "--network=smooth=smooth.safetensors",
+    "--judge=judge=judge.safetensors",
+)
+
+
+def test_the_script_walks_with_a_diffusion_model(files):
+    done = study_script(files, TRAJECTORIES, *NETWORKS, "--diffusion=ddpm=ddpm.safetensors")
+    assert (done.returncode, done.stderr) == (0, "")
+    content = artifacts.load_json(files / "a.json")
+    assert (content["kind"], content["n"]) == ("trajectories", 5)
+    assert set(content["provenance"]["weights_sha256"]) == {"rough", "smooth", "judge", "ddpm"}
+    assert np.load(files / "a.npz")["images"].shape == (2, 2, 3, 8, 8, 1)
+
+
+def test_the_script_compares_sets(files):
+    sets = ("--set=rough=rough.npz", "--set=smooth=smooth.npz")
+    done = study_script(files, ADVANTAGES, "--judge=judge=judge.safetensors", *sets)
+    assert (done.returncode, done.stderr) == (0, "")
+    content = artifacts.load_json(files / "a.json")
+    assert set(content["quantities"]["wins"]) == set(content["provenance"]["sets_sha256"]) == {"rough", "smooth"}
+
+
+def test_the_script_names_what_is_wrong(files):
+    done = study_script(files, TRAJECTORIES, *NETWORKS, "--diffusion=ddpm=rough.safetensors")
+    assert done.returncode == 1
+    assert "rough.safetensors: holds a model of kind time_classifier, expected ddpm" in done.stderr
+    done = study_script(files, ADVANTAGES, "--judge=a=judge.safetensors", "--judge=b=judge.safetensors")
+    assert (done.returncode, done.stderr) == (2, "error: --judge: 2 given, expected one (see --help)\n")
+    assert not (files / "a.json").exists()

@@ -12,6 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 KEPT = ("ct1", "cd1", "adm_g_2x", "cgan", "sngan", "real_heldout", "real_train")  # generators that the small run has
+KEPT += ("unguided", "checkpoint_6", "vanilla_s0_5", "robust_s1", "robust_s4", "two_classes")
 LEFT_OUT = "left out of the test run"
 
 
@@ -23,15 +24,22 @@ def small_scale() -> dict:
         model["training"]["batch_size"] = 16
         if "generated_batch_size" in model["training"]:
             model["training"]["generated_batch_size"] = 16
+        if "checkpoints" in model["training"]:
+            model["training"]["checkpoints"] = [2, 4]
     for use, count in (("eval", 40), ("validation", 40), ("train", 40)):
         scale["samples"][use]["per_seed"] = count
     for generator in scale["generators"].values():
         if "per_seed" in generator:
             generator["per_seed"] = 60
+        if generator.get("model", "").startswith("ddpm_at_"):
+            generator["model"] = "ddpm_at_4" if generator["model"] == "ddpm_at_450" else "ddpm_at_2"
     scale["protocols"]["small"]["n"] = 20
     scale["step_choice"]["multiples"] = scale["eps_choice"]["multiples"] = [1, 2]
     scale["studies"]["targeted"] |= {"count": 3, "steps": 4, "shown": 3}
     scale["studies"]["interpolation"] |= {"pairs": 10, "steps": 4}
+    scale["studies"]["time_gradients"] |= {"count": 4, "timesteps": [0, 500], "shown": 2}
+    scale["studies"]["time_targeted"] |= {"count": 4, "targets": 2, "shown": 2}
+    scale["studies"]["trajectories"] |= {"diffusion": "ddpm_at_2", "count": 4, "steps": 4, "moments": 2, "shown": 2}
     for joint in ("rn50_joint", "wrn_joint"):
         scale["models"][joint]["inputs"]["fakes"] = ["ct1", "cd1"]
     scale["unavailable"] = {name: LEFT_OUT for name in scale["generators"] if name not in KEPT}
@@ -55,13 +63,16 @@ def scale_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run(scale_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """snakemake(...) on the small scale, results in one folder of the test session (`run.results`)."""
+    """snakemake(...) on the small scale, results in one folder of the test session (`run.results`).
+
+    over: a file of settings that go over those of the small scale.
+    """
     results = tmp_path_factory.mktemp("results")
     settings = results / "settings.yaml"
     settings.write_text(yaml.safe_dump({"scale": str(scale_file), "results": str(results), "seeds": [0, 1]}))
 
-    def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return snakemake(*arguments, "--configfile", settings)
+    def call(*arguments: str | Path, over: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return snakemake(*arguments, "--configfile", settings, *([over] if over else []))
 
     call.results = results / "small"
     return call

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from pagboost.artifacts import load_samples, load_weights
+from pagboost.artifacts import load_json, load_samples, load_weights
 
 from .conftest import LEFT_OUT, ROOT
 
@@ -107,6 +107,39 @@ def test_joint_weights_carry_the_reference_level(finished):
     assert description["kind"] == "joint"
 
 
+def test_weights_kept_during_a_training_are_another_generator_s(finished):
+    kept, description = load_weights(finished / "weights/ddpm_at_2.safetensors")
+    last, _ = load_weights(finished / "weights/ddpm.safetensors")
+    assert (description["iterations"], description["checkpoint_of"]) == (2, "ddpm")
+    assert any(not kept[name].equal(last[name]) for name in last)
+    sets = [load_samples(finished / f"samples/{name}/boost=none/eval.npz") for name in ("unguided", "checkpoint_6")]
+    assert (sets[0].images != sets[1].images).any()
+
+
+def test_a_grid_s_cells_stand_where_the_paper_has_them(finished):
+    rows = pd.read_csv(finished / "tables/kawar2023/table5.csv").set_index("generator")
+    assert rows.loc["vanilla_s0_5", ["row", "column", "fid_heldout_reported"]].tolist() == ["Vanilla", "s = 0.5", 7.87]
+    metrics = load_json(finished / "metrics/vanilla_s0_5/boost=none.json")["protocols"]["heldout"]["mean"]
+    assert rows.loc["vanilla_s0_5", "fid_heldout"] == pytest.approx(metrics["fid"], abs=1e-5)
+    shown = (finished / "tables/kawar2023/table5.md").read_text()
+    assert "| Classifier | Metric | s = 0 | s = 0.0625 | s = 0.125 | s = 0.25 | s = 0.5 |" in shown
+
+
+def test_a_survey_is_asked_and_its_table_waits_for_answers(finished, run, tmp_path):
+    page = (finished / "surveys/kawar2023/table2.html").read_text()
+    assert "data:image/png;base64" in page
+    table = finished / "tables/kawar2023/table2.csv"
+    assert pd.read_csv(table)["pairs_a"].isna().all()
+    folder = tmp_path / "small" / "kawar2023" / "table2"
+    folder.mkdir(parents=True)
+    (folder / "someone.json").write_text("{}")  # a malformed answer, never a made-up one
+    answers = tmp_path / "answers.yaml"
+    answers.write_text(yaml.safe_dump({"answers": str(tmp_path)}))
+    refused = run(table, over=answers)
+    assert refused.returncode == 1
+    assert "someone.json: not a rater's answers" in refused.stdout + refused.stderr
+
+
 def test_claims_have_verdicts(finished):
     claims = pd.read_csv(finished / TABLES / "claims.csv")
     verdicts = set(claims["verdict"])
@@ -185,7 +218,10 @@ def test_every_reported_row_of_the_digits_scale_has_its_rule():
     """The committed scale plans all tables, figures, claims and the report from nothing."""
     from .conftest import snakemake
 
-    dry = snakemake("all", "golan2024", "ganz2021", "--dry-run", "--config", "results=does/not/exist")
+    papers = ("golan2024", "ganz2021", "kawar2023")
+    dry = snakemake("all", *papers, "--dry-run", "--config", "results=does/not/exist")
     assert dry.returncode == 0, dry.stderr
-    assert {"Table table5 of golan2024", "Table debiasing of ganz2021"} <= jobs(dry.stdout + dry.stderr)
+    planned = jobs(dry.stdout + dry.stderr)
+    assert {"Table table5 of golan2024", "Table debiasing of ganz2021", "Survey kawar2023/table2"} <= planned
+    assert "workflow specific profile" in dry.stderr  # an interrupted run goes on by itself
     assert not (ROOT / "does").exists()

@@ -25,6 +25,8 @@ REPORTED = [name for name in SCALE["protocols"] if name != "validation"]  # vali
 EXTRACTORS = list(dict.fromkeys(SCALE["protocols"][name]["extractor"] for name in REPORTED))
 NFE = {name: entry["nfe"] for name, entry in SCALE["generators"].items() if "nfe" in entry}
 IMPORTED = [name for name, entry in SCALE["generators"].items() if "samples" in entry]  # files, not networks
+CHECKPOINTS = configuration.checkpoints(SCALE["models"])  # weights kept during a training: {MODEL_at_N: MODEL}
+SURVEYS = {f"{p}/{t}": spec for p in PAPERS for t, spec in PAPERS[p]["tables"].items() if spec["kind"] == "survey"}
 CONFIG_FILES = [os.path.relpath(path) for path in (ROOT / "config.yaml", *SCALE["files"])]
 
 
@@ -37,6 +39,7 @@ wildcard_constraints:
     protocol=configuration.alternatives(SCALE["protocols"]),
     study=configuration.alternatives(SCALE["studies"]),
     paper=configuration.alternatives(PAPERS),
+    survey=configuration.alternatives(SURVEYS),
     figure=r"\w+",
 
 
@@ -65,6 +68,11 @@ def resources_of(rule_name):
 
 def weights(model):
     return f"{RESULTS}/weights/{model}.safetensors"
+
+
+def dataset_spec(wildcards):
+    """What a data set is made of; its classes' names are for people alone."""
+    return as_json({key: value for key, value in SCALE["datasets"][wildcards.dataset].items() if key != "class_names"})
 
 
 def split_file(dataset, split):
@@ -98,8 +106,7 @@ def study(name, extension):
 
 def dataset_of(generator):
     """The data set a generator imitates: that of its model, or the one it draws real images from."""
-    entry = SCALE["generators"][generator]
-    return entry["dataset"] if "dataset" in entry else SCALE["models"][entry["model"]]["dataset"]
+    return configuration.dataset_of(SCALE["generators"][generator], SCALE["models"])
 
 
 def seeds_of(use):
@@ -108,8 +115,10 @@ def seeds_of(use):
 
 
 def per_seed(generator, use):
-    """Images per seed; a real split may hold fewer and says so itself."""
-    return SCALE["generators"][generator].get("per_seed", SCALE["samples"][use]["per_seed"])
+    """Images per seed; a generator may have a number of its own for what is reported."""
+    entry = SCALE["generators"][generator]
+    own = "per_seed" in entry and (use == "eval" or "dataset" in entry)
+    return entry["per_seed"] if own else SCALE["samples"][use]["per_seed"]
 
 
 def boost_inputs(wildcards):
@@ -173,7 +182,13 @@ def paper_figures(paper):
 
 
 def paper_outputs(paper):
-    return paper_tables(paper) + paper_figures(paper)
+    return paper_tables(paper) + paper_figures(paper) + paper_surveys(paper)
+
+
+def kept_iterations():
+    """The iterations after which trainings keep weights too: one list for all that do (see configuration)."""
+    lists = [entry["training"].get("checkpoints") for entry in SCALE["models"].values()]
+    return next(filter(None, lists), [])
 
 
 def training_inputs(wildcards):
@@ -199,11 +214,12 @@ def awaited():
     models = SCALE["models"]
     first = {entry["guide"] for entry in SCALE["boosts"].values()}
     first |= {entry["extractor"] for entry in SCALE["protocols"].values()}
-    first |= {name for entry in SCALE["studies"].values() for name in entry["networks"]}
+    first |= {name for entry in SCALE["studies"].values() for name in entry.get("networks", [])}
+    first |= set(CHECKPOINTS.values())
     for _ in models:  # at most as many rounds as the longest chain
         for inputs in [models[name].get("inputs", {}) for name in first]:
             drawn = [SCALE["generators"][name] for name in inputs.get("fakes", [])]
-            fakes = [entry["model"] for entry in drawn if "model" in entry]
+            fakes = [CHECKPOINTS.get(entry["model"], entry["model"]) for entry in drawn if "model" in entry]
             first = first | {name for role, name in inputs.items() if role != "fakes"} | set(fakes)
     return first
 
@@ -248,7 +264,59 @@ def study_entry(wildcards):
     return SCALE["studies"][wildcards.study]
 
 
-def judges(wildcards):
-    """The study's judge, if it has one."""
+def study_files(wildcards):
+    """(flag, name, file) of all that a study looks at besides its images."""
     entry = study_entry(wildcards)
-    return [entry["judge"]] if "judge" in entry else []
+    named = [("network", name) for name in entry.get("networks", [])]
+    named += [(role, entry[role]) for role in ("judge", "diffusion") if role in entry]
+    sets = [
+        ("set", name, samples(generator, "none", "eval")) for name, generator in entry.get("generators", {}).items()
+    ]
+    return [(role, name, weights(name)) for role, name in named] + sets
+
+
+def study_flags(wildcards):
+    return [f"--{role}={name}={path}" for role, name, path in study_files(wildcards)]
+
+
+# Surveys: a page to answer, and the table of its answers. A survey's name is PAPER/TABLE.
+def survey_of(wildcards):
+    return SURVEYS[wildcards.survey]
+
+
+def survey_sets(wildcards):
+    """The two sets of samples that a survey compares."""
+    generators = survey_of(wildcards)["generators"]
+    return [samples(generators[side], "none", "eval") for side in ("a", "b")]
+
+
+def survey_page(name):
+    return f"{RESULTS}/surveys/{name}.html"
+
+
+def paper_surveys(paper):
+    """The pages that this scale can build."""
+    possible = [name for name, spec in SURVEYS.items() if len(cells.cells(spec, SCALE["unavailable"])) == 2]
+    return [survey_page(name) for name in possible if name.startswith(f"{paper}/")]
+
+
+def class_names(wildcards):
+    """The classes' names as --names takes them: a file, or a JSON list."""
+    names = SCALE["datasets"][dataset_of(survey_of(wildcards)["generators"]["a"])]["class_names"]
+    return names if isinstance(names, str) else as_json(names)
+
+
+def answers(wildcards):
+    """The exported answers to a survey, one file per rater; none is the usual case."""
+    folder = Path(SCALE["answers"], Path(RESULTS).name, wildcards.survey)
+    return sorted(map(str, folder.glob("*.json")))
+
+
+def answered_page(wildcards):
+    """The page that answers are checked against; without answers none is needed."""
+    return survey_page(wildcards.survey) if answers(wildcards) else []
+
+
+def answered_flags(wildcards):
+    page = answered_page(wildcards)
+    return [f"--survey={page}"] if page else []

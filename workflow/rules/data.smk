@@ -14,7 +14,7 @@ rule data:
         **resources_of("data"),
     params:
         script=script("prepare_data.py"),
-        spec=lambda w: as_json(SCALE["datasets"][w.dataset]),
+        spec=dataset_spec,
         folder=lambda w: f"{RESULTS}/data/{w.dataset}",
     message:
         "Data set {wildcards.dataset}"

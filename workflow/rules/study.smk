@@ -2,7 +2,7 @@
 rule study:
     input:
         images=lambda w: split_file(study_entry(w)["dataset"], study_entry(w)["split"]),
-        networks=lambda w: [weights(name) for name in study_entry(w)["networks"] + judges(w)],
+        others=lambda w: [path for _, _, path in study_files(w)],
     output:
         arrays=study("{study}", "npz"),
         values=study("{study}", "json"),
@@ -18,10 +18,9 @@ rule study:
     params:
         script=script("study.py"),
         spec=lambda w: as_json(study_entry(w)),
-        networks=lambda w: [f"--network={name}={weights(name)}" for name in study_entry(w)["networks"]],
-        judge=lambda w: [f"--judge={name}={weights(name)}" for name in judges(w)],
+        others=study_flags,
     message:
         "Study {wildcards.study}"
     shell:
-        "python {params.script} --spec {params.spec:q} --data {input.images} {params.networks} {params.judge}"
+        "python {params.script} --spec {params.spec:q} --data {input.images} {params.others}"
         " --threads {threads} --arrays {output.arrays} --out {output.values} > {log} 2>&1"

@@ -2,7 +2,7 @@ rule train:
     input:
         unpack(training_inputs),
     output:
-        weights("{model}"),
+        weights=weights("{model}"),
     log:
         f"{RESULTS}/logs/weights/{{model}}.log",
     benchmark:
@@ -22,7 +22,7 @@ rule train:
         "Training {wildcards.model}"
     shell:
         "python {params.script} --spec {params.spec:q} --data {input.data} --num-classes {params.classes} {params.inputs}"
-        " --seed {params.seed} --threads {threads} --out {output} > {log} 2>&1"
+        " --seed {params.seed} --threads {threads} --out {output.weights} > {log} 2>&1"
 
 
 # The critical path runs through these: with equal priorities, generators that nothing waits for would go first.
@@ -32,4 +32,14 @@ use rule train as train_awaited with:
     priority: 20
 
 
-ruleorder: train_awaited > train
+# Weights that are kept on the way are outputs of the same job.
+use rule train as train_with_checkpoints with:
+    output:
+        weights=weights("{model}"),
+        kept=[weights(f"{{model}}_at_{iterations}") for iterations in kept_iterations()],
+    wildcard_constraints:
+        model=configuration.alternatives(CHECKPOINTS.values()),
+    priority: 20
+
+
+ruleorder: train_with_checkpoints > train_awaited > train

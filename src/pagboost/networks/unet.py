@@ -199,6 +199,7 @@ class UNetEncoder(nn.Module):
 
     def __init__(self, arch: Architecture, num_classes: int) -> None:
         super().__init__()
+        self.num_classes = num_classes
         self.patch, self.model_channels = arch.patch, arch.model_channels
         self.time_embed = arch.time_embed()
         self.input_blocks, widths = arch.input_blocks()

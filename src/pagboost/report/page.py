@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from pagboost import artifacts
-from pagboost.report import claims, figures, render, tables
+from pagboost.report import claims, figures, render, survey, tables
 from pagboost.report import measured as ms
 from pagboost.report.cells import cells, claims_file, figure_file, table_file
 
@@ -41,7 +41,7 @@ def section(paper: Mapping[str, Any], results: str | Path) -> Section:
     """
     key = paper["key"]
     rendered = {
-        name: render.people(tables.load(table_file(results, key, name)), spec, paper)
+        name: _rendered(tables.load(table_file(results, key, name)), spec, paper)
         for name, spec in paper["tables"].items()
     }
     pictures = {}
@@ -54,6 +54,12 @@ def section(paper: Mapping[str, Any], results: str | Path) -> Section:
         paper["second_protocol"]: claims.counts(frame, f"verdict_{paper['second_protocol']}"),
     }
     return Section(paper, rendered, pictures, render.claims(frame, paper), counts)
+
+
+def _rendered(frame: tables.Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> render.Rendered:
+    if spec["kind"] == "survey":
+        return survey.people(frame, survey.Spec.of(spec))
+    return render.people(frame, spec, paper)
 
 
 def data_uri(path: str | Path) -> str:

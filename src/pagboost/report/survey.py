@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pagboost import artifacts
+from pagboost import artifacts, cli
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 from pagboost.report.columns import Record, comparison, number
@@ -27,6 +27,7 @@ from pagboost.report.tables import Frame
 
 QUESTION = "Which image is more realistic, and more aligned to the description?"
 VERSION = 1  # of the answers' format
+PAGE_KEYS = ("generators", "pairs", "seed")  # of a paper's entry: what its page shows
 THRESHOLDS = (50, 60, 70, 80)  # percent of the raters who selected a side
 SIDES = ("a", "b", "none")
 RESAMPLES = 10_000
@@ -71,6 +72,11 @@ class Spec:
     note: str = ""
     kind: str = "survey"
 
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> Spec:
+        """From a paper's entry, which also says how its page is made. Raises InputError for a key of neither."""
+        return cli.call(cls, where="reported", options={k: v for k, v in table.items() if k not in PAGE_KEYS})
+
     def __post_init__(self) -> None:
         if set(self.sets) != {"a", "b"}:
             raise InputError(f"reported.sets: {self.sets}, expected a name each of a and b")
@@ -81,14 +87,23 @@ class Spec:
                 raise InputError(f"reported.rows: {row.get('reported')}, expected percentages of {', '.join(SIDES)}")
 
 
-def load_names(path: str | Path) -> list[str]:
-    """Class names, by number: a JSON list, or text with one name a line. Raises InputError for an empty name."""
-    path = Path(path)
+def load_names(source: str | Path) -> list[str]:
+    """Class names, by number: a file (a JSON list, or text with one name a line), or such a list itself, as JSON.
+
+    Raises InputError for an empty name.
+    """
+    path = Path(source)
+    if str(source).startswith("["):
+        return _names(json.loads(str(source)), "names")
     with artifacts.readable(path, "class names"):
         text = path.read_text(encoding="utf-8")
         names = json.loads(text) if path.suffix == ".json" else text.splitlines()
+    return _names(names, str(path))
+
+
+def _names(names: Any, where: str) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
-        raise InputError(f"{path}: not a list of names, expected one for every class (.json: a list; else: one a line)")
+        raise InputError(f"{where}: not a list of names, expected one for every class (JSON: a list; else: one a line)")
     return [name.strip() for name in names]
 
 

@@ -327,6 +327,9 @@ def test_names_from_text_and_json(tmp_path):
     (tmp_path / "n.txt").write_text("zero\none \n")
     (tmp_path / "n.json").write_text('["zero", "one"]')
     assert survey.load_names(tmp_path / "n.txt") == survey.load_names(tmp_path / "n.json") == ["zero", "one"]
+    assert survey.load_names('["zero", "one"]') == ["zero", "one"]
+    with pytest.raises(InputError, match="names: not a list of names"):
+        survey.load_names('["zero", 1]')
     (tmp_path / "n.json").write_text('{"0": "zero"}')
     (tmp_path / "n.txt").write_text("zero\n\none\n")
     for name in ("n.txt", "n.json"):
