@@ -33,13 +33,16 @@ def small_scale() -> dict:
             generator["per_seed"] = 60
         if generator.get("model", "").startswith("ddpm_at_"):
             generator["model"] = "ddpm_at_4" if generator["model"] == "ddpm_at_450" else "ddpm_at_2"
+            if "scale" in generator["sampler"]:  # classifiers of so few iterations hardly pull
+                generator["sampler"]["scale"] *= 30000
     scale["protocols"]["small"]["n"] = 20
     scale["step_choice"]["multiples"] = scale["eps_choice"]["multiples"] = [1, 2]
     scale["studies"]["targeted"] |= {"count": 3, "steps": 4, "shown": 3}
     scale["studies"]["interpolation"] |= {"pairs": 10, "steps": 4}
     scale["studies"]["time_gradients"] |= {"count": 4, "timesteps": [0, 500], "shown": 2}
     scale["studies"]["time_targeted"] |= {"count": 4, "targets": 2, "shown": 2}
-    scale["studies"]["trajectories"] |= {"diffusion": "ddpm_at_2", "count": 4, "steps": 4, "moments": 2, "shown": 2}
+    for name in ("trajectories", "trajectories_same_s"):
+        scale["studies"][name] |= {"diffusion": "ddpm_at_2", "count": 4, "steps": 4, "moments": 2, "shown": 2}
     for joint in ("rn50_joint", "wrn_joint"):
         scale["models"][joint]["inputs"]["fakes"] = ["ct1", "cd1"]
     scale["unavailable"] = {name: LEFT_OUT for name in scale["generators"] if name not in KEPT}

@@ -107,13 +107,11 @@ def test_joint_weights_carry_the_reference_level(finished):
     assert description["kind"] == "joint"
 
 
-def test_weights_kept_during_a_training_are_another_generator_s(finished):
+def test_weights_kept_during_a_training_are_models_of_their_own(finished):
     kept, description = load_weights(finished / "weights/ddpm_at_2.safetensors")
     last, _ = load_weights(finished / "weights/ddpm.safetensors")
     assert (description["iterations"], description["checkpoint_of"]) == (2, "ddpm")
     assert any(not kept[name].equal(last[name]) for name in last)
-    sets = [load_samples(finished / f"samples/{name}/boost=none/eval.npz") for name in ("unguided", "checkpoint_6")]
-    assert (sets[0].images != sets[1].images).any()
 
 
 def test_a_grid_s_cells_stand_where_the_paper_has_them(finished):

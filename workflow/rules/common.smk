@@ -290,6 +290,12 @@ def survey_sets(wildcards):
     return [samples(generators[side], "none", "eval") for side in ("a", "b")]
 
 
+def survey_pairs(wildcards):
+    """As many pairs as the paper's survey had, or all there are."""
+    spec = survey_of(wildcards)
+    return min(spec["pairs"], len(seeds_of("eval")) * per_seed(spec["generators"]["a"], "eval"))
+
+
 def survey_page(name):
     return f"{RESULTS}/surveys/{name}.html"
 

@@ -16,7 +16,7 @@ rule survey_page:
     params:
         script=script("survey.py"),
         names=class_names,
-        pairs=lambda w: survey_of(w)["pairs"],
+        pairs=survey_pairs,
         seed=lambda w: survey_of(w)["seed"],
     message:
         "Survey {wildcards.survey}"
