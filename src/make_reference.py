@@ -1,4 +1,5 @@
-"""Turn real images into a reference that evaluate.py measures samples against."""
+#!/usr/bin/env python3
+"""Turn real images into a reference: what evaluate.py needs of them, computed once."""
 
 from __future__ import annotations
 
@@ -7,26 +8,26 @@ from pagboost import cli
 
 def main() -> None:
     arguments = cli.parser(__doc__)
-    arguments.add_argument("images", metavar="IMAGES.npz", help="arr_0: uint8 [N, H, W, C]")
-    arguments.add_argument("--extractor", required=True, metavar="WEIGHTS", help="classifier that gives the features")
-    arguments.add_argument("--split", required=True, help="what the images are, for the protocol: train, heldout, ...")
+    arguments.add_argument("images", help="any reference that evaluate.py takes")
+    arguments.add_argument("--extractor", metavar="EXTRACTOR",
+                           help="as in evaluate.py; by default what the images ask for")  # fmt: skip
+    arguments.add_argument("--inception-weights", metavar="PATH|URL", help="else PAGBOOST_INCEPTION, cache, web")
+    arguments.add_argument("--split", help="what the images are, for the protocol: train, heldout, ... (default: name)")
     arguments.add_argument("--k", type=cli.positive_int, default=3, help="neighbours of precision and recall")
-    arguments.add_argument("--batch-size", type=cli.positive_int, default=250, help="images per pass")
-    arguments.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where features are computed"
-    )
+    arguments.add_argument("--batch-size", type=cli.positive_int, default=100, help="images per pass")
+    arguments.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is computed")
     arguments.add_argument("--out", required=True, metavar="REFERENCE.npz", help="the reference to write")
     args = cli.parse(arguments)
 
-    from pagboost import artifacts, runtime
-    from pagboost.metrics import features, reference
+    from pagboost import runtime
+    from pagboost.metrics import features, reference, references
 
     runtime.prepare(args.threads)
-    samples = artifacts.load_samples(args.images)
-    extractor = features.load_extractor(args.extractor)
+    name = args.extractor or references.default_extractors([args.images])[0]
+    extractors = [features.load_extractor(name, args.inception_weights)]
     with runtime.device(args.device) as device:
-        seen = features.extract(extractor, samples.images, args.batch_size, device, where=args.images)
-        made = reference.make(seen, extractor, split=args.split, image_shape=samples.images.shape[1:], k=args.k)
+        options = {"split": args.split or references.name_of(args.images)}
+        (made,) = references.open_reference(args.images, extractors, args.k, args.batch_size, device, **options)
         reference.save(args.out, made)
 
 

@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -74,6 +75,12 @@ def labelled(text: str) -> tuple[str, str]:
     if not (label and equals and path):
         raise argparse.ArgumentTypeError(f"{text}: expected LABEL=PATH, such as train=reference.npz")
     return label, path
+
+
+def maybe_labelled(text: str) -> tuple[str, str]:
+    """An argparse type: LABEL=PATH, or PATH alone, with an empty label; a label is a word, a path may hold an =."""
+    label, equals, path = text.partition("=")
+    return (label, path) if equals and path and re.fullmatch(r"\w+", label) else ("", text)
 
 
 def spec(text: str) -> dict[str, Any]:

@@ -43,16 +43,26 @@ def pretrained(
     digest = artifacts.file_hash(path)
     if sha256 is None:
         log.warning("%s: its content is not pinned, training.sha256 would be %s", path, digest)
+    return Trained(
+        network_of(network, path), network, {"file": Path(file).name, "sha256": digest, **(stands_for or {})}
+    )
+
+
+def network_of(spec: Mapping, path: Path) -> torch.nn.Module:
+    """The network of a spec with the tensors of a public file, in eval mode.
+
+    Raises InputError for a file that holds more than tensors, missing, unknown or misshapen tensors.
+    """
     with artifacts.readable(path, "public weights (.pth of tensors)"):
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(tensors, Mapping):
         raise InputError(f"{path}: holds {type(tensors).__name__}, expected tensors by name")
-    net = networks.build(network)
+    net = networks.build(spec)
     own = getattr(net, "model", net)  # where a wrapper normalises or resizes, the file is of the network inside
     # BatchNorm's batch counters are not in files of old PyTorch versions, and nothing that is evaluated uses them
     counters = {key: value for key, value in own.state_dict().items() if key.endswith("num_batches_tracked")}
     artifacts.load_into(own, {**counters, **tensors}, path)
-    return Trained(net.eval(), network, {"file": Path(file).name, "sha256": digest, **(stands_for or {})})
+    return net.eval()
 
 
 def check_role(stands_for: Mapping[str, object], network: Mapping, channels: int) -> None:

@@ -12,38 +12,41 @@ from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 from pagboost.metrics import frechet
 from pagboost.metrics.features import Extractor, Features, extract
-from pagboost.metrics.inception_score import SPLITS, inception_score
-from pagboost.metrics.precision_recall import precision_recall
+from pagboost.metrics.image_sets import ImageSet
+from pagboost.metrics.kernel import SUBSETS
 from pagboost.metrics.reference import Reference
-
-
-def evaluate(features: Features, reference: Reference, splits: int = SPLITS) -> dict[str, float]:
-    """fid, inception_score, precision and recall of one set of features against a reference of the same extractor.
-
-    fid is the Fréchet distance between that extractor's features, whichever it is: the protocol names it. Rounded to
-    9 decimals: the rest is rounding noise, which would make equal runs differ with the number of threads.
-    Raises InputError for fewer samples than the reference's k + 1 or than `splits`.
-    """
-    precision, recall = precision_recall(features.features, reference.features, reference.radii, reference.facts.k)
-    metrics = {
-        "fid": frechet.distance(frechet.statistics(features.features), reference.gaussian),
-        "inception_score": inception_score(features.logits, splits),
-        "precision": precision,
-        "recall": recall,
-    }
-    return {name: round(value, 9) for name, value in metrics.items()}
+from pagboost.metrics.scores import PLAIN, Options, evaluate, kid_size, reference_points
 
 
 def evaluate_seeds(
-    features: Features, seeds: np.ndarray, reference: Reference, where: str = "samples", splits: int = SPLITS
+    features: Features, seeds: np.ndarray, reference: Reference, where: str = "samples", options: Options = PLAIN
 ) -> dict[str, Any]:
-    """{"protocol", "seeds": {seed: metrics}, "mean", "std"}: each sampling seed's images scored as a set of their own.
+    """Each sampling seed's images scored as a set of their own.
 
+    {"protocol", "seeds": {seed: metrics}, "mean", "std"}, "intervals" and "fid_infinity_fit" by seed where asked for.
     seeds: int64 [N], the seed of each image. std is over seeds (ddof = 1), None with one seed; `where` names the
     images in errors. Raises InputError for seeds of unequal size, and for too few images per seed.
     """
+    n = per_seed(seeds, reference.facts.k, options.splits, where)
+    against = reference_points(reference, n)
+    scores, names = {}, np.unique(seeds)
+    for name in names:
+        own = features if len(names) == 1 else features.subset(torch.from_numpy(np.flatnonzero(seeds == name)))
+        scores[str(name)] = evaluate(own, reference, against, options)
+    by_seed = {name: one.metrics for name, one in scores.items()}
+    result = {"protocol": protocol(reference, n, options.splits), "seeds": by_seed, **spread(by_seed)}
+    if options.resamplings:
+        result["intervals"] = {name: one.intervals for name, one in scores.items()}
+        result["protocol"]["resamplings"] = options.resamplings
+    if options.fid_infinity:
+        result["fid_infinity_fit"] = {name: one.fit for name, one in scores.items()}
+    return result
+
+
+def per_seed(seeds: np.ndarray, k: int, splits: int, where: str) -> int:
+    """Images per sampling seed; InputError unless all seeds have as many, and enough for every metric."""
     names, counts = np.unique(seeds, return_counts=True)
-    n, needed = int(counts[0]), max(reference.facts.k + 1, splits)
+    n, needed = int(counts[0]), max(k + 1, splits, 2)
     for name, count in zip(names, counts, strict=True):
         if count != n:
             raise InputError(
@@ -52,25 +55,25 @@ def evaluate_seeds(
             )
     if n < needed:
         raise InputError(f"{where}: {n} images per seed, expected at least {needed} (k + 1 and {splits} splits)")
-    by_seed = {
-        str(name): evaluate(features.subset(torch.from_numpy(np.flatnonzero(seeds == name))), reference, splits)
-        for name in names
-    }
-    return {"protocol": protocol(reference, n, splits), "seeds": by_seed, **spread(by_seed)}
+    return n
 
 
-def protocol(reference: Reference, n: int, splits: int = SPLITS) -> dict[str, Any]:
+def protocol(reference: Reference, n: int, splits: int) -> dict[str, Any]:
     """What has to be equal for two results to be comparable; n is the number of images per seed."""
     facts = reference.facts
     return {
         "extractor": facts.extractor,
         "extractor_sha256": facts.extractor_sha256,
         "input_size": facts.input_size,
+        "resize": facts.resize,
         "reference": facts.split,
         "reference_n": len(reference),
+        "statistics": facts.statistics,
         "n": n,
         "k": facts.k,
         "splits": splits,
+        "kid_subsets": SUBSETS,
+        "kid_size": kid_size(reference, n),
     }
 
 
@@ -79,19 +82,19 @@ def spread(by_seed: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, fl
     names = next(iter(by_seed.values()))
     values = {name: [metrics[name] for metrics in by_seed.values()] for name in names}
     return {
-        "mean": {name: float(np.mean(value)) for name, value in values.items()},
-        "std": {name: float(np.std(value, ddof=1)) if len(value) > 1 else None for name, value in values.items()},
+        "mean": {name: float(np.mean(one)) for name, one in values.items()},
+        "std": {name: float(np.std(one, ddof=1)) if len(one) > 1 else None for name, one in values.items()},
     }
 
 
 def evaluate_samples(
-    samples: SampleSet,
+    samples: ImageSet,
     extractors: Sequence[Extractor],
     references: Mapping[str, Reference],
     batch_size: int,
     device: torch.device,
-    where: str = "samples",
     first: Mapping[str, int] | None = None,
+    options: Options = PLAIN,
 ) -> dict[str, dict[str, Any]]:
     """{label of a reference: evaluate_seeds(...)}, with one feature pass per extractor that a reference needs.
 
@@ -99,33 +102,44 @@ def evaluate_samples(
     Raises InputError for a reference of an extractor that was not given, or of images of another shape, and where a
     seed has fewer images than asked for.
     """
-    shape = samples.images.shape[1:]
-    given = {extractor.sha256: extractor.name for extractor in extractors}
+    seeds = samples.seeds
+    rows = {label: first_of_each_seed(seeds, count, label, samples.where) for label, count in (first or {}).items()}
     for label, reference in references.items():
-        facts = reference.facts
-        if facts.extractor_sha256 not in given:
-            raise InputError(
-                f"reference {label}: made with extractor {facts.extractor} (sha256 {facts.extractor_sha256[:12]}), "
-                f"expected one of those given: {', '.join(f'{name} ({sha[:12]})' for sha, name in given.items())}"
-            )
-        if facts.image_shape != shape:
-            raise InputError(
-                f"{where}: images [H, W, C] are {list(shape)}, "
-                f"expected {list(facts.image_shape)} as in reference {label}"
-            )
-    seeds, _ = samples.streams()
-    rows = {label: first_of_each_seed(seeds, count, label, where) for label, count in (first or {}).items()}
-    every = np.arange(len(seeds))
+        check_fits(samples, extractors, label, reference)
+        per_seed(seeds[rows[label]] if label in rows else seeds, reference.facts.k, options.splits, samples.where)
     result = {}
     for extractor in extractors:
-        own = {label: r for label, r in references.items() if r.facts.extractor_sha256 == extractor.sha256}
+        own = {label: r for label, r in references.items() if made_with(r, extractor)}
         if own:
-            features = extract(extractor, samples.images, batch_size, device, where)
+            features = extract(extractor, samples, batch_size, device)
             for label, reference in own.items():
-                chosen = rows.get(label, every)
-                part = features.subset(torch.from_numpy(chosen))
-                result[label] = evaluate_seeds(part, seeds[chosen], reference, where)
+                chosen = rows.get(label)
+                part = features if chosen is None else features.subset(torch.from_numpy(chosen))
+                of_part = seeds if chosen is None else seeds[chosen]
+                result[label] = evaluate_seeds(part, of_part, reference, samples.where, options)
     return result
+
+
+def made_with(reference: Reference, extractor: Extractor) -> bool:
+    """Whether a reference shows images as this extractor sees them."""
+    facts = reference.facts
+    return (facts.extractor_sha256, facts.resize) == (extractor.sha256, extractor.resize)
+
+
+def check_fits(samples: ImageSet, extractors: Sequence[Extractor], label: str, reference: Reference) -> None:
+    """Raise InputError unless a reference is of one of the extractors, and of images of the samples' shape."""
+    facts = reference.facts
+    if not any(made_with(reference, extractor) for extractor in extractors):
+        given = ", ".join(f"{e.name} ({e.sha256[:12]}, resize {e.resize})" for e in extractors)
+        raise InputError(
+            f"reference {label}: made with extractor {facts.extractor} (sha256 {facts.extractor_sha256[:12]}, "
+            f"resize {facts.resize}), expected one of those given: {given}"
+        )
+    if facts.image_shape != samples.shape:
+        raise InputError(
+            f"{samples.where}: images [H, W, C] are {list(samples.shape)}, "
+            f"expected {list(facts.image_shape)} as in reference {label}"
+        )
 
 
 def first_of_each_seed(seeds: np.ndarray, count: int, label: str, where: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +33,24 @@ def sizes(n: int, dims: int, points: int = POINTS) -> list[int]:
     return [round(size) for size in np.linspace(start, n, points)]
 
 
-def extrapolate(features: torch.Tensor, reference: Gaussian, points: int = POINTS) -> Extrapolation:
+def extrapolate(
+    features: torch.Tensor,
+    reference: Gaussian,
+    points: int = POINTS,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> Extrapolation:
     """FID_inf of features [N, D] against a reference by least squares over `points` sizes; costs as many distances.
 
-    The bias of the reference's own finite size stays: it is part of the protocol. Subsets are seeded, one permutation
-    each. FID_inf estimates may fall below 0. Raises InputError for fewer than 4 samples or 2 sizes.
+    `progress` wraps the loop over the sizes. The bias of the reference's own finite size stays: it is part of the
+    protocol. Subsets are seeded, one permutation each. FID_inf estimates may fall below 0.
+    Raises InputError for fewer than 4 samples or 2 sizes.
     """
     n, dims = features.shape
     if n < 4 or points < 2:
         raise InputError(f"fid at infinity: {n} samples and {points} sizes, expected at least 4 and 2")
     chosen = sizes(n, dims, points)
     values = []
-    for i, size in enumerate(chosen):
+    for i, size in enumerate(progress(chosen)):
         rows = torch.randperm(n, generator=rng.generator("fid at infinity", n, i))[:size].to(features.device)
         values.append(distance(statistics(features[rows]), reference))
     _, intercept = np.polyfit(1 / np.array(chosen), values, 1)

@@ -10,9 +10,13 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from torch import nn
 
 from pagboost import artifacts, images, networks, runtime
 from pagboost.errors import InputError
+from pagboost.metrics.image_sets import ImageSet, InMemory, ahead
+
+PUBLIC = {"inception": "pytorch", "openai": "tensorflow", "clean": "clean"}  # ways to use Inception -> its resize
 
 
 @runtime_checkable
@@ -22,43 +26,78 @@ class FeatureNetwork(Protocol):
     in_channels: int
     input_size: int
 
+    def features(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(features [N, D], logits [N, K]) of one pass, and spatial features [N, E] where the network has any."""
+
+
+class Pooled(nn.Module):
+    """A ResNet as a feature network: its last stage averaged over places, of images resized to its training size."""
+
+    def __init__(self, network: nn.Module, input_size: int) -> None:
+        super().__init__()
+        self.network, self.input_size, self.in_channels = network, input_size, network.model.conv1.in_channels
+
     def features(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(features [N, D], logits [N, K]) of one pass."""
+        """(features [N, D], logits [N, K]) of x [N, C, H, W] in [0, 1], from one pass."""
+        pooled = self.network.feature_maps(images.resize(x, self.input_size))[-1].mean((2, 3))
+        return pooled, self.network.model.fc(pooled)
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """A feature network and what identifies it in a protocol: the name of its weights file and that file's sha256."""
+    """A feature network and what identifies it in a protocol: the name and sha256 of its weights, how it resizes."""
 
     name: str
     sha256: str
     network: FeatureNetwork
 
+    @property
+    def resize(self) -> str:
+        """How the network brings images to its input size: bicubic (antialiased, images.resize) unless it says."""
+        return getattr(self.network, "resize", "bicubic")
+
 
 @dataclass(frozen=True)
 class Features:
-    """What an extractor sees in N images: features float32 [N, D] and logits float32 [N, K]."""
+    """What an extractor sees in N images: features float32 [N, D], logits [N, K], spatial [N, E] where it has any."""
 
     features: torch.Tensor
     logits: torch.Tensor
+    spatial: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)
 
     def subset(self, rows: torch.Tensor) -> Features:
         """The given rows, int64."""
-        return Features(self.features[rows], self.logits[rows])
+        return Features(self.features[rows], self.logits[rows], None if self.spatial is None else self.spatial[rows])
 
 
-def load_extractor(path: str | Path) -> Extractor:
-    """The extractor of a weights file, in eval mode on the CPU.
+def load_extractor(source: str | Path, inception_weights: str | None = None) -> Extractor:
+    """An extractor in eval mode on the CPU: a weights file of this project, or a way to use the public Inception.
 
+    source: a .safetensors file (a classifier, a ResNet's pooled features, a converted public network), or one of
+    PUBLIC, whose weights are `inception_weights` (see inception.weights_file).
     Raises InputError for a file that is neither a classifier nor a public network, or has no features.
     """
-    network, _ = networks.load(path, kinds=("classifier", "pretrained"))
+    if str(source) in PUBLIC:
+        from pagboost.metrics import inception  # a second of start-up that only Inception needs
+
+        path = inception.weights_file(inception_weights)
+        return Extractor(str(source), artifacts.file_hash(path), inception.public(PUBLIC[str(source)], path))
+    if Path(source).suffix != ".safetensors":
+        raise InputError(f"{source}: no extractor, expected {', '.join(PUBLIC)} or a .safetensors file")
+    network, description = networks.load(source, kinds=("classifier", "pretrained"))
+    if hasattr(network, "feature_maps"):
+        size = description.get("dataset", {}).get("size")
+        if size is None:
+            raise InputError(f"{source}: does not say the size of its training images, expected dataset.size")
+        network = Pooled(network, size).eval()
     if not isinstance(network, FeatureNetwork):
-        raise InputError(f"{path}: a {type(network).__name__} has no features(x), expected an extractor such as a cnn")
-    return Extractor(Path(path).stem, artifacts.file_hash(path), network)
+        raise InputError(
+            f"{source}: a {type(network).__name__} has no features(x), expected an extractor such as a cnn"
+        )
+    return Extractor(Path(source).stem, artifacts.file_hash(source), network)
 
 
 @contextlib.contextmanager
@@ -77,32 +116,44 @@ def _full_precision(device: torch.device) -> Iterator[None]:
 
 
 def extract(
-    extractor: Extractor, stored: np.ndarray, batch_size: int, device: torch.device, where: str = "images"
+    extractor: Extractor,
+    stored: ImageSet | np.ndarray,
+    batch_size: int,
+    device: torch.device,
+    where: str = "images",
 ) -> Features:
-    """Features and logits of uint8 images [N, H, W, C], in full fp32 whatever the caller's settings, on `device`.
+    """Features and logits of images, in full fp32 whatever the caller's settings, on `device`.
 
-    `where` names the images in errors. Independent of batch_size up to rounding.
+    stored: an ImageSet, or uint8 [N, H, W, C], which `where` names in errors. Independent of batch_size up to rounding.
     Raises InputError for images that are not uint8, a wrong number of channels, and non-finite features.
     """
-    network = extractor.network
-    if stored.dtype != np.uint8 or stored.ndim != 4:
-        raise InputError(f"{where}: {stored.dtype} {list(stored.shape)}, expected uint8 images [N, H, W, C]")
-    if stored.shape[3] != network.in_channels:
+    source = InMemory(stored, where) if isinstance(stored, np.ndarray) else stored
+    network, n = extractor.network, len(source)
+    if source.shape[2] != network.in_channels:
         raise InputError(
-            f"{where}: images of {stored.shape[3]} channels, extractor {extractor.name} expects {network.in_channels}"
+            f"{source.where}: images of {source.shape[2]} channels, extractor {extractor.name} expects "
+            f"{network.in_channels}"
         )
     network = network.to(device=device, memory_format=torch.channels_last).eval()
-    starts = range(0, len(stored), batch_size)
+    batches = ahead(images.to_float(batch) for batch in source.batches(batch_size))
+    parts: list[torch.Tensor] = []
+    done = 0
     with torch.inference_mode(), _full_precision(device):
-        passes = [
-            network.features(images.to_float(stored[start : start + batch_size]).to(device))
-            for start in runtime.progress(starts, f"features ({extractor.name})")
-        ]
-    features, logits = (torch.cat(parts) for parts in zip(*passes, strict=True))
-    broken = ~(features.isfinite().all(1) & logits.isfinite().all(1))
+        for x in runtime.progress(batches, f"features ({extractor.name})", -(-n // batch_size)):
+            seen = network.features(x.to(device))
+            parts = parts or [part.new_empty(n, part.shape[1]) for part in seen]
+            for part, rows in zip(parts, seen, strict=True):
+                part[done : done + len(x)] = rows
+            done += len(x)
+    broken = ~torch.stack([_finite(part) for part in parts]).all(0)
     if bool(broken.any()):
         raise InputError(
-            f"{where}: extractor {extractor.name} gives NaN or infinity for {int(broken.sum())} of {len(stored)} "
+            f"{source.where}: extractor {extractor.name} gives NaN or infinity for {int(broken.sum())} of {n} "
             "images, expected finite features"
         )
-    return Features(features, logits)
+    return Features(*parts)
+
+
+def _finite(part: torch.Tensor) -> torch.Tensor:
+    """Which rows [N] of [N, D] are finite, in memory of N."""
+    return torch.cat([rows.isfinite().all(1) for rows in part.split(4096)])

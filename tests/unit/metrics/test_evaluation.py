@@ -16,6 +16,7 @@ from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 from pagboost.metrics import evaluation, frechet, reference
 from pagboost.metrics.features import Extractor, Features, load_extractor
+from pagboost.metrics.image_sets import InMemory, SampleFile
 
 SRC = Path(__file__).parents[3] / "src"
 SPEC = {
@@ -31,7 +32,8 @@ SPEC = {
     "pool": "average",
 }
 CPU = torch.device("cpu")
-METRICS = {"fid", "inception_score", "precision", "recall"}
+METRICS = {"fid", "inception_score", "inception_score_std", "precision", "recall", "kid", "kid_std"}
+QUICK = ("--resamplings", "0", "--no-fid-infinity")
 
 
 def pixels(n: int, seed: int, size: int = 8) -> np.ndarray:
@@ -90,6 +92,7 @@ def scored(files: Path, monkeypatch: pytest.MonkeyPatch, out: str = "metrics.jso
         *("--extractor", *weights),
         *("--reference", *references),
         *("--out", files / out),
+        *QUICK,
         monkeypatch=monkeypatch,
     )
     return json.loads((files / out).read_text())
@@ -103,11 +106,15 @@ def test_metrics_file(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "extractor": "a",
         "extractor_sha256": artifacts.file_hash(files / "a.safetensors"),
         "input_size": 8,
+        "resize": "bicubic",
         "reference": "train",
         "reference_n": 60,
+        "statistics": "images",
         "n": 25,
         "k": 3,
         "splits": 10,
+        "kid_subsets": 100,
+        "kid_size": 25,
     }
     assert protocols["cross"]["protocol"]["extractor"] == "b"
     assert protocols["heldout"]["protocol"]["reference_n"] == 30
@@ -123,12 +130,12 @@ def test_metrics_file(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_label_can_look_at_the_first_images_of_each_seed(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     references = [f"{label}={files / 'ref_train.npz'}" for label in ("train", "small")]
-    arguments = ("--extractor", files / "a.safetensors", "--reference", *references, "--out", files / "m.json")
+    arguments = ("--extractor", files / "a.safetensors", "--reference", *references, "--out", files / "m.json", *QUICK)
     script("evaluate.py", files / "samples.npz", *arguments, "--first", "small=12", monkeypatch=monkeypatch)
     protocols = json.loads((files / "m.json").read_text())["protocols"]
     assert (protocols["train"]["protocol"]["n"], protocols["small"]["protocol"]["n"]) == (25, 12)
-    samples = artifacts.load_samples(files / "samples.npz")
-    first = samples.subset(np.r_[0:12, 25:37])
+    samples, rows = artifacts.load_samples(files / "samples.npz"), np.r_[0:12, 25:37]
+    first = InMemory(samples.images[rows], seeds=samples.seeds[rows])
     extractor, loaded = load_extractor(files / "a.safetensors"), reference.load(files / "ref_train.npz")
     (alone,) = evaluation.evaluate_samples(first, [extractor], {"train": loaded}, 50, CPU).values()
     assert protocols["small"]["mean"] == pytest.approx(alone["mean"])
@@ -147,7 +154,7 @@ def test_equal_input_gives_equal_bytes(files: Path, monkeypatch: pytest.MonkeyPa
 def test_the_reference_scores_perfectly_against_itself(files: Path) -> None:
     extractor = load_extractor(files / "a.safetensors")
     loaded = reference.load(files / "ref_train.npz")
-    samples = artifacts.load_samples(files / "train.npz")
+    samples = SampleFile(files / "train.npz")
     (part,) = evaluation.evaluate_samples(samples, [extractor], {"train": loaded}, 60, CPU).values()
     assert part["mean"]["fid"] == pytest.approx(0, abs=1e-6)
     assert part["mean"]["precision"] == part["mean"]["recall"] == 1
@@ -159,8 +166,7 @@ def test_a_reference_file_gives_back_what_was_written(tmp_path: Path) -> None:
     reference.save(tmp_path / "reference.npz", made)
     loaded = reference.load(tmp_path / "reference.npz")
     assert loaded.facts == made.facts
-    for name in ("features", "radii"):
-        assert torch.equal(getattr(loaded, name), getattr(made, name))
+    assert torch.equal(loaded.features, made.features) and loaded.spatial is None
     assert torch.equal(loaded.gaussian.mu, made.gaussian.mu) and torch.equal(loaded.gaussian.sigma, made.gaussian.sigma)
 
 
@@ -195,7 +201,7 @@ def test_fewer_samples_than_neighbours() -> None:
 
 
 def test_reference_of_another_extractor(files: Path) -> None:
-    samples = artifacts.load_samples(files / "samples.npz")
+    samples = SampleFile(files / "samples.npz")
     extractor = load_extractor(files / "a.safetensors")
     references = {"cross": reference.load(files / "ref_cross.npz")}
     with pytest.raises(InputError, match=r"reference cross: made with extractor b \(sha256 .*expected one of.*: a \("):
@@ -206,7 +212,7 @@ def test_samples_of_another_size_than_the_reference(files: Path) -> None:
     extractor = load_extractor(files / "a.safetensors")
     references = {"train": reference.load(files / "ref_train.npz")}
     with pytest.raises(InputError, match=r"set.npz: images .* are \[16, 16, 1\], expected \[8, 8, 1\] .*train"):
-        evaluation.evaluate_samples(SampleSet(pixels(20, 0, size=16)), [extractor], references, 20, CPU, "set.npz")
+        evaluation.evaluate_samples(InMemory(pixels(20, 0, size=16), "set.npz"), [extractor], references, 20, CPU)
 
 
 @pytest.mark.parametrize(
@@ -222,5 +228,5 @@ def test_bad_input_is_one_line_and_leaves_no_output(files: Path, monkeypatch: py
     np.savez(files / "samples.npz", arr_0=np.zeros((20, 8, 8, 1), np.float32))
     with pytest.raises(SystemExit) as stopped:
         scored(files, monkeypatch)
-    assert str(stopped.value).startswith("error: ") and "arr_0 is float32, expected uint8" in str(stopped.value)
+    assert str(stopped.value).startswith("error: ") and "arr_0: float32 [20, 8, 8, 1], expected uint8" in str(stopped.value)
     assert "\n" not in str(stopped.value) and not (files / "metrics.json").exists()

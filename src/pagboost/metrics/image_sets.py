@@ -1,0 +1,194 @@
+"""Sets of images in batches, in memory of a few batches: a sample file as a stream, a folder's pictures, an array."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import zipfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Protocol, TypeVar
+
+import numpy as np
+
+from pagboost import artifacts
+from pagboost.data import IMAGE_FILES
+from pagboost.errors import InputError
+
+SAMPLES = "a sample file (.npz with arr_0)"
+DECODERS = 8  # threads; decoding leaves the interpreter's lock
+T = TypeVar("T")
+
+
+class ImageSet(Protocol):
+    """N stored images of one shape (H, W, C); seeds int64 [N] are their sampling seeds, `where` names them."""
+
+    where: str
+    shape: tuple[int, ...]
+    seeds: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """uint8 [size, H, W, C] each, the last one smaller; in stored order."""
+
+    def sha256(self) -> str:
+        """What identifies the images, hexadecimal."""
+
+
+class InMemory:
+    """An array of images, uint8 [N, H, W, C]; raises InputError for anything else."""
+
+    def __init__(self, stored: np.ndarray, where: str = "images", seeds: np.ndarray | None = None) -> None:
+        check_layout(stored.dtype, stored.shape, where)
+        self.stored, self.where, self.shape = stored, where, tuple(stored.shape[1:])
+        self.seeds = np.zeros(len(stored), np.int64) if seeds is None else seeds
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        for start in range(0, len(self.stored), size):
+            yield self.stored[start : start + size]
+
+    def sha256(self) -> str:
+        return hashlib.sha256(np.ascontiguousarray(self.stored)).hexdigest()
+
+
+class SampleFile:
+    """The images of an .npz in OpenAI's layout: arr_0 uint8 [N, H, W, C], stored or compressed, read as a stream.
+
+    `seeds` of the file, where there are any, tell the images of several sampling seeds apart.
+    Raises InputError naming the file for what is no such file, or is truncated.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.where = Path(path), str(path)
+        found = members(self.path)
+        if "arr_0" not in found:
+            raise InputError(f"{path}: has {found}, expected arr_0 (uint8 images [N, H, W, C])")
+        with self._images() as (_, dtype, shape):
+            check_layout(dtype, shape, f"{path}: arr_0")
+        self._count, self.shape = shape[0], tuple(shape[1:])
+        self.seeds = np.zeros(len(self), np.int64)
+        if "seeds" in found:
+            self.seeds = artifacts.load_arrays(self.path, ["seeds"], SAMPLES)["seeds"]
+            if self.seeds.shape != (len(self),) or not np.issubdtype(self.seeds.dtype, np.integer):
+                raise InputError(
+                    f"{path}: seeds is {self.seeds.dtype} {list(self.seeds.shape)}, expected {len(self)} integers, "
+                    "one per image"
+                )
+
+    def __len__(self) -> int:
+        return self._count
+
+    @contextlib.contextmanager
+    def _images(self) -> Iterator[tuple[IO[bytes], np.dtype, tuple[int, ...]]]:
+        """(stream behind the header, dtype, shape) of arr_0."""
+        with (
+            artifacts.readable(self.path, SAMPLES),
+            zipfile.ZipFile(self.path) as archive,
+            archive.open("arr_0.npy") as stream,
+        ):
+            version = np.lib.format.read_magic(stream)
+            headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            if version not in headers:
+                raise InputError(f"{self.path}: arr_0 is of .npy version {version}, expected (1, 0) or (2, 0)")
+            shape, fortran, dtype = headers[version](stream)
+            if fortran:
+                raise InputError(f"{self.path}: arr_0 is in Fortran order, expected C order (numpy's own)")
+            yield stream, dtype, shape
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        with self._images() as (stream, _, _):
+            for start in range(0, len(self), size):
+                batch = np.empty((min(size, len(self) - start), *self.shape), np.uint8)
+                if stream.readinto(batch.reshape(-1)) != batch.size:
+                    raise InputError(f"{self.path}: arr_0 ends before image {start + len(batch)} of {len(self)}")
+                yield batch
+
+    def sha256(self) -> str:
+        return artifacts.file_hash(self.path)
+
+
+class Folder:
+    """The pictures (PNG, JPEG) in a folder and below it, in the order of their names; other files are left out.
+
+    channels: 3 turns grey pictures into RGB, 1 takes grey ones only. The first picture's size is that of all.
+    Raises InputError naming the picture for another size, another colour mode, and one that cannot be read.
+    """
+
+    def __init__(self, path: str | Path, channels: int = 3) -> None:
+        self.path, self.where, self.channels = Path(path), str(path), channels
+        found = (file for file in self.path.rglob("[!.]*") if file.suffix.lower() in IMAGE_FILES)
+        self.files = sorted(found)
+        if not self.files:
+            raise InputError(f"{path}: holds no picture, expected files that end in {', '.join(IMAGE_FILES)}")
+        self.shape = ()
+        self.shape = self._decoded(self.files[0]).shape
+        self.seeds = np.zeros(len(self.files), np.int64)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def _decoded(self, file: Path) -> np.ndarray:
+        from PIL import Image
+
+        with artifacts.readable(file, "a picture (PNG or JPEG)"), Image.open(file, formats=("PNG", "JPEG")) as picture:
+            if picture.mode not in ("L", "1", "P", "RGB") or (self.channels == 1 and picture.mode not in ("L", "1")):
+                allowed = "8-bit grey" if self.channels == 1 else "8-bit grey or RGB"
+                raise InputError(f"{file}: colour mode {picture.mode}, expected {allowed}")
+            width, height = picture.size
+            if self.shape and (height, width) != self.shape[:2]:
+                raise InputError(
+                    f"{file}: {width}x{height} pixels, expected {self.shape[1]}x{self.shape[0]} as {self.files[0].name}"
+                )
+            pixels = np.array(picture.convert("L" if self.channels == 1 else "RGB"))
+        return pixels.reshape(height, width, self.channels)
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        with ThreadPoolExecutor(DECODERS) as pool:
+            for start in range(0, len(self.files), size):
+                yield np.stack(list(pool.map(self._decoded, self.files[start : start + size])))
+
+    def sha256(self) -> str:
+        """Of the names and the hashes of the files."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(f"{file.relative_to(self.path).as_posix()}\0{artifacts.file_hash(file)}\n".encode())
+        return digest.hexdigest()
+
+
+def check_layout(dtype: np.dtype, shape: tuple[int, ...], where: str) -> None:
+    """Raise InputError unless an array holds uint8 images [N, H, W, C] with C = 1 or 3."""
+    expected = "expected uint8 images [N, H, W, C], C = 1 or 3"
+    if dtype != np.uint8:
+        raise InputError(f"{where}: {dtype} {list(shape)}, {expected}, in 0..255")
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3):
+        raise InputError(f"{where}: {list(shape)} has its channels first, {expected} (transpose(0, 2, 3, 1))")
+    if len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape:
+        raise InputError(f"{where}: uint8 {list(shape)}, {expected}")
+
+
+def members(path: Path) -> list[str]:
+    """Names of the arrays of an .npz, sorted; InputError where there is no such file."""
+    with artifacts.readable(path, "an .npz file"), zipfile.ZipFile(path) as archive:
+        return sorted(name.removesuffix(".npy") for name in archive.namelist())
+
+
+def open_images(path: str | Path, channels: int = 3) -> ImageSet:
+    """A folder's pictures or an .npz's images; `channels` as in Folder. Raises InputError where it is neither."""
+    if Path(path).is_dir():
+        return Folder(path, channels)
+    return SampleFile(path)
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items, the next one made by another thread while the caller has one."""
+    source, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, source, end)
+        while (item := following.result()) is not end:
+            following = pool.submit(next, source, end)
+            yield item
