@@ -228,5 +228,7 @@ def test_bad_input_is_one_line_and_leaves_no_output(files: Path, monkeypatch: py
     np.savez(files / "samples.npz", arr_0=np.zeros((20, 8, 8, 1), np.float32))
     with pytest.raises(SystemExit) as stopped:
         scored(files, monkeypatch)
-    assert str(stopped.value).startswith("error: ") and "arr_0: float32 [20, 8, 8, 1], expected uint8" in str(stopped.value)
+    assert str(stopped.value).startswith("error: ") and "arr_0: float32 [20, 8, 8, 1], expected uint8" in str(
+        stopped.value
+    )
     assert "\n" not in str(stopped.value) and not (files / "metrics.json").exists()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from pytorch_fid import inception as pytorch_fid
 
-from pagboost import artifacts, networks, recipes
+from pagboost import artifacts, images, networks, recipes
 from pagboost.errors import InputError
-from pagboost.metrics import features
+from pagboost.metrics import features, inception
 from pagboost.training import Data, Run
 
 CPU = torch.device("cpu")
@@ -17,34 +19,11 @@ DATA = Data(torch.zeros(1, 3, 32, 32), torch.zeros(1, dtype=torch.long), 10)
 
 
 @pytest.fixture(scope="module")
-def weights() -> dict[str, torch.Tensor]:
-    """Random tensors under the names of the public file, BatchNorm's statistics moved; activations stay of order 1."""
-    state = networks.build({"kind": "inception"}).model.state_dict()
-    draws = torch.Generator().manual_seed(0)
-    for key, value in state.items():
-        if key.endswith(("running_var", "bn.weight")):
-            value.uniform_(0.5, 1.5, generator=draws)
-        elif value.dim() == 4:
-            value.normal_(0, (2 / value[0].numel()) ** 0.5, generator=draws)
-        elif value.is_floating_point():
-            value.normal_(0, 0.1, generator=draws)
-    return state
-
-
-@pytest.fixture(scope="module")
-def public(weights, tmp_path_factory):
-    """They as a .pth file, without BatchNorm's batch counters, as files of old PyTorch versions are."""
-    path = tmp_path_factory.mktemp("public") / "weights.pth"
-    torch.save({key: value for key, value in weights.items() if not key.endswith("num_batches_tracked")}, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def extractor(public, tmp_path_factory):
+def extractor(inception_file, tmp_path_factory):
     """The extractor as a run makes it: converted, saved, loaded."""
     path = tmp_path_factory.mktemp("weights") / "inception.safetensors"
     spec = {"kind": "pretrained", "network": {"kind": "inception"}}
-    spec["training"] = {"file": str(public), "sha256": artifacts.file_hash(public)[:8]}
+    spec["training"] = {"file": str(inception_file), "sha256": artifacts.file_hash(inception_file)[:8]}
     made = recipes.train(spec, DATA, Run(0, CPU), {})
     networks.save(path, made.network, made.spec, {"kind": "pretrained", **made.facts})
     return features.load_extractor(path)
@@ -55,20 +34,98 @@ def stored() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
 
 
-def test_features_are_those_of_pytorch_fid(extractor, weights, stored, monkeypatch):
-    monkeypatch.setattr(pytorch_fid, "load_state_dict_from_url", lambda *args, **kwargs: weights)
+def test_features_are_those_of_pytorch_fid(extractor, inception_weights, stored, monkeypatch):
+    monkeypatch.setattr(pytorch_fid, "load_state_dict_from_url", lambda *args, **kwargs: inception_weights)
     reference = pytorch_fid.InceptionV3([3]).eval()
     x = torch.from_numpy(stored).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
         expected = reference(x)[0].flatten(1)
     seen = features.extract(extractor, stored, 2, CPU)
-    assert seen.features.shape == (3, 2048) and seen.logits.shape == (3, 1008)
+    assert seen.features.shape == (3, 2048) and seen.logits.shape == (3, 1008) and seen.spatial.shape == (3, 2023)
     assert expected.std(0).mean() > 0.01  # the images are told apart, so that agreement means something
     torch.testing.assert_close(seen.features, expected, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(seen.logits, expected @ weights["fc.weight"].T, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(seen.logits, expected @ inception_weights["fc.weight"].T, rtol=1e-4, atol=1e-4)
 
 
 def test_it_is_an_extractor_of_colour_images(extractor, stored):
     assert extractor.network.input_size == 299 and not extractor.network.training
     with pytest.raises(InputError, match="images of 1 channels, extractor inception expects 3"):
         features.extract(extractor, stored[..., :1], 2, CPU)
+
+
+def test_spatial_features_are_seven_channels_of_mixed_6_in_tensorflow_s_order(extractor, stored):
+    """mixed_6/conv is the 1x1 branch of Mixed_6d after its ReLU; OpenAI flattens [N, 17, 17, 7]."""
+    seen = []
+    branch = extractor.network.model.Mixed_6d.branch1x1
+    handle = branch.register_forward_hook(lambda module, args, output: seen.append(output))
+    try:
+        spatial = features.extract(extractor, stored, 3, CPU).spatial
+    finally:
+        handle.remove()
+    assert seen[0].shape == (3, 192, 17, 17)
+    for image, row, column, channel in ((0, 0, 0, 0), (1, 0, 16, 3), (2, 5, 2, 6)):
+        assert spatial[image, (row * 17 + column) * 7 + channel] == seen[0][image, channel, row, column]
+    assert (spatial >= 0).all() and spatial.std() > 0.01
+
+
+def ramp(size: int) -> torch.Tensor:
+    """An image whose value at a pixel is the pixel's column / 255, and one whose value is its row."""
+    columns = torch.arange(size).float().expand(3, size, size) / 255
+    return torch.stack((columns, columns.transpose(1, 2)))
+
+
+def test_tensorflow_s_resize_aligns_corners_of_pixels():
+    """Column j of 299 looks at column j * size / 299, pytorch-fid's at (j + 1/2) * size / 299 - 1/2."""
+    size = 32
+    place = torch.arange(299) * size / 299
+    expected = (place.clamp_max(size - 1) - 128) / 128
+    across, down = inception.as_tensorflow(ramp(size))
+    torch.testing.assert_close(across, expected.expand(3, 299, 299), rtol=0, atol=1e-6)
+    torch.testing.assert_close(down, expected[:, None].expand(3, 299, 299), rtol=0, atol=1e-6)
+    centred = (place + size / 299 / 2 - 0.5).clamp(0, size - 1)
+    torch.testing.assert_close(
+        inception.as_pytorch_fid(ramp(size))[0], (2 * centred / 255 - 1).expand(3, 299, 299), rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("resize", inception.RESIZES)
+def test_an_image_of_the_network_s_size_is_not_resized(resize):
+    x = images.to_float(np.random.default_rng(0).integers(0, 256, (2, 299, 299, 3), np.uint8))
+    expected = 2 * x - 1 if resize == "pytorch" else (255 * x - 128) / 128
+    torch.testing.assert_close(inception.RESIZES[resize](x), expected, rtol=0, atol=2e-6)
+
+
+def test_the_resize_is_part_of_what_identifies_an_extractor(inception_file, stored):
+    seen = {}
+    for name in features.PUBLIC:
+        loaded = features.load_extractor(name, str(inception_file))
+        assert (loaded.name, loaded.resize) == (name, features.PUBLIC[name])
+        assert loaded.sha256 == artifacts.file_hash(inception_file)
+        seen[name] = features.extract(loaded, stored, 3, CPU).features
+    assert all((seen[a] - seen[b]).abs().mean() > 1e-3 for a in seen for b in seen if a < b)
+    with pytest.raises(InputError, match="network.resize: bilinear, expected one of: pytorch, tensorflow, clean"):
+        networks.build({"kind": "inception", "resize": "bilinear"})
+
+
+def test_where_weights_come_from(tmp_path, monkeypatch):
+    """The flag, then the environment, then pytorch-fid's own copy or URL; a hash in the name is checked."""
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    sha256 = artifacts.file_hash(tmp_path / "w.pth")
+    good, bad = (tmp_path / f"w-{digits}.pth" for digits in (sha256[:8], "00000000"))
+    for path in (good, bad):
+        path.write_bytes(b"weights")
+    assert inception.weights_file(str(tmp_path / "w.pth")) == tmp_path / "w.pth"
+    assert inception.weights_file(str(good)) == good
+    monkeypatch.setenv(inception.VARIABLE, str(good))
+    assert inception.weights_file() == good
+    with pytest.raises(InputError, match=f"has sha256 {sha256}, expected 00000000; .*--inception-weights"):
+        inception.weights_file(str(bad))
+    with pytest.raises(InputError, match="none.pth: no such file"):
+        inception.weights_file(str(tmp_path / "none.pth"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    assert inception.weights_file(good.as_uri()) == tmp_path / "hub" / "checkpoints" / good.name
+    monkeypatch.delenv(inception.VARIABLE)
+    cached = tmp_path / "hub" / "checkpoints" / Path(pytorch_fid.FID_WEIGHTS_URL).name
+    cached.write_bytes(b"other weights")
+    with pytest.raises(InputError, match=rf"{cached.name} .*: has sha256 .*, expected 6726825d"):
+        inception.weights_file()

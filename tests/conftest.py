@@ -1,0 +1,34 @@
+"""What unit and parity tests share: Inception's public file, made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pagboost import networks
+
+
+@pytest.fixture(scope="session")
+def inception_weights() -> dict[str, torch.Tensor]:
+    """Random tensors under the names of the public file, BatchNorm's statistics moved; activations stay of order 1."""
+    state = networks.build({"kind": "inception"}).model.state_dict()
+    draws = torch.Generator().manual_seed(0)
+    for key, value in state.items():
+        if key.endswith(("running_var", "bn.weight")):
+            value.uniform_(0.5, 1.5, generator=draws)
+        elif value.dim() == 4:
+            value.normal_(0, (2 / value[0].numel()) ** 0.5, generator=draws)
+        elif value.is_floating_point():
+            value.normal_(0, 0.1, generator=draws)
+    return state
+
+
+@pytest.fixture(scope="session")
+def inception_file(inception_weights: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """They as a .pth file, without BatchNorm's batch counters, as files of old PyTorch versions are."""
+    path = tmp_path_factory.mktemp("public") / "weights.pth"
+    tensors = {key: value for key, value in inception_weights.items() if not key.endswith("num_batches_tracked")}
+    torch.save(tensors, path)
+    return path
