@@ -32,9 +32,9 @@ def requirements(project) -> dict[str, str]:
 
 
 def test_conda_environment_says_the_same_versions(project, requirements):
-    conda = dict(
-        split_requirement(line) for line in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    )
+    lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    lines += lines.pop()["pip"]
+    conda = dict(split_requirement(line) for line in lines if line != "pip")
     assert conda.pop("python") == project["requires-python"]
     assert conda == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements.items()}
 

@@ -100,6 +100,12 @@ def first_flags():
     return ["--first", *counts] if counts else []
 
 
+def evaluation_flags():
+    """What is computed beyond the metrics themselves: seeds have their own deviation, intervals are for the asking."""
+    wanted = {"resamplings": 0, "fid_infinity": True} | SCALE.get("evaluation", {})
+    return [f"--resamplings={wanted['resamplings']}", *([] if wanted["fid_infinity"] else ["--no-fid-infinity"])]
+
+
 def study(name, extension):
     return str(cells.study_file(RESULTS, name, extension))
 

@@ -45,8 +45,9 @@ rule evaluate:
         script=script("evaluate.py"),
         references=lambda w: [f"{name}={reference(dataset_of(w.generator), name)}" for name in REPORTED],
         first=first_flags(),
+        options=evaluation_flags(),
     message:
         "Scoring {wildcards.generator}, boost {wildcards.boost}"
     shell:
         "python {params.script} {input.samples} --extractor {input.extractors} --reference {params.references}"
-        " {params.first} --threads {threads} --out {output} > {log} 2>&1"
+        " {params.first} {params.options} --threads {threads} --out {output} > {log} 2>&1"
