@@ -41,6 +41,8 @@ def main() -> None:
 
     runtime.prepare(args.threads)
     sources = references.labelled(args.reference)
+    samples = image_sets.open_images(args.samples)  # what is wrong with them is said before weights are fetched
+    evaluation.per_seed(samples.seeds, 0, args.splits, samples.where)
     names = args.extractor or references.default_extractors(list(sources.values()))
     extractors = [features.load_extractor(name, args.inception_weights) for name in names]
     samples = image_sets.open_images(args.samples, extractors[0].network.in_channels)

@@ -18,7 +18,7 @@ from pagboost.metrics.image_sets import members
 
 OWN, OPENAI = "images", "openai"  # whose statistics they are
 SAVED = "a reference (made by make_reference.py)"
-KEYS = ("features", "mu", "sigma", "facts")
+KEYS = ("features", "mu", "sigma")
 SPATIAL_KEYS = ("mu_s", "sigma_s")
 
 
@@ -66,14 +66,19 @@ def make(
 
     published: (mean and covariance of pool3, of spatial features) of OpenAI's evaluator, in place of the features' own.
     """
-    if len(features) <= k:
-        raise InputError(f"reference {split}: {len(features)} samples, expected at least {k + 1} (k + 1)")
+    check_count(len(features), k, split)
     identity = (extractor.name, extractor.sha256, extractor.network.input_size)
     facts = Facts(split, *identity, tuple(image_shape), k, extractor.resize, OPENAI if published else OWN)
     if published:
         return Reference(features.features, published[0], facts, published[1])
     spatial = None if features.spatial is None else frechet.statistics(features.spatial)
     return Reference(features.features, frechet.statistics(features.features), facts, spatial)
+
+
+def check_count(n: int, k: int, where: str) -> None:
+    """Raise InputError for fewer than k + 1 images."""
+    if n <= k:
+        raise InputError(f"reference {where}: {n} samples, expected at least {k + 1} (k + 1)")
 
 
 def save(path: str | Path, reference: Reference) -> None:
@@ -87,16 +92,21 @@ def save(path: str | Path, reference: Reference) -> None:
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> Reference:
     """Read what `save` wrote; raises InputError naming the file if it is anything else, or holds NaN or infinity."""
-    arrays = artifacts.load_arrays(path, KEYS, SAVED)
-    with artifacts.readable(Path(path), SAVED):
-        written = json.loads(str(arrays.pop("facts")))
-        written["image_shape"] = tuple(written["image_shape"])
-        facts = Facts(**{field.name: written[field.name] for field in fields(Facts) if field.name in written})
+    arrays, facts = artifacts.load_arrays(path, KEYS, SAVED), facts_of(path)
     check_finite(path, arrays)
-    features, mu, sigma = (torch.from_numpy(arrays[key]).to(device) for key in KEYS[:3])
+    features, mu, sigma = (torch.from_numpy(arrays[key]).to(device) for key in KEYS)
     has_spatial = set(SPATIAL_KEYS) <= set(members(Path(path)))
     spatial = gaussian(path, *SPATIAL_KEYS, device=device) if has_spatial else None
     return Reference(features, Gaussian(mu, sigma), facts, spatial)
+
+
+def facts_of(path: str | Path) -> Facts:
+    """What a saved reference was made of, without its features."""
+    written = artifacts.load_arrays(path, ["facts"], SAVED)["facts"]
+    with artifacts.readable(Path(path), SAVED):
+        facts = json.loads(str(written))
+        facts["image_shape"] = tuple(facts["image_shape"])
+        return Facts(**{field.name: facts[field.name] for field in fields(Facts) if field.name in facts})
 
 
 def gaussian(path: str | Path, *keys: str, device: torch.device | str = "cpu", dims: int | None = None) -> Gaussian:

@@ -81,8 +81,7 @@ def default_extractors(sources: Sequence[str]) -> list[str]:
     for source in sources:
         kind, name = kind_of(source), "inception"
         if kind == "saved":
-            facts = reference.load(source).facts
-            name = facts.extractor
+            name = reference.facts_of(source).extractor
             if name not in PUBLIC:
                 raise InputError(f"{source}: made with extractor {name}, expected --extractor with its weights")
         chosen["openai" if kind == "openai" else name] = True
@@ -129,6 +128,7 @@ def open_reference(
     images = open_real(source, extractors[0].network.in_channels)
     if shape is not None and images.shape != shape:
         raise InputError(f"{source}: images [H, W, C] are {list(images.shape)}, expected the samples' {list(shape)}")
+    reference.check_count(len(images), k, source)
     made = []
     for extractor in extractors:
         published = openai_statistics(source, extractor, device) if kind == "openai" else None
