@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -74,6 +74,18 @@ def points(
     return Points(
         features, neighbours.radii(), members[:, :subsets], means[:subsets], means[subsets], resampled=resampled
     )
+
+
+def resized(points: Points, role: str, size: int) -> Points:
+    """The same points with KID's subsets of another size; one pass, or none where they have it already."""
+    subsets = points.members.shape[1]
+    if size == round(float(points.members[:, 0].sum())):
+        return points
+    pairs = Pairs(points.features)
+    members = kernel.subsets(len(points.features), role, subsets, size).to(points.features.device)
+    own = KernelProduct(pairs, members)
+    pairs.visit(own)
+    return replace(points, members=members, kernel_means=kernel.mean_within(own.result, members))
 
 
 @dataclass(frozen=True)

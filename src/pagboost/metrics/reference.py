@@ -11,14 +11,17 @@ import torch
 
 from pagboost import artifacts
 from pagboost.errors import InputError
-from pagboost.metrics import frechet
+from pagboost.metrics import comparison, frechet, kernel
+from pagboost.metrics.comparison import Points
 from pagboost.metrics.features import Extractor, Features
 from pagboost.metrics.frechet import Gaussian
 from pagboost.metrics.image_sets import members
 
 OWN, OPENAI = "images", "openai"  # whose statistics they are
 SAVED = "a reference (made by make_reference.py)"
+ROLE = "reference"  # names the draws of KID's subsets
 KEYS = ("features", "mu", "sigma")
+PAIR_KEYS = ("radii", "kernel_means", "kernel_mean")
 SPATIAL_KEYS = ("mu_s", "sigma_s")
 
 
@@ -42,12 +45,20 @@ class Facts:
 
 @dataclass(frozen=True)
 class Reference:
-    """features: float32 [N, D]; gaussian: mean and covariance; spatial: those of spatial features, where there are."""
+    """gaussian: mean and covariance of features; spatial: those of spatial features, where there are.
 
-    features: torch.Tensor
+    points: the features, float32 [N, D], with what precision, recall and KID need of their pairs.
+    """
+
+    points: Points
     gaussian: Gaussian
     facts: Facts
     spatial: Gaussian | None = None
+
+    @property
+    def features(self) -> torch.Tensor:
+        """float32 [N, D]."""
+        return self.points.features
 
     def __len__(self) -> int:
         return len(self.features)
@@ -67,12 +78,18 @@ def make(
     published: (mean and covariance of pool3, of spatial features) of OpenAI's evaluator, in place of the features' own.
     """
     check_count(len(features), k, split)
+    points = pairs_of(features.features, k)
     identity = (extractor.name, extractor.sha256, extractor.network.input_size)
     facts = Facts(split, *identity, tuple(image_shape), k, extractor.resize, OPENAI if published else OWN)
     if published:
-        return Reference(features.features, published[0], facts, published[1])
+        return Reference(points, published[0], facts, published[1])
     spatial = None if features.spatial is None else frechet.statistics(features.spatial)
-    return Reference(features.features, frechet.statistics(features.features), facts, spatial)
+    return Reference(points, frechet.statistics(features.features), facts, spatial)
+
+
+def pairs_of(features: torch.Tensor, k: int) -> Points:
+    """The points of a reference's features [N, D]; KID's subsets are as large as they are for many samples."""
+    return comparison.points(features, ROLE, k=k, size=min(kernel.SIZE, len(features)))
 
 
 def check_count(n: int, k: int, where: str) -> None:
@@ -83,7 +100,9 @@ def check_count(n: int, k: int, where: str) -> None:
 
 def save(path: str | Path, reference: Reference) -> None:
     """Write a reference as .npz, its facts as one JSON string."""
-    tensors = {"features": reference.features, "mu": reference.gaussian.mu, "sigma": reference.gaussian.sigma}
+    points = reference.points
+    tensors = {"features": points.features, "mu": reference.gaussian.mu, "sigma": reference.gaussian.sigma}
+    tensors |= {"radii": points.radii, "kernel_means": points.kernel_means, "kernel_mean": points.kernel_mean}
     if reference.spatial is not None:
         tensors |= dict(zip(SPATIAL_KEYS, (reference.spatial.mu, reference.spatial.sigma), strict=True))
     facts = np.array(json.dumps(asdict(reference.facts), sort_keys=True))
@@ -91,13 +110,23 @@ def save(path: str | Path, reference: Reference) -> None:
 
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> Reference:
-    """Read what `save` wrote; raises InputError naming the file if it is anything else, or holds NaN or infinity."""
-    arrays, facts = artifacts.load_arrays(path, KEYS, SAVED), facts_of(path)
+    """Read what `save` wrote; raises InputError naming the file if it is anything else, or holds NaN or infinity.
+
+    Of a file without what is known of pairs, as earlier versions wrote, that is computed anew.
+    """
+    facts, found = facts_of(path), set(members(Path(path)))
+    keys = KEYS + (PAIR_KEYS if found.issuperset(PAIR_KEYS) else ())
+    arrays = artifacts.load_arrays(path, keys, SAVED)
     check_finite(path, arrays)
-    features, mu, sigma = (torch.from_numpy(arrays[key]).to(device) for key in KEYS)
-    has_spatial = set(SPATIAL_KEYS) <= set(members(Path(path)))
-    spatial = gaussian(path, *SPATIAL_KEYS, device=device) if has_spatial else None
-    return Reference(features, Gaussian(mu, sigma), facts, spatial)
+    features, mu, sigma, *of_pairs = (torch.from_numpy(array).to(device) for array in arrays.values())
+    if of_pairs:
+        radii, means, mean = of_pairs
+        drawn = kernel.subsets(len(features), ROLE, len(means), min(kernel.SIZE, len(features))).to(device)
+        points = Points(features, radii, drawn, means, mean, None)
+    else:
+        points = pairs_of(features, facts.k)
+    spatial = gaussian(path, *SPATIAL_KEYS, device=device) if found.issuperset(SPATIAL_KEYS) else None
+    return Reference(points, Gaussian(mu, sigma), facts, spatial)
 
 
 def facts_of(path: str | Path) -> Facts:

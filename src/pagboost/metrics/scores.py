@@ -14,7 +14,7 @@ from pagboost.metrics.comparison import Points
 from pagboost.metrics.features import Features
 from pagboost.metrics.frechet import Gaussian
 from pagboost.metrics.kernel import SIZE
-from pagboost.metrics.reference import Reference
+from pagboost.metrics.reference import ROLE, Reference
 
 INFINITY = float("inf")
 BOUNDS = {"precision": (0, 1), "recall": (0, 1), "kid": (-INFINITY, INFINITY), "inception_score": (1, INFINITY)}
@@ -112,4 +112,4 @@ def kid_size(reference: Reference, n: int) -> int:
 
 def reference_points(reference: Reference, n: int) -> Points:
     """What sets of n samples are compared with."""
-    return comparison.points(reference.features, "reference", k=reference.facts.k, size=kid_size(reference, n))
+    return comparison.resized(reference.points, ROLE, kid_size(reference, n))

@@ -166,7 +166,9 @@ def test_a_reference_file_gives_back_what_was_written(tmp_path: Path) -> None:
     reference.save(tmp_path / "reference.npz", made)
     loaded = reference.load(tmp_path / "reference.npz")
     assert loaded.facts == made.facts
-    assert torch.equal(loaded.features, made.features) and loaded.spatial is None
+    for name in ("features", "radii", "members", "kernel_means", "kernel_mean"):
+        assert torch.equal(getattr(loaded.points, name), getattr(made.points, name))
+    assert loaded.spatial is None
     assert torch.equal(loaded.gaussian.mu, made.gaussian.mu) and torch.equal(loaded.gaussian.sigma, made.gaussian.sigma)
 
 
@@ -217,7 +219,7 @@ def test_samples_of_another_size_than_the_reference(files: Path) -> None:
 
 @pytest.mark.parametrize(
     ("broken", "message"),
-    [("samples.npz", "has no features, expected a reference"), ("a.safetensors", "not readable as a reference")],
+    [("samples.npz", "has no facts, expected a reference"), ("a.safetensors", "not readable as a reference")],
 )
 def test_files_that_are_no_reference(files: Path, broken: str, message: str) -> None:
     with pytest.raises(InputError, match=f"{broken}: {message}"):

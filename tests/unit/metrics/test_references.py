@@ -202,6 +202,15 @@ def test_saved_features_with_nan(files: Path, tmp_path: Path) -> None:
         reference.load(tmp_path / "nan.npz")
 
 
+def test_a_file_of_an_earlier_version_gets_what_it_lacks(files: Path, tmp_path: Path) -> None:
+    arrays = dict(np.load(files / "saved.npz"))
+    for key in ("kernel_means", "kernel_mean", "mu_s", "sigma_s"):
+        del arrays[key]
+    np.savez(tmp_path / "earlier.npz", **arrays)
+    earlier, today = reference.load(tmp_path / "earlier.npz"), reference.load(files / "saved.npz")
+    assert torch.equal(earlier.points.kernel_means, today.points.kernel_means) and earlier.spatial is None
+
+
 def test_hashes_are_of_contents(files: Path) -> None:
     found = {references.sha256(str(files / name)) for name in ("train.npz", "saved.npz", "pictures")}
     found.add(references.sha256(f"{files}/scale.yaml:datasets.tiny/train"))

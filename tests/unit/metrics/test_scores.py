@@ -11,7 +11,7 @@ from pagboost.metrics import evaluation, frechet, summary
 from pagboost.metrics.features import Features
 from pagboost.metrics.inception_score import inception_score
 from pagboost.metrics.precision_recall import precision_recall, radii
-from pagboost.metrics.reference import Facts, Reference
+from pagboost.metrics.reference import Facts, Reference, pairs_of
 from pagboost.metrics.scores import Options, evaluate, reference_points
 
 ALL = Options(resamplings=40, fid_infinity=True)
@@ -27,7 +27,7 @@ def real(spatial: bool = True, n: int = 150) -> Reference:
     seen = features(n, "reference")
     facts = Facts("train", "made_up", "f" * 64, 8, (8, 8, 1), 3)
     fitted = frechet.statistics(seen.spatial) if spatial else None
-    return Reference(seen.features, frechet.statistics(seen.features), facts, fitted)
+    return Reference(pairs_of(seen.features, 3), frechet.statistics(seen.features), facts, fitted)
 
 
 def scored(seen: Features, against: Reference, options: Options = ALL):
