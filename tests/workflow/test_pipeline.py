@@ -136,6 +136,8 @@ def test_a_survey_is_asked_and_its_table_waits_for_answers(finished, run, tmp_pa
     refused = run(table, over=answers)
     assert refused.returncode == 1
     assert "someone.json: not a rater's answers" in refused.stdout + refused.stderr
+    assert run(table).returncode == 0  # without the answer the table is the paper's again
+    assert pd.read_csv(table)["pairs_a"].isna().all()
 
 
 def test_claims_have_verdicts(finished):
