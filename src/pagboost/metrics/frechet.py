@@ -75,11 +75,16 @@ def distance(a: Gaussian, b: Gaussian) -> float:
     eigenproblem as large as the smaller rank, so that no general matrix square root, complex residue or added ridge
     is needed where fewer samples than dimensions leave S singular. b, the reference, keeps its root.
     """
-    product = root_of(a).T @ b.root
+    squared = (a.mu - b.mu).square().sum() + a.sigma.trace() + b.sigma.trace()
+    own = root_of(a)
+    del a  # each is as large as D x D: what the caller does not keep is freed before the next one is made
+    reference = b.root
+    del b
+    product = own.T @ reference
+    del own, reference
     gram = product @ product.T if product.shape[0] <= product.shape[1] else product.T @ product
-    del product  # as large as a covariance
-    trace_root = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().sum()
-    squared = (a.mu - b.mu).square().sum() + a.sigma.trace() + b.sigma.trace() - 2 * trace_root
+    del product
+    squared -= 2 * torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().sum()
     return float(squared.clamp_min(0))
 
 
