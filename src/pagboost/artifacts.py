@@ -52,6 +52,10 @@ class SampleSet:
         index = np.arange(len(self), dtype=np.int64) if self.index is None else self.index
         return seeds, index
 
+    def same_streams(self, other: SampleSet) -> bool:
+        """Whether both sets hold the same samples (sampling seed and index) in the same order."""
+        return all(np.array_equal(a, b) for a, b in zip(self.streams(), other.streams(), strict=True))
+
     def with_images(self, images: np.ndarray) -> SampleSet:
         """The same labels and streams over other images [N, H, W, C]."""
         return replace(self, images=images)

@@ -139,9 +139,7 @@ def percentile_of_change(boosted: SampleSet, samples: SampleSet, percentile: flo
 
     Raises InputError unless both are the same samples in order, and if nothing has changed at that percentile.
     """
-    if boosted.images.shape != samples.images.shape or any(
-        not np.array_equal(a, b) for a, b in zip(boosted.streams(), samples.streams(), strict=True)
-    ):
+    if boosted.images.shape != samples.images.shape or not boosted.same_streams(samples):
         raise InputError(f"{where}: holds other samples than those to boost, expected the same in order")
     change = np.abs(boosted.images.astype(np.int16) - samples.images)
     value = float(np.percentile(change, percentile)) / 255

@@ -5,7 +5,7 @@ Claims compare networks image by image on these values; figures show the images 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,21 +49,13 @@ def run(spec: Mapping[str, Any], bench: Bench) -> Study:
 
     Raises InputError for an unknown kind or option, networks that do not fit the images or each other.
     """
-    kind = spec.get("kind")
-    if kind not in STUDIES:
-        raise InputError(f"study.kind: {kind}, expected one of: {', '.join(STUDIES)}")
+    check_kind(spec, STUDIES)
     guides = {**bench.networks, **dict([bench.judge] if bench.judge else [])}
     for name, guide in guides.items():
         boosting.check(guide, bench.samples, f"images for {name}")
         guide.network.to(bench.device, memory_format=torch.channels_last)
-    classes = {name: guide.num_classes for name, guide in guides.items()}
-    if len(set(classes.values())) > 1:
-        raise InputError(f"networks tell different numbers of classes apart ({classes}), expected one data set")
-    options = {key: value for key, value in spec.items() if key not in WORKFLOW_KEYS}
-    for key in (*COUNTS, "eps"):
-        if key in options:
-            cli.check_positive(f"study.{key}", options[key], int if key in COUNTS else float)
-    return cli.call(STUDIES[kind], bench, where="study", options=options)
+    check_classes(guides)
+    return call(STUDIES[spec["kind"]], bench, {k: v for k, v in spec.items() if k not in WORKFLOW_KEYS}, COUNTS)
 
 
 def targeted_study(bench: Bench, *, count: int, eps: float, pixels: int, steps: int, shown: int) -> Study:
@@ -143,6 +135,28 @@ def _led(
 
 
 STUDIES: dict[str, Callable[..., Study]] = {"targeted": targeted_study, "interpolation": interpolation_study}
+
+
+def check_kind(spec: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raise InputError unless a configuration entry is of a known kind of study."""
+    kind = spec.get("kind")
+    if kind not in known:
+        raise InputError(f"study.kind: {kind}, expected one of: {', '.join(known)}")
+
+
+def check_classes(networks: Mapping[str, Any]) -> None:
+    """Raise InputError unless all networks (by name, with num_classes) tell equally many classes apart."""
+    classes = {name: network.num_classes for name, network in networks.items()}
+    if len(set(classes.values())) > 1:
+        raise InputError(f"networks tell different numbers of classes apart ({classes}), expected one data set")
+
+
+def call(study: Callable[..., Study], bench: Any, options: Mapping[str, Any], counts: Collection[str]) -> Study:
+    """study(bench, **options), eps and `counts` above 0 where given; InputError for unknown or missing options."""
+    for key in (*counts, "eps"):
+        if key in options:
+            cli.check_positive(f"study.{key}", options[key], int if key in counts else float)
+    return cli.call(study, bench, where="study", options=options)
 
 
 def paired(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

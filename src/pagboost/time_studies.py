@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from pagboost import advantages, attacks, boosting, cli, guidance, images, objectives, rng, runtime
+from pagboost import advantages, attacks, boosting, guidance, images, objectives, rng, runtime
 from pagboost.artifacts import SampleSet
 from pagboost.boosting import Guide
 from pagboost.diffusion import ddpm
 from pagboost.diffusion.schedule import make_schedule, q_sample
 from pagboost.errors import InputError
-from pagboost.metrics.features import Extractor, FeatureNetwork, extract
+from pagboost.metrics.features import Extractor, FeatureNetwork, Features, extract
 from pagboost.noisiness import high_frequency_share, min_max
-from pagboost.studies import Study, first, first_shown, in_batches, pictures, rounded
+from pagboost.studies import Study, call, check_classes, check_kind, first, first_shown, in_batches, pictures, rounded
 
 COUNTS = ("count", "targets", "pixels", "steps", "moments", "shown")
 WORKFLOW_KEYS = ("kind", "dataset", "split", "networks", "diffusion", "generators", "judge", "source", "note")
@@ -78,15 +78,9 @@ def run(spec: Mapping[str, Any], bench: Bench) -> Study:
 
     Raises InputError for an unknown kind or option, networks that do not fit the images or each other.
     """
-    kind = spec.get("kind")
-    if kind not in STUDIES:
-        raise InputError(f"study.kind: {kind}, expected one of: {', '.join(STUDIES)}")
+    check_kind(spec, STUDIES)
     _check(bench)
-    options = {key: value for key, value in spec.items() if key not in WORKFLOW_KEYS}
-    for key in (*COUNTS, "eps"):
-        if key in options:
-            cli.check_positive(f"study.{key}", options[key], int if key in COUNTS else float)
-    return cli.call(STUDIES[kind], bench, where="study", options=options)
+    return call(STUDIES[spec["kind"]], bench, {k: v for k, v in spec.items() if k not in WORKFLOW_KEYS}, COUNTS)
 
 
 def _check(bench: Bench) -> None:
@@ -104,9 +98,7 @@ def _check(bench: Bench) -> None:
     for name, guide in guides.items():
         boosting.check(guide, bench.samples, f"images for {name}")
         guide.network.to(bench.device, memory_format=torch.channels_last)
-    classes = {name: found.num_classes for name, found in (networks | guides).items()}
-    if len(set(classes.values())) > 1:
-        raise InputError(f"networks tell different numbers of classes apart ({classes}), expected one data set")
+    check_classes(networks | guides)
 
 
 # -- gradients
@@ -304,10 +296,9 @@ def advantage_study(bench: Bench, *, of: str, over: str, shown: int) -> Study:
     largest wins of `of`, fewer where it has fewer. One value per image: the two measurements, and wins (0 or 1).
     """
     judge_name, _ = _judge(bench)
-    measured = {name: _measured(bench, name) for name in (of, over)}
+    measured = _measured(bench, (of, over))
     sets = {name: bench.sets[name] for name in (of, over)}
-    paired = [(found.labels, *found.streams()) for found in sets.values()]
-    if not all(np.array_equal(a, b) for a, b in zip(*paired, strict=True)):
+    if not (sets[of].same_streams(sets[over]) and np.array_equal(sets[of].labels, sets[over].labels)):
         raise InputError(f"study.sets: {of} and {over} differ in labels, seeds or index, expected pairs")
     ahead = advantages.margins(measured[of], measured[over])
     order = ahead.argsort(descending=True, stable=True)[: min(shown, int((ahead > 0).sum()))].cpu()
@@ -324,26 +315,28 @@ def advantage_study(bench: Bench, *, of: str, over: str, shown: int) -> Study:
     return Study(arrays, quantities, {"of": of, "over": over, "judge": judge_name}, len(ahead))
 
 
-def _measured(bench: Bench, name: str) -> dict[str, torch.Tensor]:
-    """log_probability and distance [N] of a set's images, as the judge sees them; see `advantage_study`."""
+def _measured(bench: Bench, names: Sequence[str]) -> dict[str, dict[str, torch.Tensor]]:
+    """log_probability and distance [N] of each set's images, as the judge sees them; see `advantage_study`."""
     judge_name, judge = _judge(bench)
-    if name not in bench.sets:
-        raise InputError(f"study: no set {name}, expected one of: {', '.join(bench.sets)}")
+    for name in names:
+        if name not in bench.sets:
+            raise InputError(f"study: no set {name}, expected one of: {', '.join(bench.sets)}")
+        boosting.check(judge, bench.sets[name], f"set {name}")
     if not isinstance(judge.network, FeatureNetwork):
         raise InputError(f"study.judge: {judge_name} gives no features, expected an extractor such as a cnn")
-    made = bench.sets[name]
-    boosting.check(judge, made, f"set {name}")
     extractor = Extractor(judge_name, "", judge.network)
-    found, real = (
-        extract(extractor, part.images, bench.batch_size, bench.device, where)
-        for part, where in ((made, f"set {name}"), (bench.samples, "real images"))
-    )
-    y, real_y = (torch.from_numpy(part.labels).to(bench.device) for part in (made, bench.samples))
-    log_probability = -objectives.ce(found.logits, y).double()
-    return {
-        "log_probability": log_probability,
-        "distance": advantages.nearest_of_class(found.features.double(), y, real.features.double(), real_y),
-    }
+
+    def seen(part: SampleSet, where: str) -> tuple[Features, torch.Tensor]:
+        features = extract(extractor, part.images, bench.batch_size, bench.device, where)
+        return features, torch.from_numpy(part.labels).to(bench.device)
+
+    real, real_y = seen(bench.samples, "real images")
+    result = {}
+    for name in names:
+        found, y = seen(bench.sets[name], f"set {name}")
+        distance = advantages.nearest_of_class(found.features.double(), y, real.features.double(), real_y)
+        result[name] = {"log_probability": -objectives.ce(found.logits, y).double(), "distance": distance}
+    return result
 
 
 STUDIES: dict[str, Callable[..., Study]] = {

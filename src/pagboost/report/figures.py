@@ -40,7 +40,10 @@ def figure(
     if name not in paper["figures"]:
         raise InputError(f"figures: no figure {name} in {paper['key']}, expected one of: {', '.join(paper['figures'])}")
     spec = paper["figures"][name]
-    picture, shown = KINDS[spec["kind"]](spec, paper["names"], results, unavailable)
+    if spec.get("study") in unavailable:
+        picture, shown = study_figures.absent(spec, unavailable)
+    else:
+        picture, shown = KINDS[spec["kind"]](spec, paper["names"], results, unavailable)
     return picture, " ".join(filter(None, (f"{spec['title']} ({spec['place']}).", shown, spec.get("note", "").strip())))
 
 

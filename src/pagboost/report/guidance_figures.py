@@ -15,7 +15,7 @@ from pagboost.errors import InputError
 from pagboost.report import pictures, studies
 from pagboost.report.cells import name_of, network_name, reason, samples_file
 from pagboost.report.sample_figures import APART, EMPTY, at, classes_of, first_of_each_class, selection
-from pagboost.report.study_figures import absent, settings
+from pagboost.report.study_figures import settings
 
 PAIRS_PER_ROW = 10
 
@@ -54,10 +54,8 @@ def _load_same(path: Path, first: SampleSet | None) -> SampleSet:
     found = artifacts.load_samples(path)
     if found.labels is None:
         raise InputError(f"{path}: has no arr_1, expected labels to order a figure by")
-    if first is not None:
-        pairs = zip((found.labels, *found.streams()), (first.labels, *first.streams()), strict=True)
-        if not all(np.array_equal(a, b) for a, b in pairs):
-            raise InputError(f"{path}: other labels, seeds or index than the first panel's, expected equal ones")
+    if first is not None and not (found.same_streams(first) and np.array_equal(found.labels, first.labels)):
+        raise InputError(f"{path}: other labels, seeds or index than the first panel's, expected equal ones")
     return found
 
 
@@ -91,8 +89,6 @@ def time_gradients(
 
     Below each gradient its noisiness (`noisiness.high_frequency_share`).
     """
-    if spec["study"] in unavailable:
-        return absent(spec, unavailable)
     arrays = ("source", "labels", "timesteps", "noisy", "images", "noisiness", "networks")
     study, found, networks = _load(spec, names, results, *arrays)
     margin, groups = pictures.margin_of(["noisy image", *networks]), []
@@ -121,8 +117,6 @@ def time_targeted(
 
     Below each image P, the probability the attacked network gives the target, and whether the judge sees it too.
     """
-    if spec["study"] in unavailable:
-        return absent(spec, unavailable)
     arrays = ("source", "labels", "targets", "images", "probability", "agreement", "networks")
     study, found, networks = _load(spec, names, results, *arrays)
     margin, groups = pictures.margin_of(networks), []
@@ -152,8 +146,6 @@ def trajectories(
 
     Below each prediction p, the judge's probability of the class that is guided towards.
     """
-    if spec["study"] in unavailable:
-        return absent(spec, unavailable)
     arrays = ("labels", "timesteps", "images", "final", "probability", "networks")
     study, found, networks = _load(spec, names, results, *arrays)
     scales = _scales(study, found["networks"])
@@ -191,8 +183,6 @@ def advantages(
 
     No pair at all leaves one line that says so.
     """
-    if spec["study"] in unavailable:
-        return absent(spec, unavailable)
     study, found, networks = _load(spec, names, results, "labels", "images", "margin", "networks")
     of, over = networks
     won, lost = (int(sum(study.values("wins", str(key)))) for key in found["networks"])

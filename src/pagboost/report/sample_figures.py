@@ -47,10 +47,8 @@ def load_pair(results: str | Path, generator: str, boost: str) -> tuple[SampleSe
     """(raw, boosted) samples of one cell. Raises InputError unless both hold the same samples in the same order."""
     source, path = (samples_file(results, generator, name) for name in (RAW, boost))
     before, after = artifacts.load_samples(source), artifacts.load_samples(path)
-    same_streams = before.images.shape == after.images.shape and all(
-        np.array_equal(a, b) for a, b in zip(before.streams(), after.streams(), strict=True)
-    )
-    if not same_streams or (before.labels is not None and not np.array_equal(before.labels, after.labels)):
+    same = before.images.shape == after.images.shape and before.same_streams(after)
+    if not same or (before.labels is not None and not np.array_equal(before.labels, after.labels)):
         raise InputError(f"{path}: holds other samples than the set it was boosted from, expected the same in order")
     if after.labels is None:
         raise InputError(f"{path}: has no arr_1, expected the labels it was boosted towards to order a figure by")

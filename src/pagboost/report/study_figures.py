@@ -21,8 +21,6 @@ def targeted(spec: Spec, names: Names, results: str | Path, unavailable: Mapping
 
     Below each image P, the probability the attacked network gives the target, and the L2 norm of the perturbation.
     """
-    if spec["study"] in unavailable:
-        return absent(spec, unavailable)
     study = studies.load(results, spec["study"])
     found = studies.load_pictures(results, spec["study"], "source", "images", "probability", "l2", "networks")
     networks = [network_name(names, str(key)) for key in found["networks"]]
@@ -51,8 +49,6 @@ def interpolation(
 
     Below each image its L2 distance to the target in pixels.
     """
-    if spec["study"] in unavailable:
-        return absent(spec, unavailable)
     study = studies.load(results, spec["study"])
     found = studies.load_pictures(results, spec["study"], "source", "target", "ks", "images", "distance", "networks")
     networks = [network_name(names, str(key)) for key in found["networks"]]
