@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from pagboost import archives, cli, download, images, rng, runtime
+from pagboost import archives, cli, download, images, picture_files, rng, runtime, said
+from pagboost import class_names as names_of_classes
+from pagboost.archives import LeftOut, Listing
 from pagboost.artifacts import SampleSet
-from pagboost.errors import InputError
+from pagboost.errors import InputError, listed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 CIFAR10_FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
 CIFAR10_RECORD = 1 + 3 * 32 * 32  # the label, then a red, a green and a blue plane, row by row
-IMAGE_FILES = (".png", ".jpg", ".jpeg")
 IMAGES_AT_A_TIME = 1000  # encoded images that wait in memory
 REPORTED_IMAGES = 100_000  # a line in the log each time
 CHUNK = 1024  # images that are moved at a time
@@ -56,11 +55,17 @@ def cifar10(*, size: int, file: str, sha256: str | None = None, downloads: str =
     if size != 32:
         raise InputError(f"datasets.size: {size}, expected 32 (CIFAR-10's)")
     path = download.local(file, sha256, downloads)
-    found = {name.rpartition("/")[2]: content for name, content in archives.files(path)}
+    listing = archives.listing(path)
+    places: dict[str, str] = {}
+    for place in listing.files:
+        name = place.rpartition("/")[2]
+        if name in CIFAR10_FILES and places.setdefault(name, place) != place:
+            raise InputError(f"{path}: holds {name} twice ({places[name]}, {place}), expected each batch once")
     for name in CIFAR10_FILES:
-        if name not in found:
+        if name not in places:
             raise InputError(f"{path}: has no {name}, expected CIFAR-10's binary version ({', '.join(CIFAR10_FILES)})")
-    parts = [_cifar10_batch(found[name], f"{path}: {name}") for name in CIFAR10_FILES]
+    found = dict(listing.read(only=set(places.values())))
+    parts = [_cifar10_batch(found[places[name]], f"{path}: {name}") for name in CIFAR10_FILES]
     stacked = [np.concatenate(arrays) for arrays in zip(*parts[:-1], strict=True)]
     return SampleSet(*stacked), SampleSet(*parts[-1])
 
@@ -77,6 +82,8 @@ def _cifar10_batch(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def folder(
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
     *,
     size: int,
     file: str,
@@ -86,62 +93,149 @@ def folder(
     test: str = "test",
     crop: bool = False,
 ) -> Parts:
-    """Images in train/<class>/ and, where there is one, test/<class>/ of a folder or archive; 8-bit PNG or JPEG.
+    """Pictures below train/<class>/ and, where there is one, test/<class>/ of a folder or archive (picture_files).
 
-    file: the folder or archive, or an archive's URL, which is kept in `downloads`; sha256: of the archive. test: the
-    official test part's own name, such as val. crop: images of any size are fitted as in `centre_square`; unless so,
-    all are size x size already.
-    Classes are numbered in the order of their names. Images come in one fixed random order, so that the first ones of
-    a part are of all classes. They are stored as decoded: a set that was compressed before has other statistics than
-    its original. Memory: the arrays that are returned, and the names. Decoded by as many threads as the job has.
-    Raises InputError naming the first file that is no image, of another size or type, or of a class not in train.
+    num_classes, class_names: what is declared of the classes, where it is; there must be as many folders.
+    file: the folder or archive, or an archive's URL, which is kept in `downloads`; sha256: of the archive. train/ lies
+    at its top, or in the folder nearest to it that has one. test: the official test part's own name, such as val.
+    crop: images of any size are fitted as in `centre_square`, not turned by EXIF, CMYK converted; unless so, all are
+    size x size already, and are turned upright.
+    Classes are numbered in the order of their names as text, as torchvision does, or in that of class_names where
+    these are the folders' own. Images come in one fixed random order, so that the first ones of a part are of all
+    classes. They are stored as decoded: a set that was compressed before has other statistics than its original.
+    Memory: the arrays that are returned, and the names. Decoded by as many threads as the job has.
+    Raises InputError naming the first file that is no image, of another size or type, of a class not in train or of
+    none, and an empty class folder.
     """
     if channels not in (1, 3):
         raise InputError(f"datasets.channels: {channels}, expected 1 or 3")
+    if f"{test}/".startswith("train/"):
+        raise InputError(f"datasets.test: {test}, expected another part's name than the training images'")
     path = download.local(file, sha256, downloads)
-    parts = _listed(path, ("train", test))
+    listing = archives.listing(path)
+    parts, left_out = _listed(listing, ("train", test))
     if not parts["train"]:
-        raise InputError(f"{path}: holds no train/<class>/<image>, expected one folder of images per class")
-    classes = {kind: number for number, kind in enumerate(sorted({kind for kind, _, _ in parts["train"]}))}
+        raise InputError(
+            f"{path}: holds no train/<class>/<image>, expected one folder of images per class"
+            f"{archives.described(left_out)}"
+        )
+    classes = _numbered({kind for kind, _, _ in parts["train"]}, num_classes, class_names, str(path))
     for kind, image, _ in parts[test]:
         if kind not in classes:
-            known = ", ".join(classes)
+            known = listed(classes)
             raise InputError(f"{path}: {test}/{kind}/{image} is of no class of train, expected one of: {known}")
+    used = f"{len(parts['train']):,} pictures in train/, {len(parts[test]):,} in {test}/"
+    said.once(log, logging.INFO, f"{path}: {used}{archives.described(left_out)}")
     sets, target = {}, {}
     for part, found in parts.items():
         labels = np.array([classes[kind] for kind, _, _ in found], np.int64)
         sets[part] = SampleSet(np.empty((len(found), size, size, channels), np.uint8), labels)
         target |= {name: sets[part].images[row] for row, (_, _, name) in enumerate(found)}
-    _fill(target, path, size, channels, crop)
+    _fill(target, listing, size, channels, crop)
     return sets["train"], sets[test] if parts[test] else None
 
 
-def _listed(path: Path, parts: Sequence[str]) -> dict[str, list[tuple[str, str, str]]]:
-    """{part: (class, image, name in the folder or archive) of its images}; their order depends on class and image."""
-    listed: dict[str, dict[tuple[str, str], str]] = {part: {} for part in parts}
-    for name in archives.names(path):
-        part, kind, image = ("", "", *PurePosixPath(name).parts)[-3:]
-        if part not in listed:
-            continue
-        if (kind, image) in listed[part]:
-            raise InputError(f"{path}: holds {part}/{kind}/{image} twice, expected each image once")
-        if not name.lower().endswith(IMAGE_FILES):
-            raise InputError(f"{path}: {name}: expected an image ({', '.join(IMAGE_FILES)})")
-        listed[part][kind, image] = name
-    result = {part: sorted((*key, name) for key, name in found.items()) for part, found in listed.items()}
-    for found in result.values():
-        np.random.Generator(np.random.PCG64(rng.derive("folder", len(found)))).shuffle(found)
-    return result
+def _listed(listing: Listing, parts: Sequence[str]) -> tuple[dict[str, list[tuple[str, str, str]]], dict[str, LeftOut]]:
+    """({part: (class, image, name in the folder or archive) of its pictures}, what was left out)."""
+    top = _top(listing)
+    starts = {part: f"{top}{part}/" for part in parts}
+    inside, outside = [], []
+    for name in listing.files:
+        (inside if name.startswith(tuple(starts.values())) else outside).append(name)
+    pictures, left_out = picture_files.by_kind(inside, str(listing.path))
+    left_out = listing.left_out | left_out
+    if outside:
+        reason = f"outside {' and '.join(f'{part}/' for part in parts)}"
+        left_out[reason] = LeftOut(len(outside), outside[0])
+    return {part: _of_part(listing, pictures, part, start) for part, start in starts.items()}, left_out
 
 
-def _fill(target: Mapping[str, np.ndarray], path: Path, size: int, channels: int, crop: bool) -> None:
+def _of_part(listing: Listing, pictures: Sequence[str], part: str, start: str) -> list[tuple[str, str, str]]:
+    """(class, image, name) of the pictures whose names have this start, in an order that class and image decide.
+
+    The class is the folder right below the part's, at whatever depth below it a picture lies.
+    Raises InputError for a picture in no class folder, and a class folder without one.
+    """
+    found = []
+    for name in pictures:
+        if name.startswith(start):
+            kind, _, image = name.removeprefix(start).partition("/")
+            if not image:
+                raise InputError(f"{listing.path}: {name} lies in no class folder, expected {part}/<class>/<image>")
+            found.append((kind, image, name))
+    filled = {f"{start}{kind}" for kind, _, _ in found}
+    folders = [name for name in listing.folders if name.startswith(start) and "/" not in name.removeprefix(start)]
+    empty = [name for name in folders if name not in filled]
+    if found and empty:
+        raise InputError(f"{listing.path}: no picture in {listed(empty)}, expected some of every class")
+    found.sort()
+    np.random.Generator(np.random.PCG64(rng.derive("folder", len(found)))).shuffle(found)
+    return found
+
+
+def _top(listing: Listing) -> str:
+    """What comes before train/ in names: nothing, or the folder nearest to the top that holds one, with its slash."""
+    found = [name.removesuffix("train") for name in listing.folders if name.rpartition("/")[2] == "train"]
+    nearest = [top for top in found if top.count("/") == min(other.count("/") for other in found)]
+    if len(nearest) > 1:
+        several = listed(f"{top}train" for top in nearest)
+        raise InputError(f"{listing.path}: holds {several}, expected one folder train (or name one of theirs as file)")
+    return nearest[0] if nearest else ""
+
+
+def _numbered(
+    kinds: Collection[str], num_classes: int | None, class_names: Sequence[str] | None, where: str
+) -> dict[str, int]:
+    """{class folder: its number}: in the order of class_names where these are the folders' names, else sorted as text.
+
+    Raises InputError where folders, declared classes and names are not as many, and where names are some folders' own
+    but would not number these so.
+    """
+    order = sorted(kinds)
+    declared = {"datasets.num_classes": num_classes, "names in class_names": class_names and len(class_names)}
+    counts = {what: count for what, count in declared.items() if count is not None}
+    if any(count != len(order) for count in counts.values()):
+        others = ", ".join(f"{what}: {count}" for what, count in counts.items())
+        raise InputError(f"{where}: {len(order)} class folders ({listed(order, 5)}), {others}, expected equal numbers")
+    if class_names is not None and set(class_names) == set(order):
+        order = list(class_names)
+    else:
+        numbers = {kind: number for number, kind in enumerate(order)}
+        for number, name in enumerate(class_names or ()):
+            if numbers.get(name, number) != number:
+                raise InputError(
+                    f"{where}: class_names calls class {number} {name}, but folder {name} is class {numbers[name]} "
+                    "(sorted as text), expected all folders' own names in the order that is meant, or none of them"
+                )
+        _warn_of_numbers(order, where)
+    said.once(log, logging.INFO, f"{where}: classes 0..{len(order) - 1} are the folders {listed(order)}")
+    return {kind: number for number, kind in enumerate(order)}
+
+
+def _warn_of_numbers(order: Sequence[str], where: str) -> None:
+    """Say so where folders are named by numbers, whose order as text is another than that of the numbers."""
+    if not all(name.isdecimal() for name in order):
+        return
+    by_value = sorted(order, key=int)
+    for number, (name, other) in enumerate(zip(order, by_value, strict=True)):
+        if name != other:
+            log.warning(
+                "%s: folder %s is class %d, as folders are numbered in the order of their names as text (as in "
+                "torchvision): class_names: [%s] numbers them by value, and so do names with leading zeros",
+                where, name, number, listed(f'"{own}"' for own in by_value),
+            )  # fmt: skip
+            return
+
+
+def _fill(target: Mapping[str, np.ndarray], listing: Listing, size: int, channels: int, crop: bool) -> None:
     """Decode the named files of a folder or archive into their places, uint8 [size, size, channels] each."""
+    path = listing.path
 
     def decode(file: tuple[str, bytes]) -> None:
         name, content = file
-        target[name][:] = _decoded(content, size, channels, crop, f"{path}: {name}")
+        target[name][:] = _decoded(content, size, channels, crop, f"{path}: {name}", str(path))
 
-    files = archives.files(path, only=target)
+    files = listing.read(only=target)
     done = 0
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # Pillow decodes and resizes outside Python's lock
         for _ in runtime.progress(
@@ -156,25 +250,14 @@ def _fill(target: Mapping[str, np.ndarray], path: Path, size: int, channels: int
         )
 
 
-def _decoded(content: bytes, size: int, channels: int, crop: bool, where: str) -> np.ndarray:
-    """An encoded image as uint8 [size, size, channels]."""
-    from PIL import Image
-
-    modes = ("L", "P", "RGB", *(("LA", "RGBA", "CMYK") if crop else ()))
-    try:
-        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
-            if image.mode not in modes or not (crop or image.size == (size, size)):
-                raise InputError(
-                    f"{where}: {image.size[0]}x{image.size[1]} pixels, mode {image.mode}, "
-                    f"expected {'any size' if crop else f'{size}x{size}'} and 8-bit grey or RGB"
-                )
-            converted = image.convert("L" if channels == 1 else "RGB")
-            pixels = np.asarray(centre_square(converted, size) if crop else converted)
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{where}: not readable as PNG or JPEG ({error})") from error
-    return pixels.reshape(size, size, channels)
+def _decoded(content: bytes, size: int, channels: int, crop: bool, where: str, of: str) -> np.ndarray:
+    """An encoded image, of the set `of`, as uint8 [size, size, channels]."""
+    pixels = picture_files.decode(content, where, of=of, cmyk=crop, upright=not crop)
+    height, width, _ = pixels.shape
+    if not crop and (height, width) != (size, size):
+        raise InputError(f"{where}: {width}x{height} pixels, expected {size}x{size} (or crop: true, for any size)")
+    image = picture_files.image_of(pixels).convert("L" if channels == 1 else "RGB")
+    return np.asarray(centre_square(image, size) if crop else image).reshape(size, size, channels)
 
 
 def centre_square(image: Image, size: int) -> Image:
@@ -196,11 +279,21 @@ def centre_square(image: Image, size: int) -> Image:
 SOURCES = {"sklearn_digits": sklearn_digits, "cifar10": cifar10, "folder": folder}
 
 
-def load(source: str, options: Mapping[str, object], where: str) -> Parts:
-    """(images, official test part or None) of a source, each in the source's own order."""
+def load(
+    source: str,
+    options: Mapping[str, object],
+    where: str,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Parts:
+    """(images, official test part or None) of a source, each in the source's own order.
+
+    num_classes, class_names: what is declared of the classes; of their sources, folders alone are numbered by it.
+    """
     if source not in SOURCES:
         raise InputError(f"{where}.source: {source}, expected one of: {', '.join(SOURCES)}")
-    return cli.call(SOURCES[source], where=where, options=options)
+    declared = (num_classes, class_names) if source == "folder" else ()
+    return cli.call(SOURCES[source], *declared, where=where, options=options)
 
 
 def prepare(
@@ -215,15 +308,19 @@ def prepare(
 ) -> dict[str, SampleSet]:
     """The parts {name: images} of a data set as its configuration entry describes it (see `split`).
 
-    class_names are for people, and not looked at here.
-
+    class_names: by number, or a file of them; they are for people, and number the classes of a folder whose own they
+    are (see `folder`).
     Where the source has an official test part, that is `heldout`, whole and in its own order; the rest is split.
-    Raises InputError for an unknown source or option, a label beyond num_classes, and sizes that do not fit.
+    Raises InputError for an unknown source or option, a label beyond num_classes, another number of names, and sizes
+    that do not fit.
     """
-    samples, test = load(source, {**options, "size": size}, "datasets")
+    names = None if class_names is None else names_of_classes.load(class_names, "datasets.class_names")
+    samples, test = load(source, {**options, "size": size}, "datasets", num_classes, names)
     for part in (samples, test):
         if part is not None and part.labels.max() >= num_classes:
             raise InputError(f"datasets.num_classes: {num_classes}, expected {part.labels.max() + 1} or more")
+    if names is not None and len(names) != num_classes:
+        raise InputError(f"datasets.class_names: {len(names)} names, expected {num_classes} (datasets.num_classes)")
     if test is None:
         return split(samples, splits, split_seed)
     if splits.get("heldout") != len(test):

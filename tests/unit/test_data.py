@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import logging
+import os
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -110,9 +114,16 @@ def test_bad_declarations_are_named(changes, message):
         data.prepare(**entry(**changes))
 
 
-def test_names_of_classes_are_for_people():
-    named = data.prepare(**entry(class_names=["zero", "one"]))
-    assert np.array_equal(named["heldout"].images, data.prepare(**entry())["heldout"].images)
+def test_names_of_classes_are_for_people(tmp_path):
+    names = [f"class {i}" for i in range(10)]
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    for given in (names, str(tmp_path / "names.json")):
+        named = data.prepare(**entry(class_names=given))
+        assert np.array_equal(named["heldout"].images, data.prepare(**entry())["heldout"].images)
+    with pytest.raises(InputError, match=r"datasets.class_names: 2 names, expected 10 \(datasets.num_classes\)"):
+        data.prepare(**entry(class_names=["zero", "one"]))
+    with pytest.raises(InputError, match=r"datasets.class_names: not a list of names \(name 1 is empty\)"):
+        data.prepare(**entry(class_names=["zero", " "]))
 
 
 def test_a_missing_key_is_named():
@@ -175,6 +186,15 @@ def test_broken_cifar10(tmp_path, batches, broken, message):
         data.load("cifar10", cifar10_archive(tmp_path / "c.tar.gz", left), "datasets")
 
 
+def test_a_batch_that_is_there_twice(tmp_path, batches):
+    for name, content in [*batches.items(), ("old/data_batch_3.bin", b""), (".old/data_batch_4.bin", b"")]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    message = r"holds data_batch_3.bin twice \(data_batch_3.bin, old/data_batch_3.bin\), expected each batch once"
+    with pytest.raises(InputError, match=message):
+        data.load("cifar10", {"size": 32, "file": str(tmp_path)}, "datasets")
+
+
 def test_cifar10_has_one_size(tmp_path):
     with pytest.raises(InputError, match="datasets.size: 64, expected 32"):
         data.load("cifar10", {"size": 64, "file": "nothing"}, "datasets")
@@ -213,6 +233,20 @@ def pictures(tmp_path):
     return tmp_path / "set"
 
 
+def zipped(folder, path):
+    """A folder's files as a zip, without entries of folders, but for those that are empty."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() or not any(file.iterdir()):
+                archive.write(file, file.relative_to(folder))
+    return path
+
+
+def loaded(file, **declared):
+    """(train, test part) of a folder of 4x4 pictures."""
+    return data.load("folder", {"size": 4, "file": str(file)}, "datasets", **declared)
+
+
 def test_a_folder_of_classes(pictures):
     train, test = data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
     seen = {tuple(image[0, 0].tolist()): label for image, label in zip(train.images, train.labels, strict=True)}
@@ -243,23 +277,46 @@ def test_the_first_images_of_a_folder_are_of_all_classes(tmp_path):
 def test_a_folder_without_test_part_is_split(pictures):
     (pictures / "test/ant/x.jpg").unlink()
     splits = {"train": 2, "validation": 1, "heldout": 1}
-    parts = data.prepare(**entry(source="folder", size=4, options={"file": str(pictures)}, splits=splits))
+    parts = data.prepare(
+        **entry(source="folder", size=4, options={"file": str(pictures)}, num_classes=2, splits=splits)
+    )
     assert sorted(value for part in parts.values() for value in part.images[:, 0, 0, 0].tolist()) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
-        ("train/ant/c.png", lambda p: p.write_text("no image"), r"train/ant/c.png: not readable as PNG or JPEG \("),
-        ("train/ant/c.txt", lambda p: p.write_text("notes"), r"train/ant/c.txt: expected an image \(.png, .jpg, .jpeg"),
-        ("train/ant/c.png", lambda p: write_image(p, 1, (4, 5)), "c.png: 4x5 pixels, mode RGB, expected 4x4 and 8-bit"),
-        ("train/ant/c.png", lambda p: write_image(p, 1, mode="I;16"), "c.png: 4x4 pixels, mode I;16, expected 4x4 and"),
+        ("train/ant/c.png", lambda p: p.write_text("no image"), r"train/ant/c.png: not readable as a picture \("),
+        (
+            "train/ant/c.gif",
+            lambda p: p.write_text("notes"),
+            r"train/ant/c.gif: a kind of picture that is not read \(1 such: .gif",
+        ),
+        ("train/ant/c.png", lambda p: write_image(p, 1, (4, 5)), "c.png: 4x5 pixels, expected 4x4 .or crop: true"),
+        (
+            "train/ant/c.png",
+            lambda p: write_image(p, 1, mode="I;16"),
+            "c.png: 16 bits per channel, expected 8-bit grey",
+        ),
+        (
+            "train/ant/c.png",
+            lambda p: write_image(p, (1, 2, 3, 4), mode="RGBA"),
+            "c.png: colour mode RGBA, expected 8-",
+        ),
+        ("train/c.png", lambda p: write_image(p, 1), "train/c.png lies in no class folder, expected train/<class>"),
+        (
+            "test/c.png",
+            lambda p: write_image(p, 1),
+            "test/c.png lies in no class folder, expected test/<class>/<image>",
+        ),
+        ("train/wasp", lambda p: p.mkdir(), "set: no picture in train/wasp, expected some of every class"),
+        ("train/wasp/deep/.x/c.png", lambda p: write_image(p, 1), "set: no picture in train/wasp, expected some of"),
+        ("test/bee/c.txt", lambda p: p.write_text("notes"), "set: no picture in test/bee, expected some of every"),
         (
             "test/wasp/x.png",
             lambda p: write_image(p, 1),
             "test/wasp/x.png is of no class of train, expected .* ant, bee",
         ),
-        ("copy/train/ant/a.PNG", lambda p: write_image(p, 1), "holds train/ant/a.PNG twice, expected each image once"),
     ],
 )
 def test_a_folder_that_is_not_as_promised(pictures, name, write, message):
@@ -314,15 +371,33 @@ def test_decoding_is_the_same_in_any_number_of_threads(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_changes_meanwhile(pictures, monkeypatch):
-    listed = data.archives.names
+    listed = data.archives.listing
 
     def then_removed(path):
-        yield from listed(path)
-        (pictures / "train/bee/0.png").unlink(missing_ok=True)
+        found = listed(path)
+        (pictures / "train/bee/0.png").unlink()
+        return found
 
-    monkeypatch.setattr(data.archives, "names", then_removed)
-    with pytest.raises(InputError, match=r"set: 4 images, expected the 5 it held before \(was it changed meanwhile"):
+    monkeypatch.setattr(data.archives, "listing", then_removed)
+    with pytest.raises(InputError, match=r"set: train/bee/0.png is gone, .* \(was the folder changed meanwhile"):
         data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
+
+
+def test_an_archive_that_changes_meanwhile(pictures, tmp_path, monkeypatch):
+    listed = data.archives.listing
+
+    def then_written_anew(path):
+        found = listed(path)
+        (pictures / "train/bee/0.png").unlink()
+        zipped(pictures, path)
+        return found
+
+    monkeypatch.setattr(data.archives, "listing", then_written_anew)
+    path = zipped(pictures, tmp_path / "set.zip")
+    with pytest.raises(
+        InputError, match=r"set.zip: 4 images, expected the 5 it held before \(was it changed meanwhile"
+    ):
+        data.load("folder", {"size": 4, "file": str(path)}, "datasets")
 
 
 def test_a_truncated_image(pictures):
@@ -330,10 +405,128 @@ def test_a_truncated_image(pictures):
     path = pictures / "train/ant/noise.png"
     Image.fromarray(rng.integers(0, 256, (4, 4, 3), np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:70])
-    with pytest.raises(InputError, match=r"noise.png: not readable as PNG or JPEG \("):
+    with pytest.raises(InputError, match=r"noise.png: not readable as a picture \("):
         data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
 
 
 def test_a_folder_without_images(tmp_path):
     with pytest.raises(InputError, match=r"holds no train/<class>/<image>, expected one folder of images per class"):
         data.load("folder", {"size": 4, "file": str(tmp_path)}, "datasets")
+
+
+def test_pictures_at_any_depth_are_of_the_folder_right_below_train(tmp_path, caplog):
+    """As Tiny ImageNet has them, with a list of boxes beside the pictures."""
+    names = ["0.png", "images/1.png", "more/deep/2.JPEG"]
+    for i, kind in enumerate(("n1", "n2")):
+        for name in names[1:] if i else names:
+            write_image(tmp_path / "tiny" / "train" / kind / name, (50 * i, 0, 0))
+        (tmp_path / "tiny" / "train" / kind / f"{kind}_boxes.txt").write_text("0 0 1 1")
+    (tmp_path / "tiny" / "words.txt").write_text("n1\tant")
+    write_image(tmp_path / "tiny" / "test" / "images" / "x.png", 1)
+    options = {"size": 4, "file": str(tmp_path), "test": "none"}
+    with caplog.at_level(logging.INFO):
+        train, test = data.load("folder", options, "datasets", 2)
+    assert test is None and np.bincount(train.labels).tolist() == [3, 2]
+    assert np.abs(train.images[:, 0, 0, 0] - 50.0 * train.labels).max() < 3
+    assert caplog.messages == [
+        f"{tmp_path}: classes 0..1 are the folders n1, n2",
+        f"{tmp_path}: 5 pictures in train/, 0 in none/; left out: 2 other files (.txt), "
+        "2 outside train/ and none/ (tiny/test/images/x.png)",
+    ]
+
+
+@pytest.mark.parametrize("elsewhere", ["sample/train", "other", "a/train"])
+def test_pictures_elsewhere_are_not_merged(pictures, caplog, elsewhere):
+    """Not those of the same names, as a sample of a set has, either."""
+    for name in ("ant/a.PNG", "ant/more.png", "wasp/x.png"):
+        write_image(pictures / elsewhere / name, 9)
+    with caplog.at_level(logging.INFO):
+        assert [len(part) for part in loaded(pictures)] == [4, 1]
+    assert "1 hidden (train/ant/.DS_Store), 4 outside train/ and test/ (" in caplog.text
+
+
+def test_one_folder_train_is_the_nearest(pictures, tmp_path):
+    (tmp_path / "sets").mkdir()
+    pictures.rename(tmp_path / "sets/one")
+    write_image(tmp_path / "sets/one/deep/train/ant/z.png", 9)
+    assert len(loaded(tmp_path / "sets")[0]) == 4
+    write_image(tmp_path / "sets/two/train/ant/z.png", 9)
+    with pytest.raises(InputError, match="sets: holds one/train, two/train, expected one folder train"):
+        loaded(tmp_path / "sets")
+    with pytest.raises(InputError, match="datasets.test: train, expected another part's name"):
+        data.load("folder", {"size": 4, "file": str(tmp_path), "test": "train"}, "datasets")
+
+
+def test_an_archive_s_empty_class_folder_is_named(pictures, tmp_path):
+    assert len(loaded(zipped(pictures, tmp_path / "a.zip"))[0]) == 4
+    (pictures / "train/wasp").mkdir()
+    with pytest.raises(InputError, match="b.zip: no picture in train/wasp, expected some of every class"):
+        loaded(zipped(pictures, tmp_path / "b.zip"))
+
+
+def test_links_to_classes_and_names_of_any_bytes(pictures, tmp_path):
+    write_image(tmp_path / "elsewhere" / os.fsdecode(b"caf\xe9.png"), (9, 9, 9))
+    (pictures / "train/cat").symlink_to(tmp_path / "elsewhere")
+    train, _ = loaded(pictures, num_classes=3)
+    assert train.images[train.labels == 2].tolist() == [[[[9, 9, 9]] * 4] * 4]
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"num_classes": 3}, r"2 class folders \(ant, bee\), datasets.num_classes: 3, expected equal numbers"),
+        (
+            {"num_classes": 2, "class_names": ["a", "b", "c"]},
+            "datasets.num_classes: 2, names in class_names: 3, expected equal numbers",
+        ),
+        ({"class_names": ["a"]}, "names in class_names: 1, expected equal numbers"),
+        (
+            {"num_classes": 2, "class_names": ["bee", "wasp"]},
+            r"class_names calls class 0 bee, but folder bee is class 1 \(sorted as text\), expected all folders' own",
+        ),
+    ],
+)
+def test_declared_classes_must_be_the_folders(pictures, declared, message):
+    with pytest.raises(InputError, match=message):
+        loaded(pictures, **declared)
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [(None, 0), (["an ant", "a bee"], 0), (["ant", "a bee"], 0), (["ant", "bee"], 0), (["bee", "ant"], 1)],
+)
+def test_names_that_are_the_folders_own_number_the_classes(pictures, names, first):
+    train, test = loaded(pictures, num_classes=2, class_names=names)
+    ants = train.images[:, 0, 0, 0] >= 2
+    assert train.labels[ants].tolist() == [first] * 2 and train.labels[~ants].tolist() == [1 - first] * 2
+    assert test.labels.tolist() == [first]
+
+
+def test_folders_named_by_numbers_are_warned_of(tmp_path, caplog):
+    for number in range(12):
+        write_image(tmp_path / "plain/train" / str(number) / "0.png", (number, 0, 0))
+        write_image(tmp_path / "padded/train" / f"{number:02}" / "0.png", (number, 0, 0))
+    order = [str(number) for number in range(12)]
+
+    def values_by_class(name, **declared):
+        train, _ = loaded(tmp_path / name, num_classes=12, **declared)
+        return train.images[np.argsort(train.labels), 0, 0, 0].tolist()
+
+    with caplog.at_level(logging.WARNING):
+        assert values_by_class("plain", class_names=order) == values_by_class("padded") == list(range(12))
+        assert caplog.messages == []
+        assert values_by_class("plain") == [0, 1, 10, 11, *range(2, 10)]
+    (message,) = caplog.messages
+    assert "folder 10 is class 2" in message and 'class_names: ["0", "1", "2", "3"' in message
+
+
+@pytest.mark.parametrize(("crop", "size"), [(False, (4, 4)), (True, (4, 6))])
+def test_pictures_are_turned_upright_unless_they_are_cropped(tmp_path, crop, size):
+    """ADM's preprocessing, which is what crop is, ignores EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    (tmp_path / "train/a").mkdir(parents=True)
+    Image.fromarray(stored).save(tmp_path / "train/a/0.png", exif=exif)
+    train, _ = data.load("folder", {"size": 4, "file": str(tmp_path), "crop": crop}, "datasets")
+    assert np.array_equal(train.images[0], stored[1:5] if crop else np.rot90(stored, 3))

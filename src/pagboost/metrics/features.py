@@ -125,6 +125,7 @@ def extract(
     """Features and logits of images, in full fp32 whatever the caller's settings, on `device`.
 
     stored: an ImageSet, or uint8 [N, H, W, C], which `where` names in errors. Independent of batch_size up to rounding.
+    Images that hold only 0 and 1 are warned of in the log.
     Raises InputError for images that are not uint8, a wrong number of channels, and non-finite features.
     """
     source = InMemory(stored, where) if isinstance(stored, np.ndarray) else stored
@@ -135,7 +136,14 @@ def extract(
             f"{network.in_channels}"
         )
     network = network.to(device=device, memory_format=torch.channels_last).eval()
-    batches = ahead(images.to_float(batch) for batch in source.batches(batch_size))
+    brightest: list[np.uint8] = []  # of each batch
+
+    def prepared() -> Iterator[torch.Tensor]:
+        for batch in source.batches(batch_size):
+            brightest.append(batch.max())
+            yield images.to_float(batch)
+
+    batches = ahead(prepared())
     parts: list[torch.Tensor] = []
     done = 0
     with torch.inference_mode(), _full_precision(device):
@@ -145,6 +153,7 @@ def extract(
             for part, rows in zip(parts, seen, strict=True):
                 part[done : done + len(x)] = rows
             done += len(x)
+    artifacts.warn_if_binary(np.array(brightest), source.where)
     broken = ~torch.stack([_finite(part) for part in parts]).all(0)
     if bool(broken.any()):
         raise InputError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
+import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +14,10 @@ from typing import IO, Protocol, TypeVar
 
 import numpy as np
 
-from pagboost import artifacts
-from pagboost.data import IMAGE_FILES
-from pagboost.errors import InputError
+from pagboost import archives, artifacts, picture_files, said
+from pagboost.errors import InputError, listed
+
+log = logging.getLogger(__name__)
 
 SAMPLES = "a sample file (.npz with arr_0)"
 DECODERS = 8  # threads; decoding leaves the interpreter's lock
@@ -59,6 +62,7 @@ class InMemory:
 class SampleFile:
     """The images of an .npz in OpenAI's layout: arr_0 uint8 [N, H, W, C], stored or compressed, read as a stream.
 
+    An array in Fortran's order, where an image's numbers lie apart, is read whole.
     `seeds` of the file, where there are any, tell the images of several sampling seeds apart.
     Raises InputError naming the file for what is no such file, or is truncated.
     """
@@ -67,8 +71,8 @@ class SampleFile:
         self.path, self.where = Path(path), str(path)
         found = members(self.path)
         if "arr_0" not in found:
-            raise InputError(f"{path}: has {found}, expected arr_0 (uint8 images [N, H, W, C])")
-        with self._images() as (_, dtype, shape):
+            raise InputError(f"{path}: has {listed(found)}, expected arr_0 (uint8 images [N, H, W, C])")
+        with self._images() as (_, dtype, shape, self._fortran):
             check_layout(dtype, shape, f"{path}: arr_0")
         self._count, self.shape = shape[0], tuple(shape[1:])
         self.seeds = np.zeros(len(self), np.int64)
@@ -84,8 +88,8 @@ class SampleFile:
         return self._count
 
     @contextlib.contextmanager
-    def _images(self) -> Iterator[tuple[IO[bytes], np.dtype, tuple[int, ...]]]:
-        """(stream behind the header, dtype, shape) of arr_0."""
+    def _images(self) -> Iterator[tuple[IO[bytes], np.dtype, tuple[int, ...], bool]]:
+        """(stream behind the header, dtype, shape, whether in Fortran's order) of arr_0."""
         with (
             artifacts.readable(self.path, SAMPLES),
             zipfile.ZipFile(self.path) as archive,
@@ -96,12 +100,14 @@ class SampleFile:
             if version not in headers:
                 raise InputError(f"{self.path}: arr_0 is of .npy version {version}, expected (1, 0) or (2, 0)")
             shape, fortran, dtype = headers[version](stream)
-            if fortran:
-                raise InputError(f"{self.path}: arr_0 is in Fortran order, expected C order (numpy's own)")
-            yield stream, dtype, shape
+            yield stream, dtype, shape, fortran
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
-        with self._images() as (stream, _, _):
+        if self._fortran:
+            whole = artifacts.load_arrays(self.path, ["arr_0"], SAMPLES)["arr_0"]
+            yield from InMemory(whole, self.where).batches(size)
+            return
+        with self._images() as (stream, *_):
             for start in range(0, len(self), size):
                 batch = np.empty((min(size, len(self) - start), *self.shape), np.uint8)
                 if stream.readinto(batch.reshape(-1)) != batch.size:
@@ -113,51 +119,76 @@ class SampleFile:
 
 
 class Folder:
-    """The pictures (PNG, JPEG) in a folder and below it, in the order of their names; other files are left out.
+    """The pictures in a folder and below it, in the order of their names; a line in the log says what is left out.
 
     channels: 3 turns grey pictures into RGB, 1 takes grey ones only. The first picture's size is that of all.
-    Raises InputError naming the picture for another size, another colour mode, and one that cannot be read.
+    Raises InputError naming the picture for another size, another colour mode, and one that cannot be read or is of a
+    kind that is not (see picture_files).
     """
 
     def __init__(self, path: str | Path, channels: int = 3) -> None:
         self.path, self.where, self.channels = Path(path), str(path), channels
-        found = (file for file in self.path.rglob("[!.]*") if file.suffix.lower() in IMAGE_FILES)
-        self.files = sorted(found)
-        if not self.files:
-            raise InputError(f"{path}: holds no picture, expected files that end in {', '.join(IMAGE_FILES)}")
+        listing = archives.listing(self.path)
+        self.names, others = picture_files.by_kind(listing.files, self.where)
+        left_out = archives.described(listing.left_out | others)
+        if not self.names:
+            suffixes = ", ".join(picture_files.SUFFIXES)
+            raise InputError(f"{path}: holds no picture, expected files that end in {suffixes}{left_out}")
+        said.once(log, logging.INFO, f"{path}: {len(self.names):,} pictures{left_out}")
         self.shape = ()
-        self.shape = self._decoded(self.files[0]).shape
-        self.seeds = np.zeros(len(self.files), np.int64)
+        self.shape = self._decoded(self.names[0]).shape
+        self.seeds = np.zeros(len(self.names), np.int64)
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.names)
 
-    def _decoded(self, file: Path) -> np.ndarray:
-        from PIL import Image
-
-        with artifacts.readable(file, "a picture (PNG or JPEG)"), Image.open(file, formats=("PNG", "JPEG")) as picture:
-            if picture.mode not in ("L", "1", "P", "RGB") or (self.channels == 1 and picture.mode not in ("L", "1")):
-                allowed = "8-bit grey" if self.channels == 1 else "8-bit grey or RGB"
-                raise InputError(f"{file}: colour mode {picture.mode}, expected {allowed}")
-            width, height = picture.size
-            if self.shape and (height, width) != self.shape[:2]:
-                raise InputError(
-                    f"{file}: {width}x{height} pixels, expected {self.shape[1]}x{self.shape[0]} as {self.files[0].name}"
-                )
-            pixels = np.array(picture.convert("L" if self.channels == 1 else "RGB"))
-        return pixels.reshape(height, width, self.channels)
+    def _decoded(self, name: str) -> np.ndarray:
+        file = self.path / name
+        with artifacts.readable(file, "a picture"):
+            content = file.read_bytes()
+        pixels = picture_files.decode(content, str(file), of=self.where)
+        height, width, found = pixels.shape
+        if found > self.channels:
+            raise InputError(f"{file}: colour mode RGB, expected 8-bit grey")
+        if self.shape and (height, width) != self.shape[:2]:
+            first = Path(self.names[0]).name
+            raise InputError(f"{file}: {width}x{height} pixels, expected {self.shape[1]}x{self.shape[0]} as {first}")
+        return pixels.repeat(self.channels // found, axis=2)
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         with ThreadPoolExecutor(DECODERS) as pool:
-            for start in range(0, len(self.files), size):
-                yield np.stack(list(pool.map(self._decoded, self.files[start : start + size])))
+            for start in range(0, len(self.names), size):
+                yield np.stack(list(pool.map(self._decoded, self.names[start : start + size])))
 
     def sha256(self) -> str:
         """Of the names and the hashes of the files."""
         digest = hashlib.sha256()
-        for file in self.files:
-            digest.update(f"{file.relative_to(self.path).as_posix()}\0{artifacts.file_hash(file)}\n".encode())
+        for name in self.names:  # which may be of any bytes
+            digest.update(os.fsencode(name) + f"\0{artifacts.file_hash(self.path / name)}\n".encode())
         return digest.hexdigest()
+
+
+class InColour:
+    """Grey images seen as RGB: three equal channels, batch by batch."""
+
+    def __init__(self, grey: ImageSet) -> None:
+        self.grey, self.where, self.seeds = grey, grey.where, grey.seeds
+        self.shape = (*grey.shape[:2], 3)
+
+    def __len__(self) -> int:
+        return len(self.grey)
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        for batch in self.grey.batches(size):
+            yield batch.repeat(3, axis=3)
+
+    def sha256(self) -> str:
+        return self.grey.sha256()
+
+
+def in_channels(images: ImageSet, channels: int) -> ImageSet:
+    """The same images, grey ones as RGB where `channels` is 3: what Folder does with pictures."""
+    return InColour(images) if (images.shape[2], channels) == (1, 3) else images
 
 
 def check_layout(dtype: np.dtype, shape: tuple[int, ...], where: str) -> None:
@@ -181,7 +212,7 @@ def open_images(path: str | Path, channels: int = 3) -> ImageSet:
     """A folder's pictures or an .npz's images; `channels` as in Folder. Raises InputError where it is neither."""
     if Path(path).is_dir():
         return Folder(path, channels)
-    return SampleFile(path)
+    return in_channels(SampleFile(path), channels)
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:

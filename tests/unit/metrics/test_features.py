@@ -95,6 +95,15 @@ def test_images_that_do_not_fit(extractor: Extractor, stored: np.ndarray, messag
         features.extract(extractor, stored, 2, CPU, where="set.npz")
 
 
+@pytest.mark.parametrize("last", [1, 2])
+def test_images_of_0_and_1_alone_are_warned_of(extractor: Extractor, caplog, last: int) -> None:
+    """It takes all batches to know."""
+    stored = pixels(9) % 2
+    stored[-1, -1, -1] = last
+    features.extract(extractor, stored, 2, CPU, where="set.npz")
+    assert [("set.npz" in line and "0 or 1" in line) for line in caplog.messages] == [True] * (last == 1)
+
+
 def test_features_that_are_not_finite(extractor: Extractor) -> None:
     with torch.no_grad():
         extractor.network.head.bias[0] = torch.nan

@@ -1,0 +1,17 @@
+"""What lies where a file was meant to: what failed downloads and version control leave in its place."""
+
+from __future__ import annotations
+
+POINTER, PAGES = b"version https://git-lfs", (b"<!doctype html", b"<html")
+
+
+def named(content: bytes) -> str | None:
+    """What a file is that begins with this content, in words; None for anything that may be the file itself."""
+    start = content[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if not start:
+        return "it is empty"
+    if start.startswith(POINTER):
+        return "it is a Git LFS pointer, not the file itself: git lfs pull fetches it"
+    if start.startswith(PAGES):
+        return "it is an HTML page: was the download refused?"
+    return None
