@@ -4,42 +4,44 @@ from snakemake.utils import min_version
 min_version("9.3")
 
 
-configfile: "config.yaml"
+# beside this file, wherever Snakemake runs; --config and --configfile go over it
+configfile: os.path.join(workflow.current_basedir, "config.yaml")
 
 
 include: "workflow/rules/common.smk"
 
 
+# Targets ask for all that lies on the way too: a file between two others that is gone, such as the output of a job that
+# failed, is no reason to Snakemake to make anything.
 rule all:
     default_target: True
     input:
-        [output for paper in PAPERS for output in paper_outputs(paper)],
-        f"{RESULTS}/report.html",
+        upstream([SHOWN.page()]),
 
 
 rule tables:
     input:
-        [output for paper in PAPERS for output in paper_tables(paper)],
+        upstream(made for paper in PAPERS for made in SHOWN.tables(paper)),
 
 
 rule figures:
     input:
-        [output for paper in PAPERS for output in paper_figures(paper)],
+        upstream(made for paper in PAPERS for made in SHOWN.figures(paper)),
 
 
 rule claims:
     input:
-        [output for paper in PAPERS for output in paper_claims(paper)],
+        upstream(made for paper in PAPERS for made in SHOWN.verdicts(paper)),
 
 
 rule survey:
     input:
-        [page for paper in PAPERS for page in paper_surveys(paper)],
+        upstream(made for paper in PAPERS for made in SHOWN.surveys(paper)),
 
 
 rule report:
     input:
-        f"{RESULTS}/report.html",
+        upstream([SHOWN.page()]),
 
 
 for name in PAPERS:
@@ -48,7 +50,7 @@ for name in PAPERS:
         name:
             name
         input:
-            paper_outputs(name),
+            upstream(SHOWN.outputs(name)),
 
 
 include: "workflow/rules/data.smk"

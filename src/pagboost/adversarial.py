@@ -14,7 +14,7 @@ import torch
 
 from pagboost import artifacts, attacks, images, networks, objectives, training
 from pagboost.errors import InputError
-from pagboost.networks import named
+from pagboost.registry import named
 
 
 def shifted(x: torch.Tensor, pixels: int, generator: torch.Generator) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -10,21 +11,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pagboost import yaml_files
 from pagboost.errors import InputError
 from pagboost.report import cells
 
 CLASSIFIERS = ("classifier", "joint")  # what guides, and what studies look at
+LISTS = "lists and mappings belong in a file for --configfile, such as seeds: [0, 1]; --config makes text of them"
 TIME_STUDIES = ("time_gradients", "time_targeted", "trajectories")  # those that look at classifiers of x_t
 
 
-def load(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ()) -> dict[str, Any]:
     """The scale that `config` selects, with config's own keys merged over it, checked as a whole.
 
+    over: files that config was merged from already, to be read as strictly as the project's own.
     Adds folder (results/<scale>), papers ({key: content}) and files (what was read). Raises InputError naming the
     key, the value and what was expected.
     """
+    for path in over:
+        if Path(path).suffix.lower() != ".json":
+            read(Path(path))
     file = scale_file(root, str(config.get("scale")))
     content, files = with_bases(root, file)
     merged = merge(content, config)
@@ -33,15 +38,31 @@ def load(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     papers = {name: read(path) for name, path in paper_files.items()}
     for name, paper in papers.items():
         validate(paper, root / "workflow" / "schemas" / "paper.schema.yaml", f"{name}.yaml")
+    results = folder("results", merged["results"])
     result = {
         **merged,
         "papers": papers,
-        "folder": f"{merged['results']}/{file.stem}",
-        "files": [*files, *paper_files.values()],
+        "results": results,
+        "answers": folder("answers", merged["answers"]),
+        "folder": folder("scale", f"{results}/{file.stem}"),
+        "files": [Path(path).absolute() for path in (root / "config.yaml", *over, *files, *paper_files.values())],
     }
     for problem in problems(result):
         raise InputError(f"{file.name}: {problem}")
     return result
+
+
+def folder(key: str, path: str) -> str:
+    """A folder as Snakemake and the shell can take it: ~ and variables expanded, no trailing slash, no leading dash.
+
+    Raises InputError for braces, which Snakemake would take for wildcards, for line breaks, and where a file lies.
+    """
+    expanded = os.path.normpath(os.path.expandvars(os.path.expanduser(path)))
+    if re.search(r"[{}\n\r]", expanded):
+        raise InputError(f"{key}: {path!r}, expected a path without braces and line breaks (is a variable not set?)")
+    if os.path.exists(expanded) and not os.path.isdir(expanded):
+        raise InputError(f"{key}: {path} is a file, expected a folder")
+    return os.path.abspath(expanded) if expanded.startswith("-") else expanded
 
 
 def prefer_this_interpreter() -> None:
@@ -57,6 +78,7 @@ def scale_file(root: Path, scale: str) -> Path:
     known = sorted(path.stem for path in (root / "config" / "scales").glob("*.yaml"))
     if scale in known:
         return root / "config" / "scales" / f"{scale}.yaml"
+    scale = os.path.expandvars(os.path.expanduser(scale))
     if not Path(scale).is_file():
         raise InputError(f"scale: {scale}, expected one of: {', '.join(known)}, or the path of a scale file")
     return Path(scale)
@@ -75,12 +97,7 @@ def with_bases(root: Path, file: Path) -> tuple[dict[str, Any], list[Path]]:
 
 def read(path: Path) -> dict[str, Any]:
     """A YAML mapping; InputError names the file where it is missing or malformed."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, expected YAML")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    content = yaml_files.read(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds {type(content).__name__}, expected a mapping")
     return content
@@ -105,7 +122,9 @@ def validate(content: Mapping[str, Any], schema: Path, name: str) -> None:
     """Raise InputError for the first place where content departs from a JSON schema, named by its path."""
     import jsonschema
 
-    validator = jsonschema.Draft202012Validator(read(schema))
+    # JSON takes 1000.0 for an integer; Python's range() does not
+    types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=types)(read(schema))
     error = jsonschema.exceptions.best_match(validator.iter_errors(content))
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path) or "top level"
@@ -120,7 +139,29 @@ def explain(error: Any) -> str:
         return f"unknown key {', '.join(map(str, unknown))}, expected one of: {', '.join(allowed)}"
     if error.validator == "const" and "description" in error.schema:
         return f"{error.instance!r}, expected {error.schema['description']}"
-    return error.message if len(error.message) < 300 else f"{error.message[:300]}…"
+    message = error.message if len(error.message) < 300 else f"{error.message[:300]}…"
+    hint = how_to_write(error.instance, error.validator_value) if error.validator == "type" else ""
+    return f"{message} ({hint})" if hint else message
+
+
+def how_to_write(value: Any, wanted: str | list[str]) -> str:
+    """What to write for a value that YAML, or --config, took for another type than was meant; empty where unclear."""
+    types = [wanted] if isinstance(wanted, str) else wanted
+    if value is None:
+        return "nothing is written there: leave the key out, or write a value"
+    if "integer" in types and isinstance(value, float) and value.is_integer():
+        return f"write {int(value)}"
+    if isinstance(value, str) and {"integer", "number"} & {*types}:
+        with contextlib.suppress(ValueError):
+            number = float(value)
+            if "e" in value.lower():
+                return f"write {int(number) if number.is_integer() else number}: YAML takes {value} for text"
+            return f"it is text: write {value} without quotes; {LISTS}"
+    if {"array", "object"} & {*types} and not isinstance(value, (list, Mapping)):
+        return LISTS
+    if "string" in types and isinstance(value, (int, float)):
+        return f"write '{value}' in a file, or ./{value} for a path"
+    return ""
 
 
 def alternatives(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Training recipes by kind: the one place where a new kind of model is registered."""
+"""Training by a configuration entry: its kind names the recipe (registry.RECIPES)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,8 @@ from typing import Any
 
 from pagboost import cli
 from pagboost.errors import InputError
-from pagboost.networks import named
+from pagboost.registry import RECIPES, named
 from pagboost.training import Data, Run, Trained
-
-RECIPES = {
-    "classifier": "pagboost.adversarial:train_classifier",
-    "joint": "pagboost.adversarial:train_joint",
-    "edm": "pagboost.diffusion.karras:train_edm",
-    "consistency_distillation": "pagboost.consistency:train_cd",
-    "consistency_training": "pagboost.consistency:train_ct",
-    "ddpm": "pagboost.diffusion.ddpm:train_ddpm",
-    "time_classifier": "pagboost.time_classifier:train_time_classifier",
-    "gan": "pagboost.gan.training:train_gan",
-    "vae": "pagboost.vae:train_vae",
-    "pretrained": "pagboost.zoo:pretrained",
-}
 
 
 def train(spec: Mapping[str, Any], data: Data, run: Run, inputs: Mapping[str, Path | list[Path]]) -> Trained:

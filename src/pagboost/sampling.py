@@ -11,16 +11,7 @@ import torch
 from pagboost import cli, images, rng, runtime
 from pagboost.artifacts import SampleSet, numbered
 from pagboost.errors import InputError
-from pagboost.networks import named
-
-# kind -> module:function(network, y, streams, *, shape, **options) -> x [N, C, H, W] in [0, 1]
-SAMPLERS = {
-    "edm": "pagboost.diffusion.karras:sample_heun",
-    "consistency": "pagboost.consistency:sample_consistency",
-    "ddpm": "pagboost.diffusion.ddpm:sample_ddpm",
-    "guided_ddpm": "pagboost.guidance:sample_guided",
-    "gan": "pagboost.gan.biggan:sample_gan",
-}
+from pagboost.registry import SAMPLERS, named
 
 # kind -> the kinds of model (training recipes) it draws from
 MODELS = {

@@ -142,7 +142,8 @@ def test_a_scale_is_loaded_with_its_papers_and_files(root):
     loaded = load(root)
     assert loaded["folder"] == "results/tiny"
     assert loaded["papers"] == {"made_up": PAPER}
-    assert loaded["files"] == [root / "config/scales/tiny.yaml", root / "config/papers/made_up.yaml"]
+    read = ["config.yaml", "config/scales/tiny.yaml", "config/papers/made_up.yaml"]
+    assert loaded["files"] == [root / name for name in read]
     assert loaded["models"] == SCALE["models"]
     assert loaded["seeds"] == [0, 1]
 
@@ -415,7 +416,7 @@ def test_a_scale_can_be_built_on_another(root):
     assert loaded["samples"]["eval"] == {"per_seed": 4, "batch_size": 5}
     assert loaded["models"] == SCALE["models"]
     assert loaded["folder"] == "results/quick"
-    assert [file.name for file in loaded["files"]][:2] == ["quick.yaml", "tiny.yaml"]
+    assert [file.name for file in loaded["files"]][:3] == ["config.yaml", "quick.yaml", "tiny.yaml"]
     path.write_text(yaml.safe_dump({"base": "quick"}))
     with pytest.raises(InputError, match="base: quick, expected a scale that is not built on this one"):
         load(root, scale="quick")
@@ -443,3 +444,65 @@ def test_wildcards_match_whole_names_only():
     assert all(pattern.fullmatch(name) for name in ("cd", "cd1", "a.b"))
     assert not any(pattern.fullmatch(name) for name in ("c", "cd2", "axb"))
     assert not re.fullmatch(configuration.alternatives([]), "")
+
+
+# -- what YAML and --config make of what people write
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"training_seed": 1000.0}, "training_seed: 1000.0 is not of type 'integer' (write 1000)"),
+        (
+            {"seeds": "[0,1]"},
+            "seeds: '[0,1]' is not of type 'array' (lists and mappings belong in a file for --configfile",
+        ),
+        ({"seeds": ["0", "1"]}, "is not of type 'integer' (it is text: write "),
+        ({"seeds": 0}, "seeds: 0 is not of type 'array' (lists and mappings belong in a file for --configfile"),
+        ({"seeds": [0, True]}, "seeds.1: True is not of type 'integer'"),
+        ({"results": 5}, "results: 5 is not of type 'string' (write '5' in a file, or ./5 for a path)"),
+        ({"generators": None}, "generators: None is not of type 'object' (nothing is written there"),
+        ({"models": {"net": {"training": {"lr": "1e-1"}}}}, "models.net.training.lr: '1e-1' is not of type 'number' ("),
+        ({"models": {"net": {"training": {"lr": "1e-1"}}}}, "(write 0.1: YAML takes 1e-1 for text)"),
+    ],
+)
+def test_what_was_meant_is_said(root, over, message):
+    with pytest.raises(InputError) as error:
+        load(root, **over)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_files_of_settings_are_read_as_strictly_as_the_project_s_own(root, tmp_path):
+    twice = tmp_path / "dup.yaml"
+    twice.write_text("seeds: [0, 1]\nseeds: [5, 6]\n")
+    config = {"scale": "tiny", "results": "results", "seeds": [5, 6], "training_seed": 0, "answers": "answers"}
+    with pytest.raises(InputError, match=r"dup\.yaml: line 2: key seeds again"):
+        configuration.load(root, config, [twice])
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("results", "results"),
+        ("results2/", "results2"),
+        ("./a/../b//c/", "b/c"),
+        ("~/x", "HOME/x"),
+        ("${HOME}/x", "HOME/x"),
+        ("$HOME", "HOME"),
+        ("my results (1) $x", "my results (1) $x"),
+        ("-r", "HERE/-r"),
+    ],
+)
+def test_folders_are_what_people_mean(path, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/x")
+    found = found.replace("HOME", "/home/x").replace("HERE", str(tmp_path))
+    assert configuration.folder("results", path) == found
+
+
+@pytest.mark.parametrize("path", ["${NOT_SET}/x", "{a}", "a\nb", "file"])
+def test_folders_that_snakemake_could_not_use_are_refused(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="^results: .*, expected a "):
+        configuration.folder("results", path)

@@ -1,8 +1,8 @@
 rule boost:
     input:
-        unpack(boost_inputs),
+        unpack(inputs_of(lambda w: MADE.boosted(w.generator, w.boost))),
     output:
-        samples=samples("{generator}", "{boost}", "eval"),
+        samples=f"{RESULTS}/samples/{{generator}}/boost={{boost}}/eval.npz",
         choice=f"{RESULTS}/steps/{{generator}}/boost={{boost}}.json",
     log:
         f"{RESULTS}/logs/boost/{{generator}}/{{boost}}.log",
@@ -17,12 +17,14 @@ rule boost:
         **resources_of("boost"),
     params:
         script=script("boost.py"),
-        spec=lambda w: as_json(SCALE["boosts"][w.boost]),
-        length=boost_flags,
+        spec=lambda w: flags.as_json(SCALE["boosts"][w.boost]),
+        length=lambda w: flags.boosted(MADE.boosted(w.generator, w.boost)),
         batch=SCALE["samples"]["eval"]["batch_size"],
+        device=MADE.device("boost"),
+        made_from=digest_of(lambda w: MADE.boosted(w.generator, w.boost)),
     message:
         "Boosting {wildcards.generator} by {wildcards.boost}"
     shell:
-        "python {params.script} {input.samples} --guide {input.guide} --boost {params.spec:q} --batch-size {params.batch}"
-        " --validation {input.validation} {params.length:q} --choice-out {output.choice} --threads {threads}"
-        " --out {output.samples} > {log} 2>&1"
+        "python {params.script:q} {input.samples:q} --guide {input.guide:q} --boost {params.spec:q}"
+        " --batch-size {params.batch} --validation {input.validation:q} {params.length:q} --choice-out {output.choice:q}"
+        " --device {params.device} --threads {threads} --out {output.samples:q} > {log:q} 2>&1"

@@ -1,8 +1,8 @@
 rule data:
     output:
-        train=split_file("{dataset}", "train"),
-        validation=split_file("{dataset}", "validation"),
-        heldout=split_file("{dataset}", "heldout"),
+        train=f"{RESULTS}/data/{{dataset}}/train.npz",
+        validation=f"{RESULTS}/data/{{dataset}}/validation.npz",
+        heldout=f"{RESULTS}/data/{{dataset}}/heldout.npz",
     log:
         f"{RESULTS}/logs/data/{{dataset}}.log",
     benchmark:
@@ -14,9 +14,10 @@ rule data:
         **resources_of("data"),
     params:
         script=script("prepare_data.py"),
-        spec=dataset_spec,
+        spec=lambda w: flags.as_json(MADE.data(w.dataset, "train").settings["spec"]),
         folder=lambda w: f"{RESULTS}/data/{w.dataset}",
+        made_from=digest_of(lambda w: MADE.data(w.dataset, "train")),
     message:
         "Data set {wildcards.dataset}"
     shell:
-        "python {params.script} --spec {params.spec:q} --threads {threads} --out {params.folder} > {log} 2>&1"
+        "python {params.script:q} --spec {params.spec:q} --threads {threads} --out {params.folder:q} > {log:q} 2>&1"

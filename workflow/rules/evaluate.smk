@@ -1,9 +1,8 @@
 rule reference:
     input:
-        images=lambda w: split_file(w.dataset, SCALE["protocols"][w.protocol]["split"]),
-        extractor=lambda w: weights(SCALE["protocols"][w.protocol]["extractor"]),
+        unpack(inputs_of(lambda w: MADE.reference(w.dataset, w.protocol))),
     output:
-        reference_file("{dataset}", "{protocol}"),
+        f"{RESULTS}/references/{{dataset}}/{{protocol}}.npz",
     log:
         f"{RESULTS}/logs/references/{{dataset}}/{{protocol}}.log",
     benchmark:
@@ -18,18 +17,18 @@ rule reference:
         script=script("make_reference.py"),
         split=lambda w: SCALE["protocols"][w.protocol]["split"],
         k=lambda w: SCALE["protocols"][w.protocol]["k"],
+        device=MADE.device("reference"),
+        made_from=digest_of(lambda w: MADE.reference(w.dataset, w.protocol)),
     message:
         "Reference {wildcards.protocol} of {wildcards.dataset}"
     shell:
-        "python {params.script} {input.images} --extractor {input.extractor} --split {params.split}"
-        " --k {params.k} --threads {threads} --out {output} > {log} 2>&1"
+        "python {params.script:q} {input.images:q} --extractor {input.extractor:q} --split {params.split}"
+        " --k {params.k} --device {params.device} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
 rule evaluate:
     input:
-        samples=samples("{generator}", "{boost}", "eval"),
-        extractors=[weights(name) for name in EXTRACTORS],
-        references=lambda w: list(dict.fromkeys(reference(dataset_of(w.generator), name) for name in REPORTED)),
+        unpack(inputs_of(lambda w: MADE.metrics(w.generator, w.boost))),
     output:
         f"{RESULTS}/metrics/{{generator}}/boost={{boost}}.json",
     log:
@@ -43,11 +42,13 @@ rule evaluate:
         **resources_of("evaluate"),
     params:
         script=script("evaluate.py"),
-        references=lambda w: [f"{name}={reference(dataset_of(w.generator), name)}" for name in REPORTED],
-        first=first_flags(),
-        options=evaluation_flags(),
+        references=lambda w: flags.references(MADE, w.generator),
+        options=flags.evaluated(MADE),
+        device=MADE.device("evaluate"),
+        made_from=digest_of(lambda w: MADE.metrics(w.generator, w.boost)),
     message:
         "Scoring {wildcards.generator}, boost {wildcards.boost}"
     shell:
-        "python {params.script} {input.samples} --extractor {input.extractors} --reference {params.references}"
-        " {params.first} {params.options} --threads {threads} --out {output} > {log} 2>&1"
+        "python {params.script:q} {input.samples:q} --extractor {input.extractors:q}"
+        " --reference {params.references:q} {params.options:q} --device {params.device} --threads {threads}"
+        " --out {output:q} > {log:q} 2>&1"

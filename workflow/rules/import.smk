@@ -1,15 +1,15 @@
 # Generators that are files: each use takes rows of its own.
 rule import_samples:
     input:
-        imported_file,
+        lambda w: list(MADE.generated(w.generator, w.use).outside),
     output:
-        samples("{generator}", "none", "{use}"),
+        f"{RESULTS}/samples/{{generator}}/boost=none/{{use}}.npz",
     log:
         f"{RESULTS}/logs/samples/{{generator}}/{{use}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/samples/{{generator}}/{{use}}.tsv"
     wildcard_constraints:
-        generator=configuration.alternatives(IMPORTED),
+        generator=configuration.alternatives(MADE.imported()),
     conda:
         ENVIRONMENT
     threads: job("data", "threads")
@@ -17,12 +17,13 @@ rule import_samples:
         **resources_of("data"),
     params:
         script=script("import_samples.py"),
-        flags=import_flags,
-        seeds=lambda w: seeds_of(w.use),
-        per_seed=lambda w: SCALE["samples"][w.use]["per_seed"],
-        skip=lambda w: rows_before(w.use),
+        flags=lambda w: flags.imported(MADE, w.generator, w.use),
+        seeds=lambda w: MADE.generated(w.generator, w.use).settings["seeds"],
+        per_seed=lambda w: MADE.generated(w.generator, w.use).settings["per_seed"],
+        skip=lambda w: MADE.generated(w.generator, w.use).settings["skip"],
+        made_from=digest_of(lambda w: MADE.generated(w.generator, w.use)),
     message:
         "Dealing out {wildcards.generator} ({wildcards.use})"
     shell:
-        "python {params.script} {params.flags:q} --seeds {params.seeds} --per-seed {params.per_seed} --skip {params.skip}"
-        " --threads {threads} --out {output} > {log} 2>&1"
+        "python {params.script:q} {params.flags:q} --seeds {params.seeds} --per-seed {params.per_seed}"
+        " --skip {params.skip} --threads {threads} --out {output:q} > {log:q} 2>&1"

@@ -1,6 +1,6 @@
 rule table:
     input:
-        lambda w: shown_from(PAPERS[w.paper]["tables"][w.table]),
+        unpack(inputs_of(lambda w: SHOWN.table(w.paper, w.table, "csv"))),
     output:
         csv=f"{RESULTS}/tables/{{paper}}/{{table}}.csv",
         md=f"{RESULTS}/tables/{{paper}}/{{table}}.md",
@@ -18,22 +18,22 @@ rule table:
         **resources_of("report"),
     params:
         script=script("make_table.py"),
-        results=lambda w, output: Path(output[0]).parents[2],
+        results=lambda w, output: str(Path(output[0]).parents[2]),
         file=lambda w: paper_file(w.paper),
-        spec=lambda w: as_json(PAPERS[w.paper]["tables"][w.table]),
-        unavailable=as_json(SCALE["unavailable"]),
-        nfe=as_json(NFE),
+        unavailable=UNAVAILABLE,
+        nfe=lambda w: flags.as_json(SHOWN.table(w.paper, w.table, "csv").settings["nfe"]),
+        made_from=digest_of(lambda w: SHOWN.table(w.paper, w.table, "csv")),
     message:
         "Table {wildcards.table} of {wildcards.paper}"
     shell:
-        "python {params.script} --paper {params.file} --table {wildcards.table} --results {params.results}"
+        "python {params.script:q} --paper {params.file:q} --table {wildcards.table:q} --results {params.results:q}"
         " --unavailable {params.unavailable:q} --nfe {params.nfe:q} --threads {threads}"
-        " --out-csv {output.csv} --out-md {output.md} --out-tex {output.tex} > {log} 2>&1"
+        " --out-csv {output.csv:q} --out-md {output.md:q} --out-tex {output.tex:q} > {log:q} 2>&1"
 
 
 rule claims_table:
     input:
-        lambda w: shown_from(*PAPERS[w.paper]["claims"]),
+        unpack(inputs_of(lambda w: SHOWN.claims(w.paper, "csv"))),
     output:
         csv=f"{RESULTS}/tables/{{paper}}/claims.csv",
         md=f"{RESULTS}/tables/{{paper}}/claims.md",
@@ -48,20 +48,21 @@ rule claims_table:
         **resources_of("report"),
     params:
         script=script("make_claims.py"),
-        results=lambda w, output: Path(output[0]).parents[2],
+        results=lambda w, output: str(Path(output[0]).parents[2]),
         file=lambda w: paper_file(w.paper),
-        spec=lambda w: as_json(PAPERS[w.paper]["claims"]),
-        unavailable=as_json(SCALE["unavailable"]),
+        unavailable=UNAVAILABLE,
+        made_from=digest_of(lambda w: SHOWN.claims(w.paper, "csv")),
     message:
         "Claims of {wildcards.paper}"
     shell:
-        "python {params.script} --paper {params.file} --results {params.results} --unavailable {params.unavailable:q}"
-        " --threads {threads} --out-csv {output.csv} --out-md {output.md} > {log} 2>&1"
+        "python {params.script:q} --paper {params.file:q} --results {params.results:q}"
+        " --unavailable {params.unavailable:q} --threads {threads} --out-csv {output.csv:q} --out-md {output.md:q}"
+        " > {log:q} 2>&1"
 
 
 rule figure:
     input:
-        lambda w: shown_from(PAPERS[w.paper]["figures"][w.figure]),
+        unpack(inputs_of(lambda w: SHOWN.figure(w.paper, w.figure))),
     output:
         f"{RESULTS}/figures/{{paper}}/{{figure}}.png",
     log:
@@ -75,20 +76,20 @@ rule figure:
         **resources_of("report"),
     params:
         script=script("make_figure.py"),
-        results=lambda w, output: Path(output[0]).parents[2],
+        results=lambda w, output: str(Path(output[0]).parents[2]),
         file=lambda w: paper_file(w.paper),
-        spec=lambda w: as_json(PAPERS[w.paper]["figures"][w.figure]),
-        unavailable=as_json(SCALE["unavailable"]),
+        unavailable=UNAVAILABLE,
+        made_from=digest_of(lambda w: SHOWN.figure(w.paper, w.figure)),
     message:
         "Figure {wildcards.figure} of {wildcards.paper}"
     shell:
-        "python {params.script} --paper {params.file} --figure {wildcards.figure} --results {params.results}"
-        " --unavailable {params.unavailable:q} --threads {threads} --out {output} > {log} 2>&1"
+        "python {params.script:q} --paper {params.file:q} --figure {wildcards.figure:q} --results {params.results:q}"
+        " --unavailable {params.unavailable:q} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
 rule page:
     input:
-        [output for paper in PAPERS for output in paper_outputs(paper)],
+        **SHOWN.page().files(),
     output:
         f"{RESULTS}/report.html",
     log:
@@ -102,12 +103,14 @@ rule page:
         **resources_of("report"),
     params:
         script=script("make_report.py"),
-        results=lambda w, output: Path(output[0]).parent,
+        results=lambda w, output: str(Path(output[0]).parent),
         files=[paper_file(paper) for paper in PAPERS],
-        unavailable=as_json(SCALE["unavailable"]),
-        config=CONFIG_FILES,
+        unavailable=UNAVAILABLE,
+        config=SCALE["files"],
+        made_from=digest_of(lambda w: SHOWN.page()),
     message:
         "Report of all papers"
     shell:
-        "python {params.script} --paper {params.files} --results {params.results} --unavailable {params.unavailable:q}"
-        " --config {params.config} --threads {threads} --out {output} > {log} 2>&1"
+        "python {params.script:q} --paper {params.files:q} --results {params.results:q}"
+        " --unavailable {params.unavailable:q} --config {params.config:q} --threads {threads} --out {output:q}"
+        " > {log:q} 2>&1"

@@ -1,14 +1,14 @@
 rule sample:
     input:
-        unpack(generator_inputs),
+        unpack(inputs_of(lambda w: MADE.generated(w.generator, w.use))),
     output:
-        samples("{generator}", "none", "{use}"),
+        f"{RESULTS}/samples/{{generator}}/boost=none/{{use}}.npz",
     log:
         f"{RESULTS}/logs/samples/{{generator}}/{{use}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/samples/{{generator}}/{{use}}.tsv"
     wildcard_constraints:
-        generator=configuration.alternatives(name for name in SCALE["generators"] if name not in IMPORTED),
+        generator=configuration.alternatives(MADE.drawn()),
     priority: 10
     conda:
         ENVIRONMENT
@@ -17,12 +17,14 @@ rule sample:
         **resources_of("sample"),
     params:
         script=script("sample.py"),
-        flags=generator_flags,
-        seeds=lambda w: seeds_of(w.use),
-        per_seed=lambda w: per_seed(w.generator, w.use),
+        flags=lambda w: flags.generated(MADE.generated(w.generator, w.use)),
+        seeds=lambda w: MADE.generated(w.generator, w.use).settings["seeds"],
+        per_seed=lambda w: MADE.generated(w.generator, w.use).settings["per_seed"],
         batch=lambda w: SCALE["samples"][w.use]["batch_size"],
+        device=MADE.device("sample"),
+        made_from=digest_of(lambda w: MADE.generated(w.generator, w.use)),
     message:
         "Sampling {wildcards.generator} ({wildcards.use})"
     shell:
-        "python {params.script} {params.flags:q} --seeds {params.seeds} --per-seed {params.per_seed}"
-        " --batch-size {params.batch} --threads {threads} --out {output} > {log} 2>&1"
+        "python {params.script:q} {params.flags:q} --seeds {params.seeds} --per-seed {params.per_seed}"
+        " --batch-size {params.batch} --device {params.device} --threads {threads} --out {output:q} > {log:q} 2>&1"

@@ -1,11 +1,10 @@
 # A method on held-out images under several networks; the judge only looks at the results.
 rule study:
     input:
-        images=lambda w: split_file(study_entry(w)["dataset"], study_entry(w)["split"]),
-        others=lambda w: [path for _, _, path in study_files(w)],
+        unpack(inputs_of(lambda w: MADE.study(w.study, "npz"))),
     output:
-        arrays=study("{study}", "npz"),
-        values=study("{study}", "json"),
+        arrays=f"{RESULTS}/studies/{{study}}.npz",
+        values=f"{RESULTS}/studies/{{study}}.json",
     log:
         f"{RESULTS}/logs/studies/{{study}}.log",
     benchmark:
@@ -17,10 +16,13 @@ rule study:
         **resources_of("study"),
     params:
         script=script("study.py"),
-        spec=lambda w: as_json(study_entry(w)),
-        others=study_flags,
+        spec=lambda w: flags.as_json(SCALE["studies"][w.study]),
+        others=lambda w: flags.studied(MADE, w.study),
+        device=MADE.device("study"),
+        made_from=digest_of(lambda w: MADE.study(w.study, "npz")),
     message:
         "Study {wildcards.study}"
     shell:
-        "python {params.script} --spec {params.spec:q} --data {input.images} {params.others}"
-        " --threads {threads} --arrays {output.arrays} --out {output.values} > {log} 2>&1"
+        "python {params.script:q} --spec {params.spec:q} --data {input.images:q} {params.others:q}"
+        " --device {params.device} --threads {threads} --arrays {output.arrays:q} --out {output.values:q}"
+        " > {log:q} 2>&1"

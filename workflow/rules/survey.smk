@@ -1,9 +1,9 @@
 # People's opinions: a page to answer, and the table of whatever answers there are. None is ever simulated.
 rule survey_page:
     input:
-        survey_sets,
+        unpack(inputs_of(lambda w: SHOWN.survey(w.survey))),
     output:
-        survey_page("{survey}"),
+        f"{RESULTS}/surveys/{{survey}}.html",
     log:
         f"{RESULTS}/logs/surveys/{{survey}}.log",
     benchmark:
@@ -15,20 +15,21 @@ rule survey_page:
         **resources_of("report"),
     params:
         script=script("survey.py"),
-        names=class_names,
-        pairs=survey_pairs,
-        seed=lambda w: survey_of(w)["seed"],
+        names=lambda w: SHOWN.names_argument(w.survey),
+        pairs=lambda w: SHOWN.pairs(w.survey),
+        seed=lambda w: SHOWN.survey_spec(w.survey)["seed"],
+        made_from=digest_of(lambda w: SHOWN.survey(w.survey)),
     message:
         "Survey {wildcards.survey}"
     shell:
-        "python {params.script} {input} --names {params.names:q} --pairs {params.pairs} --seed {params.seed}"
-        " --threads {threads} --out {output} > {log} 2>&1"
+        "python {params.script:q} {input.sets:q} --names {params.names:q} --pairs {params.pairs} --seed={params.seed}"
+        " --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
 rule survey_table:
     input:
-        page=answered_page,
-        answers=answers,
+        unpack(inputs_of(lambda w: SHOWN.answered(w.survey))),
+        answers=lambda w: SHOWN.answers(w.survey),
     output:
         csv=f"{RESULTS}/tables/{{survey}}.csv",
         md=f"{RESULTS}/tables/{{survey}}.md",
@@ -44,13 +45,14 @@ rule survey_table:
         **resources_of("report"),
     params:
         script=script("survey_table.py"),
-        spec=lambda w: as_json(survey_of(w)),
-        page=answered_flags,
+        spec=lambda w: flags.as_json(SHOWN.survey_spec(w.survey)),
+        page=lambda w: [f"--survey={page}" for page in SHOWN.answered(w.survey).files().values()],
+        made_from=digest_of(lambda w: SHOWN.answered(w.survey)),
     message:
         "Table {wildcards.survey}"
     shell:
-        "python {params.script} {input.answers} {params.page} --reported {params.spec:q} --threads {threads}"
-        " --out-csv {output.csv} --out-md {output.md} --out-tex {output.tex} > {log} 2>&1"
+        "python {params.script:q} {input.answers:q} {params.page:q} --reported {params.spec:q} --threads {threads}"
+        " --out-csv {output.csv:q} --out-md {output.md:q} --out-tex {output.tex:q} > {log:q} 2>&1"
 
 
 ruleorder: survey_table > table

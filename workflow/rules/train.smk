@@ -1,8 +1,8 @@
 rule train:
     input:
-        unpack(training_inputs),
+        unpack(inputs_of(lambda w: MADE.weights(w.model))),
     output:
-        weights=weights("{model}"),
+        weights=f"{RESULTS}/weights/{{model}}.safetensors",
     log:
         f"{RESULTS}/logs/weights/{{model}}.log",
     benchmark:
@@ -14,31 +14,34 @@ rule train:
         **resources_of("train"),
     params:
         script=script("train.py"),
-        spec=lambda w: as_json(SCALE["models"][w.model]),
-        classes=lambda w: SCALE["datasets"][SCALE["models"][w.model]["dataset"]]["num_classes"],
-        inputs=input_flags,
+        spec=lambda w: flags.as_json(MADE.weights(w.model).settings["spec"]),
+        classes=lambda w: MADE.weights(w.model).settings["num_classes"],
+        inputs=lambda w: flags.trained(MADE.weights(w.model)),
         seed=SCALE["training_seed"],
+        device=MADE.device("train"),
+        made_from=digest_of(lambda w: MADE.weights(w.model)),
     message:
         "Training {wildcards.model}"
     shell:
-        "python {params.script} --spec {params.spec:q} --data {input.data} --num-classes {params.classes} {params.inputs}"
-        " --seed {params.seed} --threads {threads} --out {output.weights} > {log} 2>&1"
+        "python {params.script:q} --spec {params.spec:q} --data {input.data:q} --num-classes {params.classes}"
+        " {params.inputs:q} --seed={params.seed} --device {params.device} --threads {threads} --out {output.weights:q}"
+        " > {log:q} 2>&1"
 
 
 # The critical path runs through these: with equal priorities, generators that nothing waits for would go first.
 use rule train as train_awaited with:
     wildcard_constraints:
-        model=configuration.alternatives(awaited()),
+        model=configuration.alternatives(MADE.awaited()),
     priority: 20
 
 
 # Weights that are kept on the way are outputs of the same job.
 use rule train as train_with_checkpoints with:
     output:
-        weights=weights("{model}"),
-        kept=[weights(f"{{model}}_at_{iterations}") for iterations in kept_iterations()],
+        weights=f"{RESULTS}/weights/{{model}}.safetensors",
+        kept=[f"{RESULTS}/weights/{{model}}_at_{iterations}.safetensors" for iterations in flags.kept_iterations(MADE)],
     wildcard_constraints:
-        model=configuration.alternatives(CHECKPOINTS.values()),
+        model=configuration.alternatives(MADE.checkpoints.values()),
     priority: 20
 
 

@@ -12,22 +12,9 @@ from torch import nn
 
 from pagboost import cli, images, networks, training
 from pagboost.errors import InputError
+from pagboost.registry import METHODS, named
 
 MIN_DIVERSITY = 0.1  # of the real images' spread; below, a generator counts as collapsed
-
-# kind -> module:function(**options) -> Method
-METHODS = {
-    "cgan": "pagboost.gan.methods:cgan",
-    "cgan_pd": "pagboost.gan.methods:cgan_pd",
-    "dcgan": "pagboost.gan.methods:dcgan",
-    "wgan_gp": "pagboost.gan.methods:wgan_gp",
-    "sngan": "pagboost.gan.methods:sngan",
-    "ssgan": "pagboost.gan.methods:ssgan",
-    "infomax_gan": "pagboost.gan.methods:infomax_gan",
-    "biggan": "pagboost.gan.methods:biggan",
-    "diffaugment_biggan": "pagboost.gan.methods:diffaugment_biggan",
-    "stylegan2_ada": "pagboost.gan.stylegan2:stylegan2_ada",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +59,7 @@ def build_method(spec: Mapping[str, Any], where: str) -> Method:
     kind = options.pop("kind", None)
     if kind not in METHODS:
         raise InputError(f"{where}.kind: {kind}, expected one of: {', '.join(METHODS)}")
-    return cli.call(networks.named(METHODS[kind]), where=where, options=options)
+    return cli.call(named(METHODS[kind]), where=where, options=options)
 
 
 def train_gan(

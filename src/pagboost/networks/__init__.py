@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +10,7 @@ import torch
 
 from pagboost import artifacts, cli
 from pagboost.errors import InputError
-
-# kind -> module:function; imported when built, because a ResNet costs torchvision's start-up and a UNet need not
-NETWORKS = {
-    "unet": "pagboost.networks.unet:unet",
-    "unet_encoder": "pagboost.networks.unet:encoder_classifier",
-    "resnet": "pagboost.networks.resnet:resnet",
-    "cnn": "pagboost.networks.cnn:cnn",
-    "inception": "pagboost.metrics.inception:inception",
-    "resnet_generator": "pagboost.gan.resnet:generator",
-    "resnet_discriminator": "pagboost.gan.resnet:discriminator",
-    "vae_encoder": "pagboost.vae:encoder",
-    "vae_decoder": "pagboost.vae:decoder",
-    "biggan_generator": "pagboost.gan.biggan:generator",
-    "biggan_discriminator": "pagboost.gan.biggan:discriminator",
-    "stylegan2_generator": "pagboost.gan.stylegan2:generator",
-    "stylegan2_discriminator": "pagboost.gan.stylegan2:discriminator",
-}
-
-
-def named(reference: str) -> Any:
-    """The object of "module:name", imported now."""
-    module, name = reference.split(":")
-    return getattr(import_module(module), name)
+from pagboost.registry import NETWORKS, named
 
 
 def build(spec: Mapping[str, Any] | None, where: str = "network") -> torch.nn.Module:
