@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,39 +53,87 @@ def small_scale() -> dict:
     return scale
 
 
-def snakemake(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the real Snakemake of this environment on the repository's Snakefile."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "2", *arguments]
-    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+# Names that a shell would take apart. $(...) would make a file of this name where it is run.
+INJECTED = "INJECTED"
+HOSTILE = f'it\'s a "test" & $x `touch {INJECTED}` $(touch {INJECTED}) (é);#'
 
 
-@pytest.fixture(scope="session")
-def scale_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small scale as a file that `--config scale=PATH` takes."""
-    path = tmp_path_factory.mktemp("scale") / "small.yaml"
-    path.write_text(yaml.safe_dump(small_scale(), sort_keys=False))
-    return path
+def snakemake(
+    *arguments: str | Path, root: Path = ROOT, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the real Snakemake of this environment on a checkout's Snakefile; an hour is a hang, however busy it is."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", root / "Snakefile", "--cores", "2", *arguments]
+    return subprocess.run(
+        list(map(str, command)),
+        cwd=cwd or root,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=3600,
+        check=False,
+    )
 
 
-@pytest.fixture(scope="session")
-def run(scale_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """snakemake(...) on the small scale, results in one folder of the test session (`run.results`).
+class Workplace:
+    """A checkout, and a working folder beside it that holds the small scale, its settings and its results.
 
-    over: a file of settings that go over those of the small scale.
+    Called with Snakemake's arguments it runs Snakemake from the working folder; over: a file of settings that go over
+    those of the small scale; kill: words of the command line of jobs that are killed when they start.
     """
-    results = tmp_path_factory.mktemp("results")
-    settings = results / "settings.yaml"
-    settings.write_text(yaml.safe_dump({"scale": str(scale_file), "results": str(results), "seeds": [0, 1]}))
 
-    def call(*arguments: str | Path, over: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return snakemake(*arguments, "--configfile", settings, *([over] if over else []))
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder, self.root = folder, root
+        self.scale = folder / f"{HOSTILE}.yaml"
+        self.results = folder / f"results {HOSTILE}" / HOSTILE
+        self.settings = folder / "settings.yaml"
 
-    call.results = results / "small"
-    return call
+    def __call__(
+        self, *arguments: str | Path, over: Path | None = None, kill: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        named = [a.relative_to(self.folder) if isinstance(a, Path) else a for a in arguments]
+        settings = [self.settings, *([over] if over else [])]
+        environment = {"PYTHONPATH": str(Path(__file__).with_name("pretended")), "KILL": kill}
+        return snakemake(*named, "--configfile", *settings, root=self.root, cwd=self.folder, **environment)
+
+    @contextlib.contextmanager
+    def changed(self, change: Callable[[dict], object]) -> Iterator[None]:
+        """The scale with something changed, put back at the end."""
+        original = self.scale.read_text()
+        scale = yaml.safe_load(original)
+        change(scale)
+        self.scale.write_text(yaml.safe_dump(scale, sort_keys=False))
+        try:
+            yield
+        finally:
+            self.scale.write_text(original)
+
+    def copy(self, folder: Path) -> Workplace:
+        """Another working folder with the same files of the same times, and what Snakemake remembers of them."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Workplace(folder, self.root)
 
 
 @pytest.fixture(scope="session")
-def finished(run: Callable[..., subprocess.CompletedProcess[str]]) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """The small scale beside a copy of the checkout; folders and files have names that a shell would take apart."""
+    parent = tmp_path_factory.mktemp("hostile")
+    root = parent / f"-{HOSTILE}"
+    root.mkdir()
+    for name in ("Snakefile", "config.yaml", "environment.yml", "profiles"):
+        shutil.copy2(ROOT / name, root / name, follow_symlinks=False)
+    for name in ("config", "src", "workflow"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = parent / "work"
+    folder.mkdir()
+    workplace = Workplace(folder, root)
+    workplace.scale.write_text(yaml.safe_dump(small_scale(), sort_keys=False))
+    settings = {"scale": workplace.scale.name, "results": f"results {HOSTILE}/", "seeds": [0, 1]}
+    workplace.settings.write_text(yaml.safe_dump(settings | {"answers": f"-answers {HOSTILE}"}, allow_unicode=True))
+    return workplace
+
+
+@pytest.fixture(scope="session")
+def finished(run: Workplace) -> Path:
     """The results folder after `snakemake all`."""
     done = run("all")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]

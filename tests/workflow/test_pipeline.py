@@ -14,10 +14,11 @@ import yaml
 from PIL import Image
 
 from pagboost.artifacts import load_json, load_samples, load_weights
+from pagboost.report import survey
 
-from .conftest import LEFT_OUT, ROOT
+from .conftest import HOSTILE, INJECTED, LEFT_OUT, ROOT
 
-pytestmark = [pytest.mark.workflow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.workflow
 TABLES = Path("tables", "golan2024")
 
 
@@ -123,21 +124,41 @@ def test_a_grid_s_cells_stand_where_the_paper_has_them(finished):
     assert "| Classifier | Metric | s = 0 | s = 0.0625 | s = 0.125 | s = 0.25 | s = 0.5 |" in shown
 
 
+def rater(name: str, asked: survey.Survey) -> str:
+    """The answers of someone who always prefers the first set, as the page exports them."""
+    answers = [{"pair": i, "left": "a", "choice": "left", "seconds": 1.5} for i in range(asked.pairs)]
+    exported = {"survey": asked.id, "rater": name, "answers": answers, "complete": True, "version": survey.VERSION}
+    return json.dumps(exported)
+
+
 def test_a_survey_is_asked_and_its_table_waits_for_answers(finished, run, tmp_path):
-    page = (finished / "surveys/kawar2023/table2.html").read_text()
-    assert "data:image/png;base64" in page
-    table = finished / "tables/kawar2023/table2.csv"
+    page, table = finished / "surveys/kawar2023/table2.html", finished / "tables/kawar2023/table2.csv"
+    assert "data:image/png;base64" in page.read_text()
     assert pd.read_csv(table)["pairs_a"].isna().all()
-    folder = tmp_path / "small" / "kawar2023" / "table2"
+    folder = tmp_path / HOSTILE / "kawar2023" / "table2"
     folder.mkdir(parents=True)
-    (folder / "someone.json").write_text("{}")  # a malformed answer, never a made-up one
     answers = tmp_path / "answers.yaml"
     answers.write_text(yaml.safe_dump({"answers": str(tmp_path)}))
+    asked = survey.load_survey(page)
+    (folder / f"$(touch {INJECTED})x.json").write_text(rater("a", asked))  # names that browsers and people give
+    (folder / "survey-1 (1).json").write_text(rater("c", asked))
+    (folder / "._survey-1 (1).json").write_bytes(b"\0")  # what macOS leaves beside a file
+    counted = run(table, over=answers)
+    assert counted.returncode == 0, counted.stdout + counted.stderr
+    assert pd.read_csv(table)[["raters", "pairs_a"]].iloc[0].tolist() == [2, asked.pairs]
+    (folder / "someone.json").write_text("{}")  # a malformed answer, never a made-up one
     refused = run(table, over=answers)
     assert refused.returncode == 1
     assert "someone.json: not a rater's answers" in refused.stdout + refused.stderr
     assert run(table).returncode == 0  # without the answer the table is the paper's again
     assert pd.read_csv(table)["pairs_a"].isna().all()
+
+
+def test_no_name_of_a_file_or_folder_was_run(finished, run):
+    """The checkout, the working folder, results, scale and answers are all called HOSTILE."""
+    assert [path for path in run.folder.parent.rglob("*") if path.name == INJECTED] == []
+    assert not (ROOT / INJECTED).exists()
+    assert [path.name for path in run.folder.parent.iterdir() if path.is_file()] == []
 
 
 def test_claims_have_verdicts(finished):
@@ -163,15 +184,9 @@ def test_second_run_does_nothing(finished, run):
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
-def test_new_alpha_of_one_boost_remakes_what_shows_it_and_nothing_else(finished, run, scale_file):
-    original = scale_file.read_text()
-    scale = yaml.safe_load(original)
-    scale["boosts"]["rn50_joint_bce"]["alpha"] = 0.3
-    scale_file.write_text(yaml.safe_dump(scale, sort_keys=False))
-    try:
+def test_new_alpha_of_one_boost_remakes_what_shows_it_and_nothing_else(finished, run):
+    with run.changed(lambda scale: scale["boosts"]["rn50_joint_bce"].update(alpha=0.3)):
         dry = run("all", "--dry-run")
-    finally:
-        scale_file.write_text(original)
     assert dry.returncode == 0, dry.stderr
     expected = {f"Boosting {generator} by rn50_joint_bce" for generator in ("ct1", "cd1")}
     expected |= {f"Scoring {generator}, boost rn50_joint_bce" for generator in ("ct1", "cd1")}
@@ -179,17 +194,15 @@ def test_new_alpha_of_one_boost_remakes_what_shows_it_and_nothing_else(finished,
     assert jobs(dry.stdout + dry.stderr) == expected
 
 
-def test_settings_that_reach_a_script_as_flags_are_remembered(finished, run, scale_file):
+def test_settings_that_reach_a_script_as_flags_are_remembered(finished, run):
     """A sampler, and multiples of a radius: what is made from them is made again."""
-    original = scale_file.read_text()
-    scale = yaml.safe_load(original)
-    scale["generators"]["ct1"]["sampler"]["sigmas"] = [60.0]
-    scale["eps_choice"]["multiples"] = [1, 3]
-    scale_file.write_text(yaml.safe_dump(scale, sort_keys=False))
-    try:
+
+    def change(scale):
+        scale["generators"]["ct1"]["sampler"]["sigmas"] = [60.0]
+        scale["eps_choice"]["multiples"] = [1, 3]
+
+    with run.changed(change):
         dry = run("all", "--dry-run")
-    finally:
-        scale_file.write_text(original)
     assert dry.returncode == 0, dry.stderr
     found = jobs(dry.stdout + dry.stderr)
     assert {"Sampling ct1 (eval)", "Sampling ct1 (validation)", "Boosting cgan by bigroc"} <= found
