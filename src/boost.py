@@ -12,13 +12,14 @@ def main() -> None:
     flags.add_argument("--guide", type=Path, required=True, help="classifier or joint model (.safetensors)")
     flags.add_argument("--boost", type=cli.spec, required=True, metavar="SPEC",
                        help="JSON or FILE.yaml:boosts.NAME: objective, sampler, alpha or steps, ...")  # fmt: skip
-    flags.add_argument("--out", type=Path, required=True, help="boosted samples (.npz)")
+    flags.add_output("--out", help="boosted samples (.npz)")
+    cli.add_labels(flags)
     flags.add_argument("--batch-size", type=cli.positive_int, default=250)
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     flags.add_argument("--validation", type=Path, help="generated images of other seeds, to choose and to debias by")
     length = flags.add_mutually_exclusive_group()
     length.add_argument("--steps", type=cli.positive_int, help="number of steps of a boost with alpha")
-    length.add_argument("--eps", type=float, help="radius of a boost with steps")
+    length.add_argument("--eps", type=cli.positive_float, help="radius of a boost with steps")
     length.add_argument(
         "--published",
         type=cli.spec,
@@ -28,7 +29,7 @@ def main() -> None:
     length.add_argument("--like", type=Path, help="boosted samples whose change sets the radius, eps {percentile, of}")
     flags.add_argument("--reference", type=Path, help="validation images as the extractor sees them (.npz)")
     flags.add_argument("--extractor", type=Path, help="extractor of the reference (.safetensors)")
-    flags.add_argument("--choice-out", type=Path, help="what was chosen, from which candidates and labels (.json)")
+    flags.add_output("--choice-out", required=False, help="what was chosen, from which candidates and labels (.json)")
     args = cli.parse(flags)
     if args.published is not None and not (args.validation and args.reference and args.extractor):
         flags.error("--published needs --validation, --reference and --extractor")
@@ -39,12 +40,13 @@ def main() -> None:
     runtime.prepare(args.threads)
     network, description = networks.load(args.guide, {"classifier", "joint"})
     guide = boosting.Guide.of(network, description)
-    samples = load_samples(args.samples)
-    validation = load_samples(args.validation) if args.validation else None
+    samples = load_samples(args.samples, labels=args.labels)
+    validation = load_samples(args.validation, labels=args.labels) if args.validation else None
     like = None
     if args.like:
         percentile = choosing.percentile_asked(args.boost)
-        like = choosing.percentile_of_change(load_samples(args.like), samples, percentile, str(args.like))
+        changed = load_samples(args.like, labels="none")  # whose labels play no part
+        like = choosing.percentile_of_change(changed, samples, percentile, str(args.like))
     candidates = choosing.plans(args.boost, guide, steps=args.steps, eps=args.eps, published=args.published, like=like)
     rule = args.boost.get("labels", labels.RULES[0])
     with runtime.device(args.device) as device:

@@ -28,12 +28,12 @@ def main() -> None:
                            help="score the first N images of each seed only against this reference")  # fmt: skip
     arguments.add_argument("--batch-size", type=cli.positive_int, default=100, help="images per pass")
     arguments.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is computed")
-    arguments.add_argument("--out", required=True, metavar="METRICS.json", help="the metrics to write")
+    arguments.add_output("--out", metavar="METRICS.json", help="the metrics to write")
     args = cli.parse(arguments)
     if args.resamplings and args.resamplings < 40:
         arguments.error(f"--resamplings {args.resamplings}: expected 0, or at least 40 (a 95 % interval)")
     for label, count in args.first:
-        if not count.isdigit() or int(count) < 1:
+        if not count.isdecimal() or int(count) < 1:
             arguments.error(f"--first {label}={count}: expected a number of images")
 
     from pagboost import artifacts, runtime

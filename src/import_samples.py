@@ -13,19 +13,19 @@ def main() -> None:
     flags.add_argument("--downloads", type=Path, default=Path("downloads"), help="where a URL's copy is kept")
     flags.add_argument("--size", type=cli.positive_int, required=True, help="side of the images, in pixels")
     flags.add_argument("--num-classes", type=cli.positive_int, help="labels are checked against it")
-    flags.add_argument("--seeds", type=int, nargs="+", default=[0], help="sampling seeds the rows are dealt out to")
+    cli.add_seeds(flags, "sampling seeds the rows are dealt out to")
     flags.add_argument("--per-seed", type=cli.positive_int, required=True, help="images per seed")
-    flags.add_argument("--skip", type=int, default=0, help="rows left to other uses")
-    flags.add_argument("--out", type=Path, required=True, help="samples (.npz)")
+    flags.add_argument("--skip", type=cli.natural, default=0, help="rows left to other uses")
+    cli.add_labels(flags)
+    flags.add_output("--out", help="samples (.npz)")
     args = cli.parse(flags)
-    if args.skip < 0:
-        flags.error(f"--skip {args.skip}: expected 0 or more")
 
     from pagboost import download, outside
     from pagboost.artifacts import load_samples, save_samples
 
     path = download.local(args.samples, args.sha256, args.downloads)
-    samples = load_samples(path, args.num_classes)
+    cli.check_outputs(flags, args, read=[path])  # a URL's copy is a file of its own
+    samples = load_samples(path, args.num_classes, labels=args.labels)
     dealt = outside.deal(samples, args.seeds, args.per_seed, args.skip, args.size, str(path))
     save_samples(args.out, dealt)
 

@@ -17,7 +17,7 @@ def main() -> None:
                        help="weight of each stage's features, shallow to deep")  # fmt: skip
     flags.add_argument("--steps", type=cli.positive_int, default=60)
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    flags.add_argument("--out", type=Path, required=True, help="the strip (.png)")
+    flags.add_output("--out", help="the strip (.png)")
     args = cli.parse(flags)
     if args.out.suffix.lower() != ".png":
         flags.error(f"--out {args.out}: expected a .png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from pagboost import cli
@@ -9,16 +10,18 @@ from pagboost import cli
 
 def main() -> None:
     arguments = cli.parser(__doc__)
-    arguments.add_argument("--paper", required=True, type=cli.spec, help="FILE.yaml or JSON: the paper as data")
+    arguments.add_argument("--paper", required=True, type=cli.paper, help="FILE.yaml or JSON: the paper as data")
     arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics")
-    arguments.add_argument("--unavailable", type=cli.spec, default={}, help="{generator, boost or protocol: why}")
-    arguments.add_argument("--out-csv", required=True, type=Path)
-    arguments.add_argument("--out-md", required=True, type=Path)
+    arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
+    arguments.add_output("--out-csv")
+    arguments.add_output("--out-md")
     options = cli.parse(arguments)
 
     from pagboost import artifacts
-    from pagboost.report import claims, render, tables
+    from pagboost.report import cells, claims, render, tables
 
+    files = [cells.inputs(options.results, claim, options.unavailable) for claim in options.paper["claims"]]
+    cli.check_outputs(arguments, options, read=itertools.chain.from_iterable(files))
     frame = claims.evaluate(options.paper, options.results, options.unavailable)
     tables.save(frame, options.out_csv)
     frame = tables.load(options.out_csv)  # what people read, here and on the page, comes from the same rounded numbers

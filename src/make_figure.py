@@ -9,16 +9,18 @@ from pagboost import cli
 
 def main() -> None:
     arguments = cli.parser(__doc__)
-    arguments.add_argument("--paper", required=True, type=cli.spec, help="FILE.yaml or JSON: the paper as data")
+    arguments.add_argument("--paper", required=True, type=cli.paper, help="FILE.yaml or JSON: the paper as data")
     arguments.add_argument("--figure", required=True, help="name of the figure in the paper's file")
     arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's samples and steps")
-    arguments.add_argument("--unavailable", type=cli.spec, default={}, help="{generator or boost: why}")
-    arguments.add_argument("--out", required=True, type=Path, help="the .png to write")
+    arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator or boost: why}")
+    arguments.add_output("--out", help="the .png to write")
     options = cli.parse(arguments)
 
-    from pagboost.report import figures
+    from pagboost.report import cells, figures
 
     picture, caption = figures.figure(options.paper, options.figure, options.results, options.unavailable)
+    spec = options.paper["figures"][options.figure]
+    cli.check_outputs(arguments, options, read=cells.inputs(options.results, spec, options.unavailable))
     figures.save(picture, caption, options.out)
 
 

@@ -9,23 +9,25 @@ from pagboost import cli
 
 def main() -> None:
     arguments = cli.parser(__doc__)
-    arguments.add_argument("--paper", required=True, type=cli.spec, help="FILE.yaml or JSON: the paper as data")
+    arguments.add_argument("--paper", required=True, type=cli.paper, help="FILE.yaml or JSON: the paper as data")
     arguments.add_argument("--table", required=True, help="name of the table in the paper's file")
     arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics and steps")
-    arguments.add_argument("--unavailable", type=cli.spec, default={}, help="{generator, boost or protocol: why}")
-    arguments.add_argument("--nfe", type=cli.spec, default={}, help="{generator: network evaluations per sample}")
-    arguments.add_argument("--out-csv", required=True, type=Path)
-    arguments.add_argument("--out-md", required=True, type=Path)
-    arguments.add_argument("--out-tex", required=True, type=Path)
+    arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
+    arguments.add_argument("--nfe", type=cli.counts, default={}, help="{generator: network evaluations per sample}")
+    arguments.add_output("--out-csv")
+    arguments.add_output("--out-md")
+    arguments.add_output("--out-tex")
     options = cli.parse(arguments)
 
     from pagboost import artifacts
-    from pagboost.report import render, tables
+    from pagboost.report import cells, render, tables
 
     frame = tables.table(options.paper, options.table, options.results, options.unavailable, options.nfe)
+    spec = options.paper["tables"][options.table]
+    cli.check_outputs(arguments, options, read=cells.inputs(options.results, spec, options.unavailable))
     tables.save(frame, options.out_csv)
     frame = tables.load(options.out_csv)  # what people read, here and on the page, comes from the same rounded numbers
-    rendered = render.people(frame, options.paper["tables"][options.table], options.paper)
+    rendered = render.people(frame, spec, options.paper)
     for path, text in ((options.out_md, render.markdown(rendered)), (options.out_tex, render.latex(rendered))):
         with artifacts.atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8")

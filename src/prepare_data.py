@@ -9,8 +9,14 @@ from pagboost import cli
 def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--spec", type=cli.spec, required=True, help="data set entry: JSON or FILE.yaml:datasets.NAME")
-    flags.add_argument("--out", type=Path, required=True, help="folder for one <split>.npz each")
+    flags.add_output("--out", folder=True, help="folder for one <split>.npz each")
     args = cli.parse(flags)
+    splits = args.spec.get("splits")
+    names = splits if isinstance(splits, dict) else ()  # anything else is refused below
+    odd = next((name for name in names if Path(name).name != name), None)
+    if odd is not None:
+        flags.error(f"splits.{odd}: expected a name for a file, without folders")
+    cli.check_outputs(flags, args, {"--out": [args.out / f"{name}.npz" for name in names]})
 
     from pagboost import data
     from pagboost.artifacts import save_samples

@@ -9,23 +9,24 @@ from pagboost import cli
 
 def main() -> None:
     flags = cli.parser(__doc__)
-    flags.add_argument("--paper", required=True, nargs="+", type=cli.spec, help="FILE.yaml or JSON, one or more")
+    flags.add_argument("--paper", required=True, nargs="+", type=cli.paper, help="FILE.yaml or JSON, one or more")
     flags.add_argument("--results", required=True, type=Path, help="folder of a scale's finished run")
     flags.add_argument("--config", nargs="*", type=Path, default=[], help="configuration files to state hashes of")
-    flags.add_argument("--unavailable", type=cli.spec, default={}, help="{generator, boost or protocol: why}")
-    flags.add_argument("--out", required=True, type=Path, help="folder to fill")
+    flags.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
+    flags.add_output("--out", folder=True, help="folder to fill")
     args = cli.parse(flags)
 
     from pagboost import artifacts
     from pagboost.report import page
 
     facts = page.provenance(args.paper, args.results, args.unavailable, args.config)
-    for paper in args.paper:
-        for kind in ("tables", "figures"):
-            for path in sorted((args.results / kind / paper["key"]).iterdir()):
-                if path.suffix in (".csv", ".md", ".png"):
-                    with artifacts.atomic(args.out / paper["key"] / path.name) as temporary:
-                        shutil.copyfile(path, temporary)
+    folders = [args.results / kind / paper["key"] for paper in args.paper for kind in ("tables", "figures")]
+    found = [path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".md", ".png")]
+    copies = {args.out / path.parent.name / path.name: path for path in found}
+    cli.check_outputs(flags, args, {"--out": [*copies, args.out / "provenance.json"]}, read=copies.values())
+    for target, path in copies.items():
+        with artifacts.atomic(target) as temporary:
+            shutil.copyfile(path, temporary)
     artifacts.save_json(args.out / "provenance.json", dict(facts))
 
 

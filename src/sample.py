@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Draw samples from trained weights, or random subsets of real images."""
 
+import math
 from pathlib import Path
 
 from pagboost import cli
@@ -13,21 +14,25 @@ def main() -> None:
     source.add_argument("--real", type=Path, help="real images (.npz) to draw from instead")
     flags.add_argument("--sampler", type=cli.spec, help="JSON or FILE.yaml:generators.NAME.sampler")
     flags.add_argument("--classifier", type=Path, help="time-dependent classifier of a guided sampler")
-    flags.add_argument("--seeds", type=int, nargs="+", default=[0], help="sampling seeds, one set of images each")
+    cli.add_seeds(flags, "sampling seeds, one set of images each")
     flags.add_argument("--per-seed", type=cli.positive_int, required=True, help="images per seed")
     flags.add_argument("--batch-size", type=cli.positive_int, default=250)
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    flags.add_argument("--out", type=Path, required=True, help="samples (.npz)")
+    cli.add_labels(flags)
+    flags.add_output("--out", help="samples (.npz)")
     args = cli.parse(flags)
     if args.weights and args.sampler is None:
         flags.error("--weights needs --sampler")
+    if args.weights and args.labels:
+        flags.error("--labels: expected with --real alone (a generator has classes of its own)")
 
     from pagboost import networks, runtime, sampling
     from pagboost.artifacts import load_samples, save_samples
 
     runtime.prepare(args.threads)
     if args.real:
-        save_samples(args.out, sampling.draw_real(load_samples(args.real), args.seeds, args.per_seed))
+        real = load_samples(args.real, labels=args.labels)
+        save_samples(args.out, sampling.draw_real(real, args.seeds, args.per_seed))
         return
     network, description = networks.load(args.weights, sampling.model_kinds(args.sampler))
     dataset = description["dataset"]
@@ -36,6 +41,8 @@ def main() -> None:
         if args.classifier:
             sampler["classifier"] = networks.load(args.classifier, {"time_classifier"})[0].to(device)
         shape = (dataset["channels"], dataset["size"], dataset["size"])
+        bytes_each = math.prod(shape) + 3 * 8  # its label, seed and index too
+        cli.check_memory(f"--per-seed {args.per_seed}", len(args.seeds) * args.per_seed * bytes_each)
         samples = sampling.generate(
             network, sampler, shape, dataset["num_classes"], args.seeds, args.per_seed, args.batch_size, device
         )

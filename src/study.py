@@ -21,8 +21,9 @@ def main() -> None:
         )
     flags.add_argument("--batch-size", type=cli.positive_int, default=250, help="images per pass")
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    flags.add_argument("--arrays", type=Path, required=True, help="images and numbers for figures (.npz)")
-    flags.add_argument("--out", type=Path, required=True, help="one value per image and network (.json)")
+    cli.add_labels(flags)
+    flags.add_output("--arrays", help="images and numbers for figures (.npz)")
+    flags.add_output("--out", help="one value per image and network (.json)")
     args = cli.parse(flags)
     for role in ("network", "judge", "diffusion", "set"):
         given = getattr(args, role)
@@ -42,12 +43,13 @@ def main() -> None:
     runtime.prepare(args.threads)
     of_time = args.spec.get("kind") in time_studies.STUDIES
     load = (lambda path: timed(path, "time_classifier")) if of_time else guide
-    common = (artifacts.load_samples(args.data), {name: load(path) for name, path in args.network})
+    data = artifacts.load_samples(args.data, labels=args.labels)
+    common = (data, {name: load(path) for name, path in args.network})
     common += (next(((name, guide(path)) for name, path in args.judge), None), args.batch_size)
     with runtime.device(args.device) as device:
         if of_time:
             diffusion = next((timed(path, "ddpm") for _, path in args.diffusion), None)
-            sets = {name: artifacts.load_samples(path) for name, path in args.set}
+            sets = {name: artifacts.load_samples(path, labels=args.labels) for name, path in args.set}
             study = time_studies.run(args.spec, time_studies.Bench(*common, device, diffusion, sets))
         else:
             study = studies.run(args.spec, studies.Bench(*common, device))

@@ -12,16 +12,16 @@ def main() -> None:
     flags.add_argument("second", type=Path, help="the same samples made in another way (.npz)")
     flags.add_argument("--names", required=True, help="class names: a JSON list, or a file of them")
     flags.add_argument("--pairs", type=cli.positive_int, default=200, help="pairs to ask about")
-    flags.add_argument("--seed", type=int, default=0, help="which pairs are drawn")
-    flags.add_argument("--out", type=Path, required=True, help="the .html to write")
+    flags.add_argument("--seed", type=cli.natural, default=0, help="which pairs are drawn")
+    cli.add_labels(flags)
+    flags.add_output("--out", help="the .html to write")
     args = cli.parse(flags)
-    if args.seed < 0:
-        flags.error(f"--seed {args.seed}: expected 0 or more")
 
     from pagboost import artifacts
     from pagboost.report import survey
 
-    text = survey.page(args.first, args.second, survey.load_names(args.names), args.pairs, args.seed)
+    names = survey.load_names(args.names)
+    text = survey.page(args.first, args.second, names, args.pairs, args.seed, labels=args.labels)
     with artifacts.atomic(args.out) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

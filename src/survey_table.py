@@ -13,9 +13,9 @@ def main() -> None:
     flags.add_argument("--reported", type=cli.spec, required=True, metavar="SPEC",
                        help="JSON or FILE.yaml:tables.NAME: title, place, sets; a paper's rows, facts")  # fmt: skip
     flags.add_argument("--allow-incomplete", action="store_true", help="count raters who stopped early too")
-    flags.add_argument("--out-csv", type=Path, required=True)
-    flags.add_argument("--out-md", type=Path, required=True)
-    flags.add_argument("--out-tex", type=Path, required=True)
+    flags.add_output("--out-csv")
+    flags.add_output("--out-md")
+    flags.add_output("--out-tex")
     args = cli.parse(flags)
     if args.answers and args.survey is None:
         flags.error("--survey is needed to check answers against")

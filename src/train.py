@@ -18,6 +18,13 @@ def named_path(text: str) -> tuple[str, Path]:
     return role, Path(path)
 
 
+def kept(spec: dict) -> list[int]:
+    """The iterations after which weights are kept too, as the spec says; what it should not say is refused later."""
+    options = spec.get("training")
+    found = options.get("checkpoints") if isinstance(options, dict) else None
+    return [number for number in found if isinstance(number, int)] if isinstance(found, list) else []
+
+
 def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--spec", type=cli.spec, required=True, help="model entry: JSON or FILE.yaml:models.NAME")
@@ -25,10 +32,14 @@ def main() -> None:
     flags.add_argument("--num-classes", type=cli.positive_int, required=True)
     flags.add_argument("--input", type=named_path, action="append", default=[], metavar="ROLE=PATH",
                        help="another job's file: teacher=, backbone=, fakes= (the last may repeat)")  # fmt: skip
-    flags.add_argument("--seed", type=int, default=0)
+    flags.add_argument("--seed", type=cli.natural, default=0)
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    flags.add_argument("--out", type=Path, required=True, help="weights (.safetensors)")
+    cli.add_labels(flags)
+    flags.add_output("--out", help="weights (.safetensors)")
     args = cli.parse(flags)
+    single = [role for role, _ in args.input if role != "fakes"]
+    if len(set(single)) < len(single):
+        flags.error("--input: a role is given twice, expected each once (fakes alone may repeat)")
 
     import torch
 
@@ -36,7 +47,10 @@ def main() -> None:
     from pagboost.errors import InputError
 
     runtime.prepare(args.threads)
-    samples = artifacts.load_samples(args.data, args.num_classes)
+    state = args.out.with_suffix(".state")
+    on_the_way = [training.checkpoint_file(args.out, iterations) for iterations in kept(args.spec)]
+    cli.check_outputs(flags, args, {"--out": [state, *on_the_way]})
+    samples = artifacts.load_samples(args.data, args.num_classes, labels=args.labels)
     if samples.labels is None:
         raise InputError(f"{args.data}: has no labels (arr_1), expected a class for each image")
     data = training.Data(images.as_stored(samples.images), torch.from_numpy(samples.labels), args.num_classes)
@@ -45,19 +59,15 @@ def main() -> None:
     if fakes:
         inputs["fakes"] = fakes
     files = [[role, artifacts.file_hash(path)] for role, path in [("data", args.data), *args.input]]
-    identity = json.dumps([args.spec, args.num_classes, args.seed, files], sort_keys=True)
+    identity = json.dumps([args.spec, args.num_classes, args.labels, args.seed, files], sort_keys=True, default=str)
     with runtime.device(args.device) as device:
-        run = training.Run(args.seed, device, args.out.with_suffix(".state"), identity=identity)
+        run = training.Run(args.seed, device, state, identity=identity)
         trained = recipes.train(args.spec, data, run, inputs)
     facts = {
         "kind": args.spec["kind"],
         "seed": args.seed,
         "iterations": args.spec["training"].get("iterations", 0),  # none where weights come from elsewhere
-        "dataset": {
-            "channels": data.x.shape[1],
-            "size": data.x.shape[2],
-            "num_classes": args.num_classes,
-        },
+        "dataset": {"channels": data.x.shape[1], "size": data.x.shape[2], "num_classes": args.num_classes},
         **trained.facts,
     }
     for iterations, network in trained.checkpoints.items():

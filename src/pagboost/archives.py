@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from pagboost import foreign
 from pagboost.errors import InputError
 
 # RuntimeError: a zip with a password; NotImplementedError, a kind of it: a compression that Python lacks
@@ -135,7 +136,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = foreign.at(path) or (str(error).splitlines()[0] if str(error) else type(error).__name__)
         raise InputError(f"{path}: not readable to its end ({reason}), expected {EXPECTED}") from error
 
 

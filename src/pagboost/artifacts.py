@@ -6,19 +6,31 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
+import re
+import socket
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pagboost import npz
 from pagboost.errors import InputError
+from pagboost.reading import readable
+
+log = logging.getLogger(__name__)
+
+CHUNK = 256  # images that are looked at together
+LEFT_ALONE = 86_400.0  # seconds; no single file takes a day to write
+HASH = "content_sha256"  # under which JSON and weights carry the hash of what they hold
+COMMENT = b"pagboost sha256 "  # begins the comment of an .npz
 
 if TYPE_CHECKING:
     import torch
@@ -71,12 +83,14 @@ def numbered(seeds: Sequence[int], per_seed: int) -> tuple[np.ndarray, np.ndarra
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place on success, remove it on any failure.
 
+    What a killed process (SIGKILL, a crash) left of an earlier write of the same target is removed too.
     Raises OSError naming `path` when it cannot be written, a full disk for one.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        _remove_leftovers(path)
+        handle, name = tempfile.mkstemp(prefix=_prefix(path, os.getpid()), suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     os.close(handle)
@@ -96,34 +110,47 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _prefix(path: Path, process: int) -> str:
+    """How names of temporary files begin: the target's name, then who writes (machine and process)."""
+    machine = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    return f".{path.name}.{machine}-{process}."
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` whose writer is gone; of another machine's, those untouched for a day."""
+    here = _prefix(path, 0).removesuffix("0.")
+    pattern = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{8}-(\d+)\.\w+" + re.escape(path.suffix))
+    with os.scandir(path.parent) as entries:
+        found = [(entry, match) for entry in entries if (match := pattern.fullmatch(entry.name))]
+    for entry, match in found:
+        with contextlib.suppress(OSError):
+            old = time.time() - entry.stat().st_mtime > LEFT_ALONE
+            if (not _running(int(match[1]))) if entry.name.startswith(here) else old:
+                os.unlink(entry.path)
+
+
+def _running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
 def _array(archive: Mapping[str, np.ndarray], key: str, length: int, path: Path) -> np.ndarray | None:
-    """An integer column [N] of a sample file, as int64."""
+    """An integer column [N] (or [N, 1], as some write labels) of a sample file, as int64 [N]."""
     if key not in archive:
         return None
     column = _member(archive, key, path)
+    if column.shape == (length, 1):
+        column = column[:, 0]
     if column.ndim != 1 or len(column) != length or not np.issubdtype(column.dtype, np.integer):
         raise InputError(
             f"{path}: {key} is {column.dtype} {list(column.shape)}, expected {length} integers, one per image"
         )
     return column.astype(np.int64)
-
-
-@contextlib.contextmanager
-def readable(path: Path, what: str) -> Iterator[None]:
-    """Turn the many ways a file can be missing, truncated or foreign into one line."""
-    try:
-        yield
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file, expected {what}") from error
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not readable as {what} ({reason})") from error
-    except Exception as error:  # those of zlib, safetensors and Pillow derive from Exception alone
-        if type(error).__name__ not in {"error", "SafetensorError", "DecompressionBombError"}:
-            raise
-        raise InputError(f"{path}: not readable as {what} ({error})") from error
 
 
 @contextlib.contextmanager
@@ -134,6 +161,7 @@ def _archive(path: Path, what: str) -> Iterator[Mapping[str, np.ndarray]]:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise InputError(f"{path}: a bare array, expected {what}")
         with archive:
+            check_directory(archive.zip, path)
             yield archive
 
 
@@ -145,28 +173,39 @@ def _member(archive: Mapping[str, np.ndarray], key: str, path: Path) -> np.ndarr
     return array
 
 
-def load_samples(path: str | Path, num_classes: int | None = None) -> SampleSet:
+def load_samples(path: str | Path, num_classes: int | None = None, *, labels: str | None = None) -> SampleSet:
     """Read a sample file: `arr_0` uint8 [N, H, W, C], `arr_1` integer labels [N] in [0, num_classes).
 
+    labels: the array that holds the labels in place of arr_1, or "none": the set has no labels, whatever it holds.
     Raises InputError naming the file for a missing or truncated file, a missing arr_0, a wrong dtype or shape,
-    labels out of range or of another length.
+    labels out of range or of another length, and where something else than arr_1 looks like labels and nobody says.
     """
     path = Path(path)
     with _archive(path, "a sample file (.npz with arr_0)") as archive:
         if "arr_0" not in archive:
-            raise InputError(f"{path}: has {sorted(archive)}, expected arr_0 (uint8 images [N, H, W, C])")
+            held = npz.described(archive, archive)
+            raise InputError(f"{path}: has no arr_0 but {held}, expected arr_0 (uint8 images [N, H, W, C])")
         images = _member(archive, "arr_0", path)
         if images.dtype != np.uint8:
             raise InputError(f"{path}: arr_0 is {images.dtype}, expected uint8 images in 0..255")
         if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
-            raise InputError(f"{path}: arr_0 has shape {list(images.shape)}, expected [N, H, W, C], C = 1 or 3")
-        labels, seeds, index = (_array(archive, k, len(images), path) for k in ("arr_1", "seeds", "index"))
-    if labels is not None:
-        bad = labels[(labels < 0) | (labels >= (np.inf if num_classes is None else num_classes))]
+            first = " (channels last: transpose(0, 2, 3, 1))" if images.ndim == 4 and images.shape[1] in (1, 3) else ""
+            raise InputError(f"{path}: arr_0 has shape {list(images.shape)}, expected [N, H, W, C], C = 1 or 3{first}")
+        key = npz.label_key(archive, len(images), labels, path)
+        classes, seeds, index = (_array(archive, k, len(images), path) for k in (key, "seeds", "index"))
+    if classes is not None:
+        bad = classes[(classes < 0) | (classes >= (np.inf if num_classes is None else num_classes))]
         if len(bad):
             limit = "0 or more" if num_classes is None else f"0..{num_classes - 1}"
-            raise InputError(f"{path}: arr_1 holds label {bad[0]}, expected {limit}")
-    return SampleSet(images, labels, seeds, index)
+            raise InputError(f"{path}: {key} holds label {bad[0]}, expected {limit}")
+    warn_if_binary(images, str(path))
+    return SampleSet(images, classes, seeds, index)
+
+
+def warn_if_binary(images: np.ndarray, where: str) -> None:
+    """Log a warning where uint8 images [N, H, W, C] hold 0 and 1 alone: what a cast of images in [0, 1] leaves."""
+    if all(images[start : start + CHUNK].max() <= 1 for start in range(0, len(images), CHUNK)):
+        log.warning("%s: its pixels are all 0 or 1, expected 0..255 (were images in [0, 1] cast to uint8?)", where)
 
 
 def save_samples(path: str | Path, samples: SampleSet) -> None:
@@ -176,9 +215,26 @@ def save_samples(path: str | Path, samples: SampleSet) -> None:
 
 
 def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays as one .npz, atomically."""
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+    """Write named arrays as one .npz, atomically; its comment carries the hash of its directory."""
+    with atomic(path) as temporary:
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.comment = _directory_hash(archive)
+
+
+def check_directory(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raise InputError where an .npz of save_arrays lost an array, or calls one by another name, since it was written.
+
+    What an array holds is checked by its own checksum, as it is read.
+    """
+    if archive.comment.startswith(COMMENT) and archive.comment != _directory_hash(archive):
+        raise InputError(_changed(path))
+
+
+def _directory_hash(archive: zipfile.ZipFile) -> bytes:
+    members = [(entry.filename, entry.CRC, entry.file_size) for entry in archive.infolist()]
+    return COMMENT + hashlib.sha256(json.dumps(members).encode()).hexdigest().encode()
 
 
 def load_arrays(path: str | Path, keys: Sequence[str], what: str) -> dict[str, np.ndarray]:
@@ -192,7 +248,7 @@ def load_arrays(path: str | Path, keys: Sequence[str], what: str) -> dict[str, n
 
 
 def save_weights(path: str | Path, tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON description (architecture, step, EMA flag, …) as safetensors.
+    """Write tensors and a JSON description (architecture, step, EMA flag, …) as safetensors, with the hash of both.
 
     Raises InputError if a tensor holds a non-finite number: broken weights never reach the disk.
     """
@@ -201,9 +257,11 @@ def save_weights(path: str | Path, tensors: Mapping[str, torch.Tensor], descript
 
     _finite(tensors, Path(path))
     contiguous = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    # one entry alone: safetensors writes several in another order each time
+    text = json.dumps({**description, HASH: _weights_hash(contiguous, description)}, sort_keys=True)
     with atomic(path) as temporary:
         try:
-            save_file(contiguous, temporary, metadata={"pagboost": json.dumps(description, sort_keys=True)})
+            save_file(contiguous, temporary, metadata={"pagboost": text})
         except SafetensorError as error:  # what a full disk looks like from there
             raise OSError(errno.EIO, str(error)) from error
 
@@ -211,7 +269,8 @@ def save_weights(path: str | Path, tensors: Mapping[str, torch.Tensor], descript
 def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read (tensors, description) of a file that save_weights wrote, on the CPU.
 
-    Raises InputError for a missing, truncated or foreign file and for non-finite numbers.
+    Raises InputError for a missing, truncated or foreign file, for one that was changed after it was written, and for
+    non-finite numbers.
     """
     from safetensors import safe_open
 
@@ -222,8 +281,30 @@ def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
             raise InputError(f"{path}: carries no pagboost description, expected weights written by this project")
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
         description = json.loads(text)
+    if description.pop(HASH, stated := _weights_hash(tensors, description)) != stated:
+        raise InputError(_changed(path))
     _finite(tensors, path)
     return tensors, description
+
+
+def _weights_hash(tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> str:
+    """sha256 of names, types, shapes and bytes of tensors on the CPU, and of what is said of them."""
+    import torch
+
+    digest = hashlib.sha256(_json_hash(description).encode())
+    for key in sorted(tensors):
+        value = tensors[key].contiguous()
+        digest.update(f"\0{key}\0{value.dtype}\0{list(value.shape)}\0".encode())
+        if value.numel():
+            digest.update(value.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _changed(path: Path) -> str:
+    return (
+        f"{path}: was changed or damaged after it was written (its content has not the hash it carries), expected it "
+        "as it was: delete it, and the same command makes it again"
+    )
 
 
 def _finite(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -245,20 +326,38 @@ def load_into(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], pat
 
 
 def save_json(path: str | Path, content: Any) -> None:
-    """Write JSON, sorted and indented, atomically; InputError for NaN or infinity in it."""
+    """Write JSON, sorted and indented, an object with the hash of its content; atomically.
+
+    Raises InputError for NaN or infinity in it.
+    """
     try:
-        text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+        content = json.loads(json.dumps(content, allow_nan=False))  # as a reader will see it: keys are text
     except ValueError as error:
         raise InputError(f"{path}: not written, it would hold NaN or infinity") from error
+    if isinstance(content, dict):
+        content[HASH] = _json_hash(content)
     with atomic(path) as temporary:
-        temporary.write_text(text + "\n")
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load_json(path: str | Path) -> Any:
-    """Read JSON; InputError names a missing or malformed file."""
+    """Read JSON; of what save_json wrote, without its hash.
+
+    Raises InputError naming a missing or malformed file, and one that was changed after save_json wrote it.
+    """
     path = Path(path)
     with readable(path, "JSON"):
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    if isinstance(content, dict) and content.pop(HASH, stated := _json_hash(content)) != stated:
+        raise InputError(_changed(path))
+    return content
+
+
+def _json_hash(content: Mapping[str, Any]) -> str:
+    """sha256 of an object without the hash it carries, however it is laid out."""
+    return hashlib.sha256(
+        json.dumps({k: v for k, v in content.items() if k != HASH}, sort_keys=True).encode()
+    ).hexdigest()
 
 
 def file_hash(path: str | Path) -> str:

@@ -72,4 +72,6 @@ def _checked(names: Any, where: str, of: str = "name") -> list[str]:
             raise InputError(f"{where}: not a list of names ({of} {number} is {name!r}), {EXPECTED}")
         if not name.strip():
             raise InputError(f"{where}: not a list of names ({of} {number} is empty), {EXPECTED}")
+        if any("\ud800" <= letter <= "\udfff" for letter in name):  # of JSON, or of a terminal's other encoding
+            raise InputError(f"{where}: {of} {number} is {name!r}, half a character, expected UTF-8 text")
     return [name.strip() for name in names]

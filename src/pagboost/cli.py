@@ -1,8 +1,9 @@
-"""What every script shares: one-line errors, a spec argument, threads. Imports nothing heavy."""
+"""What every script shares: one-line errors, arguments, outputs that replace no input. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import json
 import logging
@@ -11,62 +12,178 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pagboost.errors import InputError
+from pagboost import written
+from pagboost.errors import InputError, listed
 
+PAPER_SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "paper.schema.yaml"
+MOST_THREADS = 1024  # far more, and the libraries die on their own
+LARGEST_COUNT, LARGEST = 2**31 - 1, 2**63 - 1  # of what is held in memory, and of NumPy's integers
 TYPES = {"int": Integral, "float": Real, "bool": bool, "str": str}  # numpy's numbers too
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's main(); bad input and a full disk become one line on stderr and exit code 1.
+    """Run a script's main(); bad input, a full disk and too little memory become one line on stderr and exit code 1.
 
-    A scheduler's SIGTERM ends the script as Ctrl-C does, so that no temporary file stays behind.
+    A scheduler's SIGTERM ends the script as Ctrl-C does, so that no temporary file stays behind. What a terminal or a
+    log cannot show ("±" in ASCII, a file name that is no UTF-8) is escaped, and ends nothing.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not what a caller may have put in its place
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         main()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # whoever read the output has seen enough; all files are written by then
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         sys.exit(f"error: {error.filename or 'output'}: {error.strerror or error}")
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        sys.exit(f"error: not enough memory ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
     except KeyboardInterrupt:
         sys.exit("interrupted")
 
 
+def _out_of_memory(error: Exception) -> bool:
+    """Python's and NumPy's MemoryError, torch's of a GPU and of the CPU, which is known by its text alone."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, as all errors of the scripts are."""
+    """An argument parser whose errors are one line, as all errors of the scripts are, and that knows the outputs."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.outputs: dict[str, bool] = {}  # name in the parsed values -> whether it is a folder
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2; usage is for --help."""
         self.exit(2, f"error: {message} (see --help)\n")
 
+    def add_output(self, flag: str, *, folder: bool = False, required: bool = True, **options: Any) -> None:
+        """A flag that names a file (or a folder of files) to write, a Path; `parse` refuses one that is an input."""
+        action = self.add_argument(flag, type=Path, required=required, **options)
+        self.outputs[action.dest] = folder
+
+
+class Distinct(argparse.Action):
+    """Several values, each given once."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        again = next((value for value in values if values.count(value) > 1), None)
+        if again is not None:
+            parser.error(f"argument {self.option_strings[0]}: {again} is given twice, expected each once")
+        setattr(namespace, self.dest, values)
+
 
 def parser(description: str) -> Parser:
     """An argument parser with the flags all scripts have: --threads."""
     result = Parser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    result.add_argument("--threads", type=positive_int, default=os.cpu_count(), help="CPU threads of this process")
+    result.add_argument("--threads", type=_threads, default=os.cpu_count(), help="CPU threads of this process")
     return result
 
 
-def parse(arguments: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line, and bound the process's threads before anything heavy is imported."""
+def add_seeds(flags: Parser, meaning: str) -> None:
+    """--seeds: sampling seeds, a list of different numbers."""
+    flags.add_argument("--seeds", type=natural, nargs="+", default=[0], action=Distinct, help=meaning)
+
+
+def add_labels(flags: Parser) -> None:
+    """--labels: which array of a sample file holds the labels, for files of others."""
+    meaning = "array that holds the labels, where it is not arr_1; none: there are none"
+    flags.add_argument("--labels", metavar="KEY", help=meaning)
+
+
+def parse(arguments: Parser) -> argparse.Namespace:
+    """Parse the command line, and bound the process's threads before anything heavy is imported.
+
+    Exits with one line where an output cannot be written, or would replace an input or another output.
+    """
     values = arguments.parse_args()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(values.threads)
+    try:
+        check_outputs(arguments, values)
+    except InputError as error:
+        arguments.exit(2, f"error: {error}\n")
     return values
+
+
+def check_outputs(
+    arguments: Parser,
+    values: argparse.Namespace,
+    beside: Mapping[str, Iterable[Path]] | None = None,
+    read: Iterable[Path] = (),
+) -> None:
+    """Raise InputError unless all outputs can be written, and none is the same file as an input or another output.
+
+    Inputs are the files that the other arguments name, in whatever form (see written.files_in), and those of `read`.
+    beside: {flag: files} that a script writes besides (the files of a folder), where they are known after parsing.
+    """
+    flags = {name: f"--{name.replace('_', '-')}" for name in arguments.outputs}
+    named = {name: getattr(values, name) for name in flags if getattr(values, name) is not None}
+    for name, path in named.items():
+        written.check_place(f"{flags[name]} {path}", path, arguments.outputs[name])
+    files = [(flags[name], path) for name, path in named.items() if not arguments.outputs[name]]
+    for flag, paths in (beside or {}).items():
+        for path in paths:
+            written.check_place(f"{flag} {path}", path, folder=False)
+            files.append((flag, path))
+    written.check_apart(files, [*(value for name, value in vars(values).items() if name not in flags), *read])
+
+
+def check_memory(where: str, needed: int) -> None:
+    """Raise InputError naming `where` if `needed` bytes are more than this machine's memory."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise InputError(f"{where}: {needed >> 30:,} GiB of images, expected less than this machine's {there >> 30:,}")
+
+
+# -- types of arguments
+
+
+def _integer(text: str, least: int, most: int) -> int:
+    value = None
+    with contextlib.suppress(ValueError):
+        value = int(text)
+    if value is None or not least <= value <= most:
+        bound = f"most {most}" if value is not None and value > most else f"least {least}"
+        raise argparse.ArgumentTypeError(f"{_short(text)}: expected an integer of at {bound}")
+    return value
 
 
 def positive_int(text: str) -> int:
     """An argparse type: an integer of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected an integer of at least 1")
-    return value
+    return _integer(text, 1, LARGEST_COUNT)
+
+
+def natural(text: str) -> int:
+    """An argparse type: an integer of at least 0."""
+    return _integer(text, 0, LARGEST)
+
+
+def _threads(text: str) -> int:
+    return _integer(text, 1, MOST_THREADS)
+
+
+def positive_float(text: str) -> float:
+    """An argparse type: a finite number above 0."""
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text}: expected a finite number above 0")
 
 
 def labelled(text: str) -> tuple[str, str]:
@@ -78,38 +195,116 @@ def labelled(text: str) -> tuple[str, str]:
 
 
 def maybe_labelled(text: str) -> tuple[str, str]:
-    """An argparse type: LABEL=PATH, or PATH alone, with an empty label; a label is a word, a path may hold an =."""
+    """An argparse type: LABEL=PATH, or PATH alone, with an empty label.
+
+    A path may hold an = too: what exists as it stands is a path (boost=none/eval.npz), FILE.yaml:key by its file.
+    """
     label, equals, path = text.partition("=")
-    return (label, path) if equals and path and re.fullmatch(r"\w+", label) else ("", text)
+    is_path = os.path.exists(text) or os.path.exists(text.partition(":")[0])
+    return ("", text) if is_path or not (equals and path and re.fullmatch(r"\w+", label)) else (label, path)
 
 
-def spec(text: str) -> dict[str, Any]:
+class Spec(dict):
+    """A mapping from the command line; `file` is what it was read from, None for inline JSON."""
+
+    file: str | None = None
+
+
+def spec(text: str) -> Spec:
     """An argparse type: inline JSON, or FILE.yaml:key.path naming an entry of a configuration file.
 
     `--spec config/scales/digits.yaml:models.ct` and `--spec '{"kind": "ct", ...}'` mean the same.
     """
-    if text.lstrip().startswith("{"):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from error
-    import yaml
-
+    inline = text.lstrip("\ufeff \t\r\n")
+    if inline.startswith("{"):
+        return _with_named_kinds(Spec(_inline(inline)))
     file, _, path = text.partition(":")
-    if not Path(file).is_file():
-        raise argparse.ArgumentTypeError(f"{file}: no such file, expected JSON or FILE.yaml:key.path")
+    if not os.path.isfile(file):
+        raise argparse.ArgumentTypeError(f"{_short(file)}: no such file, expected JSON or FILE.yaml:key.path")
+    from pagboost import yaml_files  # which inline JSON need not wait for
+
     try:
-        value: Any = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise argparse.ArgumentTypeError(f"{file}: not valid YAML ({' '.join(str(error).split())})") from error
+        value = yaml_files.read(file)
+    except (InputError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     for key in filter(None, path.split(".")):
         if not isinstance(value, Mapping) or key not in value:
-            known = ", ".join(value) if isinstance(value, Mapping) else "nothing below it"
+            known = listed(value) if isinstance(value, Mapping) else "nothing below it"
             raise argparse.ArgumentTypeError(f"{file}: no key {key} of {path}, expected one of: {known}")
         value = value[key]
     if not isinstance(value, Mapping):
-        raise argparse.ArgumentTypeError(f"{text}: holds {value!r}, expected a mapping")
-    return dict(value)
+        raise argparse.ArgumentTypeError(f"{text}: holds {_short(repr(value))}, expected a mapping")
+    result = _with_named_kinds(Spec(value))
+    result.file = file
+    return result
+
+
+def paper(text: str) -> Spec:
+    """An argparse type: a paper as data, a `spec` that the workflow's schema of papers holds for."""
+    from pagboost import configuration
+
+    content = spec(text)
+    try:
+        configuration.validate(content, PAPER_SCHEMA, content.file or "--paper")
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return content
+
+
+def reasons(text: str) -> Spec:
+    """An argparse type: a `spec` {name: why it is not there}."""
+    return _of_values(spec(text), "str", "text")
+
+
+def counts(text: str) -> Spec:
+    """An argparse type: a `spec` {name: integer}."""
+    return _of_values(spec(text), "int", "an integer")
+
+
+def _of_values(content: Spec, kind: str, meaning: str) -> Spec:
+    for name, value in content.items():
+        if not _is(value, kind):
+            raise argparse.ArgumentTypeError(f"{name}: {_short(repr(value))}, expected {meaning}")
+    return content
+
+
+def _with_named_kinds(content: Spec) -> Spec:
+    """The same; a kind anywhere in it is looked up by name, which has to be text."""
+
+    def check(value: Any) -> None:
+        if isinstance(value, Mapping):
+            if not isinstance(value.get("kind", ""), (str, type(None))):
+                raise argparse.ArgumentTypeError(f"kind: {_short(repr(value['kind']))}, expected a name")
+            value = list(value.values())
+        for part in value if isinstance(value, list) else ():
+            check(part)
+
+    try:
+        check(content)
+    except RecursionError as error:  # what YAML's anchors can make
+        raise argparse.ArgumentTypeError("holds itself, or is nested too deeply") from error
+    return content
+
+
+def _inline(text: str) -> Any:
+    def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        again = next((key for key in keys if keys.count(key) > 1), None)
+        if again is not None:
+            raise argparse.ArgumentTypeError(f"not valid JSON: {again} is there twice, expected each key once")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=each_once)
+    except (ValueError, RecursionError) as error:  # JSONDecodeError is one of the former, a number of 5,000 digits too
+        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from error
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+# -- options from a configuration
 
 
 def check_positive(where: str, value: Any, kind: type = float) -> None:
@@ -119,31 +314,32 @@ def check_positive(where: str, value: Any, kind: type = float) -> None:
 
 
 def _fits(value: Any, annotation: str) -> bool:
-    """Whether a value is of an annotation's kinds: TYPES, lists of one, None; True where the annotation says more."""
-    kinds = annotation.split(" | ")
-    if value is None:
-        return "None" in kinds or not all(_simple(kind) for kind in kinds)
-    kinds = [kind for kind in kinds if kind != "None"]
-    return not all(_simple(kind) for kind in kinds) or any(_is(value, kind) for kind in kinds)
-
-
-def _simple(kind: str) -> bool:
-    return kind.removeprefix("list[").removesuffix("]") in TYPES
+    """Whether a value is of an annotation's kinds: TYPES, None, lists and mappings of them; True for other kinds."""
+    return any(_is(value, kind) for kind in re.split(r" \| (?![^\[]*\])", annotation))  # not what is inside of brackets
 
 
 def _is(value: Any, kind: str) -> bool:
-    if kind.startswith("list["):
-        listed = isinstance(value, Sequence) and not isinstance(value, str)
-        return listed and all(_is(item, kind[5:-1]) for item in value)
-    return isinstance(value, TYPES[kind])
+    outer, _, inner = kind.removesuffix("]").partition("[")
+    if outer == "None":
+        return value is None
+    if outer in TYPES:
+        return isinstance(value, TYPES[outer]) and isinstance(value, bool) == (outer == "bool")
+    if outer == "list":
+        return isinstance(value, Sequence) and not isinstance(value, str) and all(_fits(item, inner) for item in value)
+    if outer == "Mapping":
+        _, _, of = inner.partition(", ")
+        return isinstance(value, Mapping) and all(_fits(item, of) for item in value.values())
+    return True
 
 
 def call(function: Callable[..., Any], *args: Any, where: str, options: Mapping[str, Any]) -> Any:
     """function(*args, **options) where options come from configuration.
 
     Raises InputError naming `where` for unknown or missing options, and for values of another type than the
-    parameter's annotation, as far as that is made of numbers, text, truth values and lists of them.
+    parameter's annotation, as far as that is made of numbers, text, truth values, lists and mappings of them.
     """
+    if not isinstance(options, Mapping):
+        raise InputError(f"{where}: {_short(repr(options))}, expected a mapping")
     parameters = inspect.signature(function).parameters
     known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
     required = [name for name in known if parameters[name].default is inspect.Parameter.empty]
@@ -156,5 +352,5 @@ def call(function: Callable[..., Any], *args: Any, where: str, options: Mapping[
     for name, value in options.items():
         annotation = str(parameters[name].annotation).replace("Sequence[", "list[")
         if not _fits(value, annotation):
-            raise InputError(f"{where}.{name}: {value!r}, expected {annotation}")
+            raise InputError(f"{where}.{name}: {_short(repr(value))}, expected {annotation}")
     return function(*args, **options)

@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from pagboost import artifacts
+from pagboost import artifacts, foreign
 from pagboost.errors import InputError
 
 SCHEMES = ("https", "http", "file")
@@ -22,7 +22,7 @@ def local(source: str, sha256: str | None, folder: str | Path, *, unpinned: bool
     unpinned: a URL may come without a hash, and the caller says which one it had.
     Raises InputError for a missing file, a URL without a hash, and what `fetch` refuses.
     """
-    if urllib.parse.urlsplit(source).scheme in SCHEMES:
+    if source.partition(":")[0].lower() in SCHEMES:
         if sha256 is None and not unpinned:
             raise InputError(f"{source}: a URL without sha256, expected the hash of what it should give")
         return fetch(source, sha256, folder)
@@ -37,9 +37,16 @@ def fetch(url: str, sha256: str | None, folder: str | Path) -> Path:
     """The copy of a URL in `folder`, under the URL's own file name; downloaded where it is not there yet.
 
     sha256: hexadecimal, whole, or its first 8 digits or more (what public weights carry in their names); None: any.
-    Raises InputError where the URL cannot be read, and for another hash, of a copy that was there before too.
+    Raises InputError where the URL cannot be read or names no file, and for another hash, of a copy that was there
+    before too.
     """
-    target = Path(folder).expanduser() / Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+    try:
+        name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+    except ValueError as error:
+        raise InputError(f"{url}: no URL ({error}), expected one that names a file") from error
+    if name in ("", ".", ".."):
+        raise InputError(f"{url}: names no file, expected a URL that ends in a file's name")
+    target = Path(folder).expanduser() / name
     if target.exists():
         _check(target, sha256, f"{target} (delete it to download it again)")
         return target
@@ -62,4 +69,6 @@ def _check(path: Path, sha256: str | None, what: str) -> None:
         raise InputError(f"{what}: a folder, which has no sha256; expected null for it")
     found = artifacts.file_hash(path)
     if not found.startswith(sha256.lower()):
-        raise InputError(f"{what}: has sha256 {found}, expected {sha256}")
+        with open(path, "rb") as file:
+            instead = foreign.named(file.read(1024))
+        raise InputError(f"{what}: has sha256 {found}, expected {sha256}{f' ({instead})' if instead else ''}")

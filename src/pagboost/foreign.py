@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
+
 POINTER, PAGES = b"version https://git-lfs", (b"<!doctype html", b"<html")
 
 
@@ -14,4 +17,11 @@ def named(content: bytes) -> str | None:
         return "it is a Git LFS pointer, not the file itself: git lfs pull fetches it"
     if start.startswith(PAGES):
         return "it is an HTML page: was the download refused?"
+    return None
+
+
+def at(path: Path) -> str | None:
+    """The same of the file at a path; None for one that cannot be opened, too."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return named(file.read(1024))
     return None

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from pagboost import artifacts, foreign, said
 from pagboost.archives import LeftOut
 from pagboost.errors import InputError, listed
+from pagboost.npz import NONE
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ def load(text: str) -> np.ndarray:
     """
     file, _, index = text.rpartition(":")
     if file.endswith(".npz"):
-        samples = artifacts.load_samples(file)
+        samples = artifacts.load_samples(file, labels=NONE)  # one image needs no label
         if not (index.isdecimal() and int(index) < len(samples)):
             raise InputError(f"{text}: index {index}, expected 0..{len(samples) - 1} (the file's images)")
         return samples.images[int(index)]

@@ -63,6 +63,7 @@ def test_text_that_holds_no_names(tmp_path, content, message):
         ('{"0": ["n0", 7]}', r"mine: not a list of names \(name 0 is 7\)"),
         ('["zero", 1]', r"mine: not a list of names \(name 1 is 1\)"),
         (["zero", ""], r"mine: not a list of names \(name 1 is empty\)"),
+        ('["zero", "\\ud800"]', r"mine: name 1 is '\\ud800', half a character, expected UTF-8 text"),
         ([], "mine: not a list of names, expected one name for every class"),
         ("[]", "mine: not a list of names, expected"),
         ("none.txt", "none.txt: no such file, expected class names"),

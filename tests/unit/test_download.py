@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import re
 import threading
 
 import pytest
@@ -56,6 +57,25 @@ def test_another_hash_leaves_nothing_behind(server, tmp_path):
     with pytest.raises(InputError, match=rf"^{url}: has sha256 {SHA256}, expected {'0' * 64}$"):
         download.fetch(url, "0" * 64, tmp_path / "kept")
     assert list((tmp_path / "kept").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("https://[example/x.npz", "no URL .*, expected one that names a file"),
+        ("https://example.org", "names no file, expected a URL that ends in a file's name"),
+        ("https://example.org/x/..", "names no file"),
+    ],
+)
+def test_an_address_of_no_file(tmp_path, url, message):
+    with pytest.raises(InputError, match=rf"^{re.escape(url)}: {message}"):
+        download.local(url, SHA256, tmp_path)
+
+
+def test_a_page_in_place_of_a_file_is_called_one(tmp_path):
+    (tmp_path / "weights.pth").write_text("<!doctype html>Log in first")
+    with pytest.raises(InputError, match=rf"has sha256 .*, expected {SHA256} \(it is an HTML page: was the download"):
+        download.local(str(tmp_path / "weights.pth"), SHA256, tmp_path)
 
 
 def test_a_copy_that_has_changed_is_not_used(server, tmp_path):

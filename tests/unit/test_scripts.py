@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ def run(folder, name, *arguments):
 
 @pytest.fixture
 def folder(tmp_path, samples, classifier, cnn_spec):
-    """Made-up inputs: samples.npz, unlabelled.npz, a classifier and a generator's weights, scale.yaml, text.npz."""
+    """Made-up inputs: samples.npz, unlabelled.npz, y.npz (labels under y), a classifier's and a generator's weights,
+    scale.yaml, text.npz; samples.state and w_at_2.npz, which are empty."""
     artifacts.save_samples(tmp_path / "samples.npz", samples)
     artifacts.save_samples(tmp_path / "unlabelled.npz", SampleSet(samples.images))
     for kind in ("classifier", "edm"):
@@ -38,6 +40,9 @@ def folder(tmp_path, samples, classifier, cnn_spec):
     models = {"net": {"kind": "classifier", "network": cnn_spec, "training": TRAINING, "source": "assumed"}}
     (tmp_path / "scale.yaml").write_text(yaml.safe_dump({"models": models, "boosts": {"good": BOOST}}))
     (tmp_path / "text.npz").write_text("no samples")
+    np.savez(tmp_path / "y.npz", arr_0=samples.images, y=samples.labels)
+    for name in ("samples.state", "w_at_2.npz"):
+        (tmp_path / name).touch()
     return tmp_path
 
 
@@ -110,12 +115,27 @@ GOOD = json.dumps(BOOST)
             "classifier.safetensors: holds a model of kind classifier, expected edm",
         ),
         ((*RUN_BOOST, "text.npz", "--guide", "classifier.safetensors", "--boost", GOOD), "text.npz: not readable as"),
+        ((*RUN_BOOST, "y.npz", "--guide", "classifier.safetensors", "--boost", GOOD), "y.npz: has no arr_1 but y"),
+        ((*SAMPLE, "--weights", "edm.safetensors", "--sampler", "{}", "--labels", "y"), "expected with --real alone"),
+        # what would take the place of an input, or of another output
+        ((*PREPARE, "--spec", '{"splits": {"../samples": 1}}'), "splits.../samples: expected a name for a file"),
+        ((*PREPARE, "--spec", '{"splits": {"samples": 1}, "file": "samples.npz"}', "--out", "."), "is the input"),
+        (
+            (*TRAIN, "--spec", "scale.yaml:models.net", "--data", "samples.state", "--out", "samples.safetensors"),
+            "--out samples.state: is the input samples.state",
+        ),
+        (
+            (*TRAIN, "--spec", '{"training": {"checkpoints": [2]}}', "--data", "w_at_2.npz", "--out", "w.npz"),
+            "--out w_at_2.npz: is the input w_at_2.npz",
+        ),
+        ((*TRAIN, "--spec", "{}", "--data", "s.npz", "--input", "teacher=a", "--input", "teacher=b"), "given twice"),
+        (("import_samples", "{url}", "--size", "8", "--per-seed", "1", "--out", "samples.npz"), "is the input"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(folder, command, named):
     before = {*folder.rglob("*")}
-    done = run(folder, *command)
+    done = run(folder, *(text.replace("{url}", (folder / "samples.npz").as_uri()) for text in command))
     assert done.returncode != 0
     assert done.stdout == ""
     lines = done.stderr.splitlines()
@@ -124,10 +144,35 @@ def test_bad_input_is_one_line_and_leaves_nothing(folder, command, named):
     assert outputs(folder, before) in ([], ["out"])
 
 
+def test_every_script_declares_what_it_writes():
+    """`parse` looks after outputs, whatever their flags are called."""
+    scripts = {path.stem: path.read_text(encoding="utf-8") for path in SOURCE.glob("*.py")}
+    assert len(scripts) == 16
+    for name, code in scripts.items():
+        assert "cli.run(main)" in code and ".add_output(" in code and "cli.parse(" in code, name
+        assert not re.search(r'add_argument\("--(out|arrays|choice-out)', code), name
+
+
+def test_labels_under_another_key_are_those_that_are_boosted_towards(folder):
+    """As if they were under arr_1, by boost.py and by import_samples.py."""
+    samples = artifacts.load_samples(folder / "samples.npz")
+    artifacts.save_samples(folder / "own.npz", SampleSet(samples.images, samples.labels))
+    common = "--guide classifier.safetensors --steps 2 --boost scale.yaml:boosts.good --out"
+    for name, arguments in (("own", common), ("y", f"--labels y {common}")):
+        assert run(folder, "boost", f"{name}.npz", *arguments.split(), f"{name}_boosted.npz").returncode == 0
+    own, other = (artifacts.load_samples(folder / f"{name}_boosted.npz") for name in ("own", "y"))
+    assert np.array_equal(own.images, other.images) and np.array_equal(own.labels, other.labels)
+    arguments = "y.npz --labels y --size 8 --num-classes 3 --per-seed 12 --out dealt.npz"
+    assert run(folder, "import_samples", *arguments.split()).returncode == 0
+    dealt = artifacts.load_samples(folder / "dealt.npz")
+    by_image = {image.tobytes(): label for image, label in zip(samples.images, samples.labels, strict=True)}
+    assert dealt.labels.tolist() == [by_image[image.tobytes()] for image in dealt.images]
+
+
 def test_a_full_disk_is_one_line_and_leaves_nothing(folder):
     """The shell's limit on the size of a file stands for a full disk."""
     before = {*folder.rglob("*")}
-    large = SampleSet(np.zeros((40, 32, 32, 1), np.uint8), np.arange(40) % 3)
+    large = SampleSet(np.full((40, 32, 32, 1), 99, np.uint8), np.arange(40) % 3)
     artifacts.save_samples(folder / "large.npz", large)
     script = f"ulimit -f 20; exec {sys.executable} {SOURCE}/sample.py --real large.npz --per-seed 40 --out out/s.npz"
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pagboost import artifacts, networks, recipes, sampling
 from pagboost.artifacts import SampleSet
@@ -69,17 +71,72 @@ def test_tensors_have_to_fit(weights, tmp_path, change, message):
         convert(tmp_path / "public.pth")
 
 
+def renamed(weights, prefix):
+    return {prefix + key: value for key, value in weights.items()}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            lambda w: renamed(w, "module."),
+            r"(\d+) of its \1 tensors are named module.…, .*they would fit without module.",
+        ),
+        (lambda w: renamed(w, "_orig_mod.module."), "they would fit without _orig_mod.module."),
+        (
+            lambda w: {**renamed(w, "module.model."), "module.normalizer.mean": torch.zeros(3)},
+            r"tensors are named module.model.…, expected the names of a ResNet: they would fit without module.model.",
+        ),
+        (lambda w: {**renamed(w, "module."), "module.more": torch.zeros(1)}, r"tensor \S+ is"),
+        (
+            lambda w: {"state_dict": w, "epoch": 3, "optimizer": {"lr": 1}},
+            r"holds state_dict \(\d+ tensors by name\), epoch \(int\), optimizer \(1 entries, no tensors\), expected",
+        ),
+        (lambda w: {"model": renamed(w, "module."), "ema": w}, r"holds model \(\d+ tensors .*, ema \(\d+ tensors"),
+        (lambda w: {**w, "epoch": 3}, r"holds epoch \(int\) beside \d+ tensors, expected tensors by name and nothing"),
+        (lambda w: {str(i): i for i in range(99)}, r"9 \(int\), … \(89 more\), expected tensors by name"),
+        (lambda w: {}, "holds nothing, expected tensors by name"),
+        (lambda w: [torch.zeros(1)], "holds list, expected tensors by name"),
+    ],
+)
+def test_tensors_under_other_names_are_told(weights, tmp_path, content, message):
+    torch.save(content(weights), tmp_path / "public.pth")
+    with pytest.raises(InputError, match=f"^{tmp_path}/public.pth: .*{message}") as caught:
+        convert(tmp_path / "public.pth")
+    assert "\n" not in str(caught.value)
+
+
 class Foreign:
     """Anything but a tensor."""
 
 
-def test_a_file_of_more_than_tensors_is_refused(tmp_path):
-    torch.save({"fc.weight": Foreign()}, tmp_path / "code.pth")
-    with pytest.raises(InputError, match=r"code.pth: not readable as public weights \(.pth of tensors\)"):
-        convert(tmp_path / "code.pth")
-    torch.save([torch.zeros(1)], tmp_path / "list.pth")
-    with pytest.raises(InputError, match="list.pth: holds list, expected tensors by name"):
-        convert(tmp_path / "list.pth")
+def scripted(path):
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(1, 1), torch.zeros(1)), path)
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (lambda path: torch.save({"fc.weight": Foreign()}, path), r"it holds more than tensors: \S+\.Foreign"),
+        (lambda path: torch.save({"best": np.float64(1)}, path), r"it holds more than tensors: numpy\S*\.scalar"),
+        (lambda path: torch.save(torch.nn.Linear(1, 1), path), "it holds more than tensors: torch.nn.modules"),
+        (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "it is no file of tensors that torch.save writes"),
+        (lambda path: save_file({"a": torch.zeros(1)}, path), "it is no file of tensors that torch.save writes"),
+        (scripted, "it is a TorchScript program, not tensors by name"),
+        (lambda path: path.write_text("\n<!DOCTYPE html><html>"), "it is an HTML page: was the download refused?"),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid"), "it is a Git LFS pointer"),
+        (lambda path: path.touch(), "it is empty"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_file_of_more_or_less_than_tensors_is_refused(tmp_path, write, reason, recwarn):
+    write(tmp_path / "public.pth")
+    recwarn.clear()
+    with pytest.raises(
+        InputError, match=rf"public.pth: not readable as public weights \(.pth of tensors\) \({reason}"
+    ) as e:
+        convert(tmp_path / "public.pth")
+    assert "weights_only" not in str(e.value) and not recwarn.list
 
 
 def test_a_classifier_can_stand_for_one_and_an_extractor_stays_what_it_is(weights, tmp_path):
@@ -99,7 +156,7 @@ def test_another_hash_is_refused(weights, tmp_path):
 def test_script(weights, tmp_path):
     """train.py with such an entry writes weights that load; what they were trained for is not known: no iterations."""
     torch.save(weights, tmp_path / "public.pth")
-    artifacts.save_samples(tmp_path / "data.npz", SampleSet(np.zeros((4, 8, 8, 3), np.uint8), np.arange(4) % 2))
+    artifacts.save_samples(tmp_path / "data.npz", SampleSet(np.full((4, 8, 8, 3), 99, np.uint8), np.arange(4) % 2))
     spec = json.dumps(entry(tmp_path / "public.pth"))
     command = [sys.executable, TRAIN, "--threads", "1", "--device", "cpu", "--spec", spec, "--data", "data.npz"]
     command += ["--num-classes", "2", "--out", "out.safetensors"]
@@ -146,7 +203,7 @@ def script(tmp_path, monkeypatch):
 
 def test_public_weights_guide_and_are_guided(script, tmp_path, caplog):
     """A .pt of each kind through train.py, then guided sampling from the two: what networks of those weights give."""
-    artifacts.save_samples(tmp_path / "data.npz", SampleSet(np.zeros((4, 8, 8, 3), np.uint8), np.arange(4) % 2))
+    artifacts.save_samples(tmp_path / "data.npz", SampleSet(np.full((4, 8, 8, 3), 99, np.uint8), np.arange(4) % 2))
     digests = {}
     for name, network, role in (("diffusion", UNET, DIFFUSION), ("classifier", ENCODER, CLASSIFIER)):
         public(network, tmp_path / f"{name}.pt")
@@ -184,7 +241,7 @@ def test_a_network_without_wrapper_is_loaded_itself(network, tmp_path):
     assert {key: made.facts[key] for key in role} == role and not made.network.training
     torch.save({f"module.{key}": value for key, value in tensors.items()}, tmp_path / "adm.pt")
     spec["training"]["sha256"] = None
-    with pytest.raises(InputError, match=r"adm.pt: tensor .* \(UNet"):
+    with pytest.raises(InputError, match=r"adm.pt: \d+ of its \d+ tensors are named module.…, expected .* a UNet"):
         recipes.train(spec, DATA, Run(0, torch.device("cpu")), {})
 
 

@@ -205,6 +205,7 @@ def check_layout(dtype: np.dtype, shape: tuple[int, ...], where: str) -> None:
 def members(path: Path) -> list[str]:
     """Names of the arrays of an .npz, sorted; InputError where there is no such file."""
     with artifacts.readable(path, "an .npz file"), zipfile.ZipFile(path) as archive:
+        artifacts.check_directory(archive, path)
         return sorted(name.removesuffix(".npy") for name in archive.namelist())
 
 

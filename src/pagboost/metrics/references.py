@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -11,10 +12,10 @@ from pathlib import Path
 import torch
 
 from pagboost import artifacts, cli, data
-from pagboost.errors import InputError
+from pagboost.errors import InputError, listed
 from pagboost.metrics import reference
 from pagboost.metrics.features import PUBLIC, Extractor, extract
-from pagboost.metrics.image_sets import ImageSet, InMemory, members, open_images
+from pagboost.metrics.image_sets import ImageSet, InMemory, in_channels, members, open_images
 from pagboost.metrics.reference import Reference
 
 PART = re.compile(r"(?P<entry>.+\.ya?ml:[\w.]+)/(?P<split>\w+)")  # a data set's part: scale.yaml:datasets.NAME/SPLIT
@@ -40,13 +41,19 @@ def kind_of(source: str) -> str:
         return "openai"
     if "arr_0" in found and not found & {"mu", "sigma", "mu_s", "sigma_s"}:
         return "images"
-    raise InputError(f"{source}: has {sorted(found)}, {EXPECTED}")
+    raise InputError(f"{source}: has {listed(sorted(found))}, {EXPECTED}")
 
 
 def name_of(source: str) -> str:
-    """What a reference is called unless it is given a label: the split of a data set's part, else the file's stem."""
+    """What a reference is called unless it is given a label: the split of a data set's part, else the file's stem.
+
+    A link has its own name, not that of what it leads to: in a download cache that is a hash.
+    """
     part = PART.fullmatch(source)
-    return part["split"] if part else Path(source).resolve().stem
+    if part:
+        return part["split"]
+    path = Path(os.path.abspath(source))  # which names ".", ".." and what ends in "/" too, and follows no link
+    return (path.name if path.is_dir() else path.stem) or "images"
 
 
 def labelled(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -61,12 +68,17 @@ def labelled(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def first_counts(pairs: Sequence[tuple[str, str]], opened: Mapping[str, Reference]) -> dict[str, int]:
-    """{label of a reference: n} of (label, n), of all extractors where images are seen by several."""
-    counts = {}
+    """{label of a reference: n} of (label, n), of all extractors where images are seen by several.
+
+    Raises InputError for a label that no reference has, and for one that is given twice.
+    """
+    counts: dict[str, int] = {}
     for label, count in pairs:
         own = [name for name in opened if label in (name, name.partition("/")[0])]
         if not own:
-            raise InputError(f"--first {label}={count}: expected a label of --reference: {', '.join(opened)}")
+            raise InputError(f"--first {label}={count}: expected a label of --reference: {listed(opened)}")
+        if counts.keys() & set(own):
+            raise InputError(f"--first {label}={count}: {label} has a number already, expected one")
         counts |= dict.fromkeys(own, int(count))
     return counts
 
@@ -89,7 +101,7 @@ def default_extractors(sources: Sequence[str]) -> list[str]:
 
 def open_real(source: str, channels: int) -> ImageSet:
     """The images of any kind of reference that has them; `channels` as in open_images."""
-    return _part(source) if PART.fullmatch(source) else open_images(source, channels)
+    return in_channels(_part(source), channels) if PART.fullmatch(source) else open_images(source, channels)
 
 
 @cache

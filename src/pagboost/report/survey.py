@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -18,18 +19,21 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pagboost import artifacts, cli
+from pagboost import artifacts, class_names, cli
 from pagboost.artifacts import SampleSet
-from pagboost.errors import InputError
+from pagboost.errors import InputError, listed
 from pagboost.report.columns import Record, comparison, number
 from pagboost.report.render import NOT_HERE, Rendered
 from pagboost.report.tables import Frame
+
+log = logging.getLogger(__name__)
 
 QUESTION = "Which image is more realistic, and more aligned to the description?"
 VERSION = 1  # of the answers' format
 PAGE_KEYS = ("generators", "pairs", "seed")  # of a paper's entry: what its page shows
 THRESHOLDS = (50, 60, 70, 80)  # percent of the raters who selected a side
 SIDES = ("a", "b", "none")
+FACTS = {"pairs": (), "answers": (), "per_pair": ("mean", "min", "max"), "shares": ("a", "b")}  # and their parts
 RESAMPLES = 10_000
 
 NO_ANSWERS = "no rater has answered yet"
@@ -83,28 +87,24 @@ class Spec:
         for row in self.rows:
             if row.get("threshold") not in THRESHOLDS:
                 raise InputError(f"reported.rows: threshold {row.get('threshold')}, expected one of: {THRESHOLDS}")
-            if set(row.get("reported", {})) != set(SIDES):
+            if not _numbers(row.get("reported"), SIDES):
                 raise InputError(f"reported.rows: {row.get('reported')}, expected percentages of {', '.join(SIDES)}")
+        for key, names in FACTS.items():
+            stated = self.facts.get(key) if names else {key: self.facts.get(key)}
+            if key in self.facts and not _numbers(stated, names or [key]):
+                expected = f"numbers of {', '.join(names)}" if names else "a number"
+                raise InputError(f"reported.facts.{key}: {self.facts[key]!r}, expected {expected}")
+
+
+def _numbers(value: Any, names: Sequence[str]) -> bool:
+    """Whether a value is {name: number} of exactly these names."""
+    numbers = isinstance(value, Mapping) and all(isinstance(number, (int, float)) for number in value.values())
+    return numbers and set(value) == set(names)
 
 
 def load_names(source: str | Path) -> list[str]:
-    """Class names, by number: a file (a JSON list, or text with one name a line), or such a list itself, as JSON.
-
-    Raises InputError for an empty name.
-    """
-    path = Path(source)
-    if str(source).startswith("["):
-        return _names(json.loads(str(source)), "names")
-    with artifacts.readable(path, "class names"):
-        text = path.read_text(encoding="utf-8")
-        names = json.loads(text) if path.suffix == ".json" else text.splitlines()
-    return _names(names, str(path))
-
-
-def _names(names: Any, where: str) -> list[str]:
-    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
-        raise InputError(f"{where}: not a list of names, expected one for every class (JSON: a list; else: one a line)")
-    return [name.strip() for name in names]
+    """Class names, by number, of a file or of a list as JSON: see class_names.load, which raises InputError."""
+    return class_names.load(source, "--names")
 
 
 def check_pairs(a: SampleSet, b: SampleSet, where: str) -> None:
@@ -128,14 +128,17 @@ def data_uri(image: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def page(first: str | Path, second: str | Path, names: Sequence[str], pairs: int, seed: int) -> str:
+def page(
+    first: str | Path, second: str | Path, names: Sequence[str], pairs: int, seed: int, *, labels: str | None = None
+) -> str:
     """The survey's page (App. C, Fig. 8): `pairs` random pairs of the two sample files' images, and their classes.
 
-    Nothing a rater sees says which file an image is of; the embedded data call them a and b. The page draws a rater's
-    id, and from it the order of the pairs and their sides. Equal files and options give equal pages.
+    labels: the files' array of labels, where it is not arr_1 (see artifacts.load_samples). Nothing a rater sees says
+    which file an image is of; the embedded data call them a and b. The page draws a rater's id, and from it the order
+    of the pairs and their sides. Equal files and options give equal pages.
     Raises InputError if the files hold other samples than each other, fewer than `pairs`, or a class without a name.
     """
-    a, b = artifacts.load_samples(first), artifacts.load_samples(second)
+    a, b = (artifacts.load_samples(path, labels=labels) for path in (first, second))
     check_pairs(a, b, str(second))
     if pairs > len(a):
         raise InputError(f"pairs: {pairs}, expected at most {len(a)}, the images of {first}")
@@ -145,6 +148,7 @@ def page(first: str | Path, second: str | Path, names: Sequence[str], pairs: int
     shown = [{"description": names[a.labels[i]], "a": data_uri(a.images[i]), "b": data_uri(b.images[i])} for i in rows]
     options = {"names": list(names), "pairs": pairs, "seed": seed, "question": QUESTION, "version": VERSION}
     hashed = {"files": [artifacts.file_hash(path) for path in (first, second)], **options}
+    hashed |= {} if labels is None else {"labels": labels}
     identity = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
@@ -158,22 +162,29 @@ def load_survey(path: str | Path) -> Survey:
     """The survey that a page asks. Raises InputError naming a missing file or one that page() did not make."""
     path = Path(path)
     with artifacts.readable(path, "a survey's page (.html)"):
-        found = re.search(r'<script type="application/json" id="survey">(.*?)</script>', path.read_text("utf-8"))
-        if found is None:
-            raise InputError(f"{path}: holds no survey, expected a page written by survey.py")
+        text = path.read_text("utf-8", errors="replace")  # what is looked for is ASCII
+    found = re.search(r'<script type="application/json" id="survey">(.*?)</script>', text)
+    try:
         content = json.loads(found[1])
-        return Survey(content["survey"], content["pairs"])
+        identity, pairs = content["survey"], int(content["pairs"])
+    except (TypeError, ValueError, KeyError) as error:  # TypeError: nothing found, or something else than an object
+        raise InputError(f"{path}: holds no survey, expected a page written by survey.py") from error
+    return Survey(identity, pairs)
 
 
 def load_answers(paths: Sequence[str | Path], survey: Survey, allow_incomplete: bool = False) -> np.ndarray:
     """Exported answers as votes [R, P], raters by pairs: 1 for a, -1 for b, 0 for the same, NaN where unanswered.
 
-    The order of the files does not matter. Raises InputError naming the file that is malformed, of another survey,
-    incomplete (unless allowed), or that repeats another's rater or answers.
+    The order of the files does not matter; what macOS writes beside files on other disks (._NAME) is left out, with a
+    word in the log. Raises InputError naming the file that is malformed, of another survey, incomplete (unless
+    allowed), or that repeats another's rater or answers, and where no file is left.
     """
     by_rater: dict[str, np.ndarray] = {}
     seen: dict[tuple[str, str], Path] = {}
     for path in map(Path, paths):
+        if path.name.startswith("._"):
+            log.info("%s: left out, macOS keeps a file's attributes there, not answers", path)
+            continue
         content = artifacts.load_json(path)
         row = _votes(content, survey, path)
         if not (content["complete"] or allow_incomplete):
@@ -185,6 +196,8 @@ def load_answers(paths: Sequence[str | Path], survey: Survey, allow_incomplete: 
                 raise InputError(f"{path}: the same {key[0]} as {seen[key]}, expected each rater once")
             seen[key] = path
         by_rater[content["rater"]] = row
+    if not by_rater:
+        raise InputError(f"{listed(paths)}: no answers among these, expected a rater's exported file (.json)")
     return np.stack([by_rater[rater] for rater in sorted(by_rater)])
 
 

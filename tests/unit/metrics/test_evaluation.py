@@ -145,6 +145,13 @@ def test_a_label_can_look_at_the_first_images_of_each_seed(files: Path, monkeypa
         assert stopped.value.code == 2 or message in str(stopped.value)
 
 
+def test_a_reference_is_made_of_images_alone(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another k for one that is made already would be passed over in silence."""
+    arguments = ("--extractor", files / "a.safetensors", "--k", 5, "--out", files / "other.npz")
+    with pytest.raises(SystemExit, match=r"ref_train\.npz: is such a reference already, expected the images"):
+        script("make_reference.py", files / "ref_train.npz", *arguments, monkeypatch=monkeypatch)
+
+
 def test_equal_input_gives_equal_bytes(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for out in ("first.json", "second.json"):
         scored(files, monkeypatch, out)

@@ -71,6 +71,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "scale.yaml").write_text(SCALE)
     reference.save(folder / "saved.npz", opened(folder / "train.npz")[0])
     np.savez(folder / "statistics.npz", mu=np.zeros(4), sigma=np.eye(4))
+    np.savez(folder / "many.npz", **{f"k{i}": np.zeros(1) for i in range(500)})
     np.savez(folder / "half.npz", arr_0=pixels(20), mu=np.zeros(4), sigma=np.eye(4))
     return folder
 
@@ -87,8 +88,9 @@ def test_kinds_are_told_apart_by_content(files: Path) -> None:
     [
         ("none.npz", "none.npz: no such file or folder, expected images"),
         ("scale.yaml", "scale.yaml: not readable as an .npz file"),
-        ("statistics.npz", r"statistics.npz: has \['mu', 'sigma'\], expected images \(arr_0\), an OpenAI"),
-        ("half.npz", r"half.npz: has \['arr_0', 'mu', 'sigma'\], expected"),
+        ("statistics.npz", r"statistics.npz: has mu, sigma, expected images \(arr_0\), an OpenAI"),
+        ("many.npz", r"many.npz: has k0, .*, k106, … \(490 more\), expected"),
+        ("half.npz", r"half.npz: has arr_0, mu, sigma, expected"),
     ],
 )
 def test_what_is_no_reference(files: Path, name: str, message: str) -> None:
@@ -139,6 +141,19 @@ def test_a_data_set_s_part_is_what_prepare_data_writes(files: Path) -> None:
         references.open_real(f"{files}/scale.yaml:datasets.huge/train", 1)
 
 
+def test_names_are_those_that_are_typed(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link in a download cache is not called after the hash that it leads to."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "365531ff").write_bytes((files / "train.npz").read_bytes())
+    (tmp_path / "abc").mkdir()
+    (tmp_path / "abc" / "train.npz").symlink_to("../blobs/365531ff")
+    (tmp_path / "v1.2").symlink_to(files / "pictures")
+    monkeypatch.chdir(tmp_path / "blobs")
+    named = {"../abc/train.npz": "train", ".": "blobs", "..": tmp_path.name, "../abc/": "abc", "../v1.2": "v1.2"}
+    assert {source: references.name_of(source) for source in [*named, "/"]} == named | {"/": "images"}
+    assert references.kind_of("../abc/train.npz") == "images"
+
+
 def test_references_by_label(files: Path) -> None:
     train, saved = str(files / "train.npz"), str(files / "saved.npz")
     assert references.labelled([("", train), ("real", saved)]) == {"train": train, "real": saved}
@@ -159,6 +174,8 @@ def test_references_by_label(files: Path) -> None:
         "train/clean": 9,
         "real": 5,
     }
+    with pytest.raises(InputError, match="--first train/clean=5: train/clean has a number already, expected one"):
+        references.first_counts([("train", "9"), ("train/clean", "5")], several)
     with pytest.raises(InputError, match="--first tran=9: expected a label of --reference: train/openai, train/clean"):
         references.first_counts([("tran", "9")], several)
 

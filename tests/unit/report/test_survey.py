@@ -213,6 +213,17 @@ def test_a_rater_counts_once(write):
         survey.load_answers(write(one=exported("r1"), two=exported("r2")), PAGE)
 
 
+def test_answers_of_other_systems(write, tmp_path, caplog):
+    """A byte-order mark is no content, and what macOS leaves beside a file is no answer."""
+    caplog.set_level("INFO")
+    (path,) = write(one="\ufeff" + json.dumps(exported()))
+    (tmp_path / "._one.json").write_bytes(b"\0\5\x16\7")
+    assert survey.load_answers([tmp_path / "._one.json", path], PAGE).tolist() == [[1, 0, 1]]
+    assert caplog.messages == [f"{tmp_path}/._one.json: left out, macOS keeps a file's attributes there, not answers"]
+    with pytest.raises(InputError, match=r"\._one\.json: no answers among these, expected a rater's exported file"):
+        survey.load_answers([tmp_path / "._one.json"], PAGE)
+
+
 def test_incomplete_answers_where_allowed(write):
     content = exported(answers=exported()["answers"][:1], complete=False)
     votes = survey.load_answers(write(one=content), PAGE, allow_incomplete=True)
@@ -257,6 +268,10 @@ def test_measured_beside_reported(tmp_path):
         ({"sets": {"a": "Robust"}}, "reported.sets: .*expected a name each of a and b"),
         ({"rows": [{"threshold": 55, "reported": {}}]}, "threshold 55, expected one of"),
         ({"rows": [{"threshold": 50, "reported": {"a": 1}}]}, "expected percentages of a, b, none"),
+        ({"rows": [{"threshold": 50, "reported": 3}]}, "reported.rows: 3, expected percentages of a, b, none"),
+        ({"facts": {"pairs": "x"}}, "reported.facts.pairs: 'x', expected a number"),
+        ({"facts": {"per_pair": {"min": 1}}}, "reported.facts.per_pair: .*, expected numbers of mean, min, max"),
+        ({"facts": {"shares": {"c": 1}}}, "reported.facts.shares: .*, expected numbers of a, b"),
     ],
 )
 def test_bad_reported_numbers(changes, message):
@@ -323,23 +338,39 @@ def test_too_many_pairs_and_too_few_names(sets):
         survey.page(*sets, NAMES[:2], pairs=2, seed=0)
 
 
-def test_names_from_text_and_json(tmp_path):
-    (tmp_path / "n.txt").write_text("zero\none \n")
-    (tmp_path / "n.json").write_text('["zero", "one"]')
-    assert survey.load_names(tmp_path / "n.txt") == survey.load_names(tmp_path / "n.json") == ["zero", "one"]
-    assert survey.load_names('["zero", "one"]') == ["zero", "one"]
-    with pytest.raises(InputError, match="names: not a list of names"):
-        survey.load_names('["zero", 1]')
-    (tmp_path / "n.json").write_text('{"0": "zero"}')
-    (tmp_path / "n.txt").write_text("zero\n\none\n")
-    for name in ("n.txt", "n.json"):
-        with pytest.raises(InputError, match=rf"{name}: not a list of names"):
-            survey.load_names(tmp_path / name)
+def test_names_are_those_of_class_names(tmp_path):
+    (tmp_path / "n.txt").write_text("\ufeffzero\r\none \r\n", encoding="utf-8")
+    assert survey.load_names(tmp_path / "n.txt") == survey.load_names('["zero", "one"]') == ["zero", "one"]
+    for source, message in (
+        ("['zero', 'one']", "--names: not valid JSON .* double quotes"),
+        ('["zero", 1]', r"--names: not a list of names \(name 1 is 1\)"),
+        (f'["{os.fsdecode(b"caf" + bytes([0xE9]))}"]', r"--names: name 0 is 'caf\\udce9', half a character, expected"),
+    ):
+        with pytest.raises(InputError, match=message):
+            survey.load_names(source)
 
 
-def test_a_foreign_page_is_refused(tmp_path):
-    (tmp_path / "page.html").write_text("<p>hello")
-    with pytest.raises(InputError, match=r"page\.html: holds no survey"):
+def test_labels_under_another_key(tmp_path, samples):
+    for name, images in (("a", samples.images), ("b", 255 - samples.images)):
+        np.savez(tmp_path / f"{name}.npz", arr_0=images, y=samples.labels, coarse=samples.labels // 2)
+    paths = tmp_path / "a.npz", tmp_path / "b.npz"
+    with pytest.raises(InputError, match=r"a\.npz: has no arr_1 but y int64 \[12\], coarse .*--labels y"):
+        survey.page(*paths, NAMES, pairs=3, seed=0)
+    fine, coarse = (survey.page(*paths, NAMES, pairs=3, seed=0, labels=key) for key in ("y", "coarse"))
+    (tmp_path / "fine.html").write_text(fine, encoding="utf-8")
+    (tmp_path / "coarse.html").write_text(coarse, encoding="utf-8")
+    assert survey.load_survey(tmp_path / "fine.html").id != survey.load_survey(tmp_path / "coarse.html").id
+
+
+SCRIPT = b'<script type="application/json" id="survey">%s</script>'
+
+
+@pytest.mark.parametrize(
+    "content", [b"<!doctype html>hello", b"\xff\xfe", SCRIPT % b"{", SCRIPT % b"[1]", SCRIPT % b'{"survey": "f"}', b""]
+)
+def test_a_foreign_page_is_refused(tmp_path, content):
+    (tmp_path / "page.html").write_bytes(content)
+    with pytest.raises(InputError, match=r"page\.html: holds no survey, expected a page written by survey.py"):
         survey.load_survey(tmp_path / "page.html")
 
 

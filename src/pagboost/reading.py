@@ -1,0 +1,47 @@
+"""Reading files that others wrote, or that are not there: whatever is wrong with one, it is said in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from pickle import UnpicklingError
+
+from pagboost import foreign
+from pagboost.errors import InputError
+
+
+@contextlib.contextmanager
+def readable(path: Path, what: str) -> Iterator[None]:
+    """Turn the many ways a file can be missing, truncated or foreign into one line."""
+    try:
+        if path.suffix == ".csv" and (found := foreign.at(path)):  # any text at all can be read as a table
+            raise InputError(f"{path}: not readable as {what} ({found})")
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file, expected {what}") from error
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, UnpicklingError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not readable as {what} ({foreign.at(path) or _reason(error)})") from error
+    except Exception as error:  # those of zlib, safetensors and Pillow derive from Exception alone
+        if type(error).__name__ not in {"error", "SafetensorError", "DecompressionBombError"}:
+            raise
+        raise InputError(f"{path}: not readable as {what} ({foreign.at(path) or _reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    """An error's first line, without the advice of libraries to run what a foreign file says."""
+    text = str(error)
+    named = re.search(r"GLOBAL (\S+)", text)
+    if named:
+        return f"it holds more than tensors: {named[1]}"
+    if "TorchScript" in text:
+        return "it is a TorchScript program, not tensors by name"
+    if isinstance(error, UnpicklingError) or "weights_only" in text:
+        return "it is no file of tensors that torch.save writes"
+    if "allow_pickle" in text:
+        return "it holds pickled Python objects, or is no file of arrays at all"
+    return text.splitlines()[0] if text else type(error).__name__
