@@ -121,7 +121,8 @@ class SampleFile:
 class Folder:
     """The pictures in a folder and below it, in the order of their names; a line in the log says what is left out.
 
-    channels: 3 turns grey pictures into RGB, 1 takes grey ones only. The first picture's size is that of all.
+    channels: 3 turns grey pictures into RGB, 1 takes grey ones only (RGB of three equal channels is grey). The first
+    picture's size is that of all.
     Raises InputError naming the picture for another size, another colour mode, and one that cannot be read or is of a
     kind that is not (see picture_files).
     """
@@ -147,6 +148,8 @@ class Folder:
         with artifacts.readable(file, "a picture"):
             content = file.read_bytes()
         pixels = picture_files.decode(content, str(file), of=self.where)
+        if self.channels == 1 and pixels.shape[2] == 3 and (pixels == pixels[..., :1]).all():
+            pixels = pixels[..., :1]  # grey in a format that has colours alone, WebP for one
         height, width, found = pixels.shape
         if found > self.channels:
             raise InputError(f"{file}: colour mode RGB, expected 8-bit grey")

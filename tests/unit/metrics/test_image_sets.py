@@ -193,6 +193,13 @@ def test_pictures_that_are_turned_by_exif_are_seen_upright(tmp_path: Path) -> No
     assert np.array_equal(whole(Folder(tmp_path)), [image, image])
 
 
+def test_rgb_of_equal_channels_is_grey_where_one_channel_is_asked_for(tmp_path: Path) -> None:
+    """WebP, for one, has no grey mode."""
+    grey = pixels(1, channels=1)[0]
+    Image.fromarray(np.repeat(grey, 3, 2)).save(tmp_path / "grey.webp", lossless=True)
+    assert np.array_equal(whole(Folder(tmp_path, channels=1)), grey[None])
+
+
 def test_the_hash_of_a_folder_is_of_names_and_contents(folder: Path, tmp_path: Path) -> None:
     before = Folder(folder).sha256()
     assert before == Folder(folder).sha256()
