@@ -6,6 +6,7 @@ import csv
 import shutil
 
 import pytest
+import torch
 
 from pagboost.artifacts import load_json
 
@@ -126,3 +127,13 @@ def test_edited_code_remakes_what_it_makes_and_touch_keeps_it(work, tmp_path):
     assert not [job for job in planned if job.startswith(("Training", "Sampling"))]
     assert work("tables", "--touch").returncode == 0
     assert DONE in said(work("tables"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to take")
+def test_a_job_that_declares_a_gpu_takes_one_and_no_other_does(work):
+    """On a machine that pretends to have one: the whole run, which declares none, never asked for it."""
+    with work.changed(lambda scale: scale["jobs"]["reference"].update(gpu=1)):
+        taken = work(work.results / "references/digits16/cross.npz")
+    assert taken.returncode == 1
+    assert "--device auto" in said(taken)
+    assert "NVIDIA" in said(taken) or "CUDA" in said(taken)

@@ -125,8 +125,9 @@ def test_a_grid_s_cells_stand_where_the_paper_has_them(finished):
 
 
 def rater(name: str, asked: survey.Survey) -> str:
-    """The answers of someone who always prefers the first set, as the page exports them."""
-    answers = [{"pair": i, "left": "a", "choice": "left", "seconds": 1.5} for i in range(asked.pairs)]
+    """The answers of someone who always prefers the first set, on a side of their own, as the page exports them."""
+    choice = {"left": name, "choice": "left" if name == "a" else "right"}
+    answers = [{"pair": i, **choice, "seconds": 1.5} for i in range(asked.pairs)]
     exported = {"survey": asked.id, "rater": name, "answers": answers, "complete": True, "version": survey.VERSION}
     return json.dumps(exported)
 
@@ -141,7 +142,7 @@ def test_a_survey_is_asked_and_its_table_waits_for_answers(finished, run, tmp_pa
     answers.write_text(yaml.safe_dump({"answers": str(tmp_path)}))
     asked = survey.load_survey(page)
     (folder / f"$(touch {INJECTED})x.json").write_text(rater("a", asked))  # names that browsers and people give
-    (folder / "survey-1 (1).json").write_text(rater("c", asked))
+    (folder / "survey-1 (1).json").write_text(rater("b", asked))
     (folder / "._survey-1 (1).json").write_bytes(b"\0")  # what macOS leaves beside a file
     counted = run(table, over=answers)
     assert counted.returncode == 0, counted.stdout + counted.stderr
