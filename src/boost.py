@@ -34,20 +34,21 @@ def main() -> None:
     if args.published is not None and not (args.validation and args.reference and args.extractor):
         flags.error("--published needs --validation, --reference and --extractor")
 
-    from pagboost import boosting, choosing, labels, networks, runtime
+    from pagboost import networks, runtime
     from pagboost.artifacts import load_samples, save_json, save_samples
+    from pagboost.boosting import labels, lengths, walks
 
     runtime.prepare(args.threads)
     network, description = networks.load(args.guide, {"classifier", "joint"})
-    guide = boosting.Guide.of(network, description)
+    guide = walks.Guide.of(network, description)
     samples = load_samples(args.samples, labels=args.labels)
     validation = load_samples(args.validation, labels=args.labels) if args.validation else None
     like = None
     if args.like:
-        percentile = choosing.percentile_asked(args.boost)
+        percentile = lengths.percentile_asked(args.boost)
         changed = load_samples(args.like, labels="none")  # whose labels play no part
-        like = choosing.percentile_of_change(changed, samples, percentile, str(args.like))
-    candidates = choosing.plans(args.boost, guide, steps=args.steps, eps=args.eps, published=args.published, like=like)
+        like = lengths.percentile_of_change(changed, samples, percentile, str(args.like))
+    candidates = lengths.plans(args.boost, guide, steps=args.steps, eps=args.eps, published=args.published, like=like)
     rule = args.boost.get("labels", labels.RULES[0])
     with runtime.device(args.device) as device:
         samples, validation, targets = labels.complete(
@@ -59,11 +60,11 @@ def main() -> None:
 
             seen = features.load_extractor(args.extractor), reference.load(args.reference, device)
             score = evaluation.fid_scorer(*seen, args.batch_size, device)
-        plan, tried = choosing.choose(guide, candidates, validation, score, args.batch_size, device)
-        boosted = boosting.boost_samples(guide, plan.boost, samples, plan.steps, args.batch_size, device)
+        plan, tried = lengths.choose(guide, candidates, validation, score, args.batch_size, device)
+        boosted = walks.boost_samples(guide, plan.boost, samples, plan.steps, args.batch_size, device)
     save_samples(args.out, boosted)
     if args.choice_out:
-        own = choosing.described(plan, guide, samples.images.shape[1], args.published)
+        own = lengths.described(plan, guide, samples.images.shape[1], args.published)
         save_json(args.choice_out, {**own, "candidates": tried, "labels": targets})
 
 

@@ -20,13 +20,14 @@ def main() -> None:
     flags.add_output("--out", help="samples (.npz)")
     args = cli.parse(flags)
 
-    from pagboost import download, outside
     from pagboost.artifacts import load_samples, save_samples
+    from pagboost.generators import imported
+    from pagboost.sources import download
 
     path = download.local(args.samples, args.sha256, args.downloads)
     cli.check_outputs(flags, args, read=[path])  # a URL's copy is a file of its own
     samples = load_samples(path, args.num_classes, labels=args.labels)
-    dealt = outside.deal(samples, args.seeds, args.per_seed, args.skip, args.size, str(path))
+    dealt = imported.deal(samples, args.seeds, args.per_seed, args.skip, args.size, str(path))
     save_samples(args.out, dealt)
 
 

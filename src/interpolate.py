@@ -24,10 +24,12 @@ def main() -> None:
 
     import numpy as np
 
-    from pagboost import attacks, images, interpolation, networks, picture_files, runtime
+    from pagboost import attacks, images, networks, runtime
     from pagboost.errors import InputError
     from pagboost.networks.folding import folded
     from pagboost.report import pictures
+    from pagboost.sources import pictures as picture_files
+    from pagboost.studies import interpolation
 
     runtime.prepare(args.threads)
     source, target = picture_files.load(args.source), picture_files.load(args.target)

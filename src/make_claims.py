@@ -6,11 +6,14 @@ import itertools
 from pathlib import Path
 
 from pagboost import cli
+from pagboost.planning import configuration
 
 
 def main() -> None:
     arguments = cli.parser(__doc__)
-    arguments.add_argument("--paper", required=True, type=cli.paper, help="FILE.yaml or JSON: the paper as data")
+    arguments.add_argument(
+        "--paper", required=True, type=configuration.paper, help="FILE.yaml or JSON: the paper as data"
+    )
     arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics")
     arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
     arguments.add_output("--out-csv")

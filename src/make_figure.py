@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pagboost import cli
+from pagboost.planning import configuration
 
 
 def main() -> None:
     arguments = cli.parser(__doc__)
-    arguments.add_argument("--paper", required=True, type=cli.paper, help="FILE.yaml or JSON: the paper as data")
+    arguments.add_argument(
+        "--paper", required=True, type=configuration.paper, help="FILE.yaml or JSON: the paper as data"
+    )
     arguments.add_argument("--figure", required=True, help="name of the figure in the paper's file")
     arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's samples and steps")
     arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator or boost: why}")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pagboost import cli
+from pagboost.planning import configuration
 
 
 def main() -> None:
     arguments = cli.parser(__doc__)
-    arguments.add_argument("--paper", required=True, nargs="+", type=cli.paper, help="FILE.yaml or JSON, one or more")
+    arguments.add_argument(
+        "--paper", required=True, nargs="+", type=configuration.paper, help="FILE.yaml or JSON, one or more"
+    )
     arguments.add_argument(
         "--results", required=True, type=Path, help="folder of this scale's metrics, tables, figures"
     )

@@ -18,8 +18,8 @@ def main() -> None:
         flags.error(f"splits.{odd}: expected a name for a file, without folders")
     cli.check_outputs(flags, args, {"--out": [args.out / f"{name}.npz" for name in names]})
 
-    from pagboost import data
     from pagboost.artifacts import save_samples
+    from pagboost.sources import data
 
     for name, part in cli.call(data.prepare, where="datasets", options=args.spec).items():
         save_samples(args.out / f"{name}.npz", part)

@@ -5,11 +5,14 @@ import shutil
 from pathlib import Path
 
 from pagboost import cli
+from pagboost.planning import configuration
 
 
 def main() -> None:
     flags = cli.parser(__doc__)
-    flags.add_argument("--paper", required=True, nargs="+", type=cli.paper, help="FILE.yaml or JSON, one or more")
+    flags.add_argument(
+        "--paper", required=True, nargs="+", type=configuration.paper, help="FILE.yaml or JSON, one or more"
+    )
     flags.add_argument("--results", required=True, type=Path, help="folder of a scale's finished run")
     flags.add_argument("--config", nargs="*", type=Path, default=[], help="configuration files to state hashes of")
     flags.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")

@@ -26,8 +26,9 @@ def main() -> None:
     if args.weights and args.labels:
         flags.error("--labels: expected with --real alone (a generator has classes of its own)")
 
-    from pagboost import networks, runtime, sampling
+    from pagboost import networks, runtime
     from pagboost.artifacts import load_samples, save_samples
+    from pagboost.generators import sampling
 
     runtime.prepare(args.threads)
     if args.real:

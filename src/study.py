@@ -8,7 +8,7 @@ from pagboost import cli
 
 def main() -> None:
     flags = cli.parser(__doc__)
-    flags.add_argument("--spec", type=cli.spec, required=True, help="study: JSON or FILE.yaml:studies.NAME")
+    flags.add_argument("--spec", type=cli.spec, required=True, help="study: JSON or FILE.yaml:image_studies.NAME")
     flags.add_argument("--data", type=Path, required=True, help="labelled images (.npz)")
     for role, meaning in (
         ("network", "classifier to study (.safetensors); may repeat"),
@@ -32,10 +32,13 @@ def main() -> None:
         if role in ("judge", "diffusion") and len(given) > 1:
             flags.error(f"--{role}: {len(given)} given, expected one")
 
-    from pagboost import artifacts, boosting, networks, runtime, studies, time_studies
+    from pagboost import artifacts, networks, runtime
+    from pagboost.boosting import walks
+    from pagboost.studies import images as image_studies
+    from pagboost.studies import times as time_studies
 
-    def guide(path: str) -> boosting.Guide:
-        return boosting.Guide.of(*networks.load(path, {"classifier", "joint"}))
+    def guide(path: str) -> walks.Guide:
+        return walks.Guide.of(*networks.load(path, {"classifier", "joint"}))
 
     def timed(path: str, kind: str) -> time_studies.TimeNetwork:
         return time_studies.TimeNetwork.of(*networks.load(path, {kind}))
@@ -52,7 +55,7 @@ def main() -> None:
             sets = {name: artifacts.load_samples(path, labels=args.labels) for name, path in args.set}
             study = time_studies.run(args.spec, time_studies.Bench(*common, device, diffusion, sets))
         else:
-            study = studies.run(args.spec, studies.Bench(*common, device))
+            study = image_studies.run(args.spec, image_studies.Bench(*common, device))
     weights, sets = [*args.network, *args.judge, *args.diffusion], args.set
     made = artifacts.provenance(
         data_sha256=artifacts.file_hash(args.data),

@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 from pagboost import written
 from pagboost.errors import InputError, listed
 
-PAPER_SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "paper.schema.yaml"
 MOST_THREADS = 1024  # far more, and the libraries die on their own
 LARGEST_COUNT, LARGEST = 2**31 - 1, 2**63 - 1  # of what is held in memory, and of NumPy's integers
 TYPES = {"int": Integral, "float": Real, "bool": bool, "str": str}  # numpy's numbers too
@@ -237,18 +236,6 @@ def spec(text: str) -> Spec:
     result = _with_named_kinds(Spec(value))
     result.file = file
     return result
-
-
-def paper(text: str) -> Spec:
-    """An argparse type: a paper as data, a `spec` that the workflow's schema of papers holds for."""
-    from pagboost import configuration
-
-    content = spec(text)
-    try:
-        configuration.validate(content, PAPER_SCHEMA, content.file or "--paper")
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return content
 
 
 def reasons(text: str) -> Spec:

@@ -12,16 +12,16 @@ from typing import Any
 
 # training recipes: f(data, network, run, inputs, **options) -> Trained
 RECIPES = {
-    "classifier": "pagboost.adversarial:train_classifier",
-    "joint": "pagboost.adversarial:train_joint",
-    "edm": "pagboost.diffusion.karras:train_edm",
-    "consistency_distillation": "pagboost.consistency:train_cd",
-    "consistency_training": "pagboost.consistency:train_ct",
-    "ddpm": "pagboost.diffusion.ddpm:train_ddpm",
-    "time_classifier": "pagboost.time_classifier:train_time_classifier",
-    "gan": "pagboost.gan.training:train_gan",
-    "vae": "pagboost.vae:train_vae",
-    "pretrained": "pagboost.zoo:pretrained",
+    "classifier": "pagboost.guides.classifier:train_classifier",
+    "joint": "pagboost.guides.joint:train_joint",
+    "edm": "pagboost.generators.diffusion.karras:train_edm",
+    "consistency_distillation": "pagboost.generators.consistency:train_cd",
+    "consistency_training": "pagboost.generators.consistency:train_ct",
+    "ddpm": "pagboost.generators.diffusion.ddpm:train_ddpm",
+    "time_classifier": "pagboost.guides.time_classifier:train_time_classifier",
+    "gan": "pagboost.generators.gan.training:train_gan",
+    "vae": "pagboost.generators.vae:train_vae",
+    "pretrained": "pagboost.guides.pretrained:pretrained",
 }
 
 # networks: f(**options) -> Module; imported when built, because a ResNet costs torchvision's start-up
@@ -31,37 +31,37 @@ NETWORKS = {
     "resnet": "pagboost.networks.resnet:resnet",
     "cnn": "pagboost.networks.cnn:cnn",
     "inception": "pagboost.metrics.inception:inception",
-    "resnet_generator": "pagboost.gan.resnet:generator",
-    "resnet_discriminator": "pagboost.gan.resnet:discriminator",
-    "vae_encoder": "pagboost.vae:encoder",
-    "vae_decoder": "pagboost.vae:decoder",
-    "biggan_generator": "pagboost.gan.biggan:generator",
-    "biggan_discriminator": "pagboost.gan.biggan:discriminator",
-    "stylegan2_generator": "pagboost.gan.stylegan2:generator",
-    "stylegan2_discriminator": "pagboost.gan.stylegan2:discriminator",
+    "resnet_generator": "pagboost.generators.gan.resnet:generator",
+    "resnet_discriminator": "pagboost.generators.gan.resnet:discriminator",
+    "vae_encoder": "pagboost.generators.vae:encoder",
+    "vae_decoder": "pagboost.generators.vae:decoder",
+    "biggan_generator": "pagboost.generators.gan.biggan:generator",
+    "biggan_discriminator": "pagboost.generators.gan.biggan:discriminator",
+    "stylegan2_generator": "pagboost.generators.gan.stylegan2:generator",
+    "stylegan2_discriminator": "pagboost.generators.gan.stylegan2:discriminator",
 }
 
 # methods of a GAN: f(**options) -> Method
 METHODS = {
-    "cgan": "pagboost.gan.methods:cgan",
-    "cgan_pd": "pagboost.gan.methods:cgan_pd",
-    "dcgan": "pagboost.gan.methods:dcgan",
-    "wgan_gp": "pagboost.gan.methods:wgan_gp",
-    "sngan": "pagboost.gan.methods:sngan",
-    "ssgan": "pagboost.gan.methods:ssgan",
-    "infomax_gan": "pagboost.gan.methods:infomax_gan",
-    "biggan": "pagboost.gan.methods:biggan",
-    "diffaugment_biggan": "pagboost.gan.methods:diffaugment_biggan",
-    "stylegan2_ada": "pagboost.gan.stylegan2:stylegan2_ada",
+    "cgan": "pagboost.generators.gan.methods:cgan",
+    "cgan_pd": "pagboost.generators.gan.methods:cgan_pd",
+    "dcgan": "pagboost.generators.gan.methods:dcgan",
+    "wgan_gp": "pagboost.generators.gan.methods:wgan_gp",
+    "sngan": "pagboost.generators.gan.methods:sngan",
+    "ssgan": "pagboost.generators.gan.methods:ssgan",
+    "infomax_gan": "pagboost.generators.gan.methods:infomax_gan",
+    "biggan": "pagboost.generators.gan.methods:biggan",
+    "diffaugment_biggan": "pagboost.generators.gan.methods:diffaugment_biggan",
+    "stylegan2_ada": "pagboost.generators.gan.stylegan2:stylegan2_ada",
 }
 
 # samplers: f(network, y, streams, *, shape, **options) -> x [N, C, H, W] in [0, 1]
 SAMPLERS = {
-    "edm": "pagboost.diffusion.karras:sample_heun",
-    "consistency": "pagboost.consistency:sample_consistency",
-    "ddpm": "pagboost.diffusion.ddpm:sample_ddpm",
-    "guided_ddpm": "pagboost.guidance:sample_guided",
-    "gan": "pagboost.gan.biggan:sample_gan",
+    "edm": "pagboost.generators.diffusion.karras:sample_heun",
+    "consistency": "pagboost.generators.consistency:sample_consistency",
+    "ddpm": "pagboost.generators.diffusion.ddpm:sample_ddpm",
+    "guided_ddpm": "pagboost.generators.guidance:sample_guided",
+    "gan": "pagboost.generators.gan.biggan:sample_gan",
 }
 
 

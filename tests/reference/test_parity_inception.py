@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pagboost import data, download
 from pagboost.metrics import features, frechet, inception
 from pagboost.metrics.features import extract, load_extractor
 from pagboost.metrics.image_sets import Folder, InMemory
+from pagboost.sources import data, download
 
 SRC = Path(__file__).parents[2] / "src"
 CPU = torch.device("cpu")

@@ -18,6 +18,7 @@ import pytest
 
 from pagboost import cli
 from pagboost.errors import InputError, listed
+from pagboost.planning import configuration
 
 YAML = "models:\n  ct: {kind: consistency, steps: [1, 2]}\n  none:\n"
 
@@ -223,9 +224,9 @@ def test_more_than_the_memory_is_refused():
 
 def test_a_paper_is_checked_by_its_schema(tmp_path):
     root = Path(cli.__file__).parents[2]
-    assert cli.paper(str(root / "config" / "papers" / "golan2024.yaml"))["key"] == "golan2024"
+    assert configuration.paper(str(root / "config" / "papers" / "golan2024.yaml"))["key"] == "golan2024"
     with pytest.raises(argparse.ArgumentTypeError, match=r"^--paper: top level: .*key"):
-        cli.paper("{}")
+        configuration.paper("{}")
 
 
 # -- outputs

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pagboost import boosting, runtime
+from pagboost import runtime
+from pagboost.boosting import walks
 from pagboost.metrics import features
 
 pytestmark = [
@@ -18,9 +19,9 @@ pytestmark = [
 @pytest.fixture
 def boosted(classifier, samples):
     """boosted(device): the sample set after three PGD steps there."""
-    guide = boosting.Guide(classifier, num_classes=3, channels=1, size=8)
-    boost = boosting.Boost("ce", "pgd", alpha=0.3)
-    return lambda device: boosting.boost_samples(guide, boost, samples, 3, 5, torch.device(device)).images
+    guide = walks.Guide(classifier, num_classes=3, channels=1, size=8)
+    boost = walks.Boost("ce", "pgd", alpha=0.3)
+    return lambda device: walks.boost_samples(guide, boost, samples, 3, 5, torch.device(device)).images
 
 
 def test_lease_gives_a_device_that_works():

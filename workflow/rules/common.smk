@@ -6,12 +6,12 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
-from pagboost import configuration, flags
 from pagboost.errors import InputError
-from pagboost.lineage import Digests, upstream
+from pagboost.planning import configuration, flags
+from pagboost.planning.lineage import Digests, upstream
+from pagboost.planning.outputs import Outputs
+from pagboost.planning.results import Results
 from pagboost.report import cells
-from pagboost.report.outputs import Outputs
-from pagboost.results import Results
 
 configuration.prefer_this_interpreter()
 try:

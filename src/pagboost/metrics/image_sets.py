@@ -14,8 +14,10 @@ from typing import IO, Protocol, TypeVar
 
 import numpy as np
 
-from pagboost import archives, artifacts, picture_files, said
+from pagboost import artifacts, said
 from pagboost.errors import InputError, listed
+from pagboost.sources import archives
+from pagboost.sources import pictures as picture_files
 
 log = logging.getLogger(__name__)
 

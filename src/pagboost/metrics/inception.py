@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from pytorch_fid import inception as pytorch_fid
 from torch import nn
 
-from pagboost import download, zoo
 from pagboost.errors import InputError
+from pagboost.guides import pretrained
+from pagboost.sources import download
 
 SIZE = 299
 SPATIAL = 7  # channels of mixed_6/conv that sFID looks at
@@ -143,4 +144,4 @@ def weights_file(given: str | None = None) -> Path:
 
 def public(resize: str, path: Path) -> Inception:
     """Inception with the public weights of a .pth file, in eval mode; raises InputError for any other file."""
-    return zoo.network_of({"kind": "inception", "resize": resize}, path)
+    return pretrained.network_of({"kind": "inception", "resize": resize}, path)

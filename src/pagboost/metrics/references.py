@@ -11,12 +11,13 @@ from pathlib import Path
 
 import torch
 
-from pagboost import artifacts, cli, data
+from pagboost import artifacts, cli
 from pagboost.errors import InputError, listed
 from pagboost.metrics import reference
 from pagboost.metrics.features import PUBLIC, Extractor, extract
 from pagboost.metrics.image_sets import ImageSet, InMemory, in_channels, members, open_images
 from pagboost.metrics.reference import Reference
+from pagboost.sources import data
 
 PART = re.compile(r"(?P<entry>.+\.ya?ml:[\w.]+)/(?P<split>\w+)")  # a data set's part: scale.yaml:datasets.NAME/SPLIT
 DIMS, SPATIAL_DIMS = 2048, 2023  # pool3's and mixed_6/conv's, of OpenAI's statistics

@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pagboost import artifacts, class_names, cli
+from pagboost import artifacts, cli
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError, listed
 from pagboost.report.columns import Record, comparison, number
 from pagboost.report.render import NOT_HERE, Rendered
 from pagboost.report.tables import Frame
+from pagboost.sources import class_names
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Boosting: guides at work on finished images."""

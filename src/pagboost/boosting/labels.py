@@ -1,0 +1,91 @@
+"""The class each unlabelled image is boosted towards: BIGRoC's label rule and its debiasing (Sec. 3, Eq. 2)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from pagboost import images
+from pagboost.artifacts import SampleSet
+from pagboost.boosting.walks import Guide, check, check_images
+from pagboost.errors import InputError
+
+RULES = ("debiased", "argmax")
+MEAN_LOGIT = 1.0  # BIGRoC's a: any value gives the same labels
+
+
+@torch.no_grad()
+def logits_of(
+    guide: Guide, samples: SampleSet, resolution: int | None, batch_size: int, device: torch.device
+) -> torch.Tensor:
+    """The guide's logits [N, K] of stored images, in full fp32, float64 on the CPU; `resolution` as in Boost."""
+    network = guide.network.to(device, memory_format=torch.channels_last).eval()
+    parts = []
+    for start in range(0, len(samples), batch_size):
+        x = images.to_float(samples.images[start : start + batch_size]).to(device)
+        parts.append(network(x if resolution is None else images.resize(x, resolution)).double().cpu())
+    return torch.cat(parts)
+
+
+def class_shift(logits: torch.Tensor) -> torch.Tensor:
+    """d_c = a - E[f_c(x)] [K] over generated images' logits [N, K] (BIGRoC Eq. 2): adding it equalises the means."""
+    return MEAN_LOGIT - logits.mean(0)
+
+
+def target_labels(logits: torch.Tensor, shift: torch.Tensor | None) -> np.ndarray:
+    """argmax_c f_c(x) + d_c (BIGRoC Alg. 2), int64 [N]; shift None: the plain argmax."""
+    return (logits if shift is None else logits + shift).argmax(1).numpy()
+
+
+def histogram(labels: np.ndarray, seeds: np.ndarray, num_classes: int) -> dict[str, list[int]]:
+    """{sampling seed: number of images of each class}."""
+    return {str(s): np.bincount(labels[seeds == s], minlength=num_classes).tolist() for s in np.unique(seeds)}
+
+
+def complete(
+    guide: Guide,
+    rule: str,
+    samples: SampleSet,
+    validation: SampleSet | None,
+    resolution: int | None,
+    batch_size: int,
+    device: torch.device,
+    where: str = "samples",
+) -> tuple[SampleSet, SampleSet | None, dict[str, Any]]:
+    """(samples, validation, facts), both with the labels to boost towards; labels that are there are kept.
+
+    An unlabelled set gets the guide's labels by `rule`; "debiased" takes the shift from `validation`, generated images
+    apart from `samples`. facts: {"rule": given | argmax | debiased, "shift": d_c or None, "counts": see histogram}.
+    Raises InputError for an unknown rule, images or labels that the guide cannot boost, and unlabelled samples without
+    validation images to take the shift from.
+    """
+    if rule not in RULES:
+        raise InputError(f"labels: {rule}, expected one of: {', '.join(RULES)}")
+    given = samples.labels is not None
+    debiased = not given and rule == "debiased"
+    check_images(guide, samples, where)
+    if validation is not None:
+        check_images(guide, validation, "validation samples")
+    elif debiased:
+        raise InputError(
+            f"{where}: has no labels (arr_1), expected other generated images to debias the guide's labels by "
+            "(--validation), or the rule labels: argmax"
+        )
+    if debiased or (validation is not None and validation.labels is None):
+        apart = logits_of(guide, validation, resolution, batch_size, device)
+    shift = class_shift(apart) if debiased else None
+    if not given:
+        own = logits_of(guide, samples, resolution, batch_size, device)
+        samples = replace(samples, labels=target_labels(own, shift))
+    if validation is not None and validation.labels is None:
+        validation = replace(validation, labels=target_labels(apart, shift))
+    check(guide, samples, where)
+    facts = {
+        "rule": "given" if given else rule,
+        "shift": None if shift is None else [round(value, 6) for value in shift.tolist()],
+        "counts": histogram(samples.labels, samples.streams()[0], guide.num_classes),
+    }
+    return samples, validation, facts

@@ -1,0 +1,193 @@
+"""How long to walk: candidate step counts (Golan Table 5) or radii (BIGRoC Table 3), and the choice on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pagboost import cli, images
+from pagboost.artifacts import SampleSet
+from pagboost.boosting.walks import Boost, Guide, check, walk_samples
+from pagboost.errors import InputError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A boost and the number of steps it takes: all that a boosted image depends on besides itself and its label."""
+
+    boost: Boost
+    steps: int
+
+
+def candidate_steps(alpha: float, values: int, published: Mapping[str, Any]) -> list[int]:
+    """Numbers of steps of length alpha worth trying, from the steps and step size a paper published.
+
+    `published` is {steps, alpha, pixels, multiples}: the path length steps * alpha at images of `pixels` values
+    (channels included) is carried over to `values` at equal change per pixel and tried at several `multiples`. At
+    least one step, no repeats.
+    """
+    _complete("published", published, "steps", "alpha", "pixels", "multiples")
+    path = images.equal_change(published["steps"] * published["alpha"], values, published["pixels"])
+    return sorted({max(1, round(multiple * path / alpha)) for multiple in published["multiples"]})
+
+
+def candidate_radii(values: int, published: Mapping[str, Any], norm: str = "l2") -> list[float]:
+    """Radii worth trying: the published eps {eps, pixels, multiples}, carried over, times each multiple."""
+    _complete("published", published, "eps", "pixels", "multiples")
+    scaled = carried_over(published["eps"], norm, values, published["pixels"])
+    return [multiple * scaled for multiple in published["multiples"]]
+
+
+def carried_over(eps: float, norm: str, values: int, pixels: int) -> float:
+    """A radius stated at `pixels` values, at `values`: l2 at equal change per value; linf is per pixel, and stays."""
+    return images.equal_change(eps, values, pixels) if norm == "l2" else eps
+
+
+def _complete(where: str, stated: Mapping[str, Any], *keys: str) -> None:
+    for key in keys:
+        if key not in stated:
+            raise InputError(f"{where}: missing key {key}, expected {', '.join(keys)}")
+        for value in stated[key] if isinstance(stated[key], list) else [stated[key]]:
+            cli.check_positive(f"{where}.{key}", value)
+
+
+def plans(
+    options: Mapping[str, Any],
+    guide: Guide,
+    *,
+    steps: int | None = None,
+    eps: float | None = None,
+    published: Mapping[str, Any] | None = None,
+    like: float | None = None,
+) -> list[Plan]:
+    """The plans that a boost's configuration entry leaves open; a single one where its length is known.
+
+    With `alpha` the number of steps is open: it is `steps`, or one of candidate_steps(published). With `steps` the
+    radius is (alpha = eps / steps, BIGRoC): it is `eps` at the guide's size, or as the entry's own eps says:
+    "published" (one of candidate_radii(published)), {value, pixels} (carried over at equal change per pixel) or
+    {percentile, of}, whose value is `like`, in [0, 1] per pixel (BIGRoC Fig. 4).
+    Raises InputError for entries with both or neither, and for what is missing.
+    """
+    if ("alpha" in options) == ("steps" in options):
+        raise InputError("boost: expected either alpha (the number of steps is open) or steps (the radius is)")
+    values = guide.channels * guide.size**2
+    if "alpha" in options:
+        if eps is not None or like is not None:
+            raise InputError("boost: has alpha, expected its number of steps (--steps, --published) and no radius")
+        if steps is None and published is None:
+            raise InputError("boost: has alpha, expected its number of steps (--steps or --published)")
+        boost = Boost.of(options)
+        counts = [steps] if steps else candidate_steps(boost.alpha, values, published)
+        return [Plan(boost, count) for count in counts]
+    if steps:
+        raise InputError(f"--steps {steps}: the boost takes {options['steps']} steps, expected --eps, the radius")
+    return [of_radius(options, radius) for radius in _radii(options, values, eps, published, like)]
+
+
+def _radii(
+    options: Mapping[str, Any],
+    values: int,
+    eps: float | None,
+    published: Mapping[str, Any] | None,
+    like: float | None,
+) -> list[float]:
+    stated, norm = options.get("eps"), options.get("norm", "l2")
+    if eps is not None:
+        return [eps]
+    if stated == "published":
+        if published is None:
+            raise InputError("boost.eps: published, expected the radius (--eps) or what was published (--published)")
+        return candidate_radii(values, published, norm)
+    if isinstance(stated, Mapping) and "percentile" in stated:
+        if like is None:
+            raise InputError(f"boost.eps: a percentile of {stated.get('of')}, expected its boosted samples (--like)")
+        return [like]
+    if isinstance(stated, Mapping):
+        _complete("boost.eps", stated, "value", "pixels")
+        return [carried_over(stated["value"], norm, values, stated["pixels"])]
+    raise InputError(f"boost.eps: {stated}, expected published, value and pixels, or percentile and of")
+
+
+def of_radius(options: Mapping[str, Any], eps: float) -> Plan:
+    """BIGRoC's walk of T = `steps` steps of alpha = eps / T in a ball of radius eps."""
+    steps = options["steps"]
+    cli.check_positive("boost.steps", steps, int)
+    cli.check_positive("eps", eps)
+    rest = {key: value for key, value in options.items() if key != "steps"}
+    return Plan(Boost.of(rest | {"alpha": eps / steps, "eps": eps}), steps)
+
+
+def percentile_asked(options: Mapping[str, Any]) -> float:
+    """The percentile of a boost's eps {percentile, of}; InputError for an eps of another kind, or another norm."""
+    eps = options.get("eps")
+    if not isinstance(eps, Mapping) or "percentile" not in eps:
+        raise InputError(f"boost.eps: {eps}, expected percentile and of where --like gives the radius")
+    if options.get("norm") != "linf":
+        raise InputError(f"boost.norm: {options.get('norm', 'l2')}, expected linf (a percentile is a change per pixel)")
+    cli.check_positive("boost.eps.percentile", eps["percentile"])
+    if eps["percentile"] > 100:
+        raise InputError(f"boost.eps.percentile: {eps['percentile']}, expected at most 100")
+    return eps["percentile"]
+
+
+def percentile_of_change(boosted: SampleSet, samples: SampleSet, percentile: float, where: str) -> float:
+    """The given percentile of |delta| over all pixels of two stored sets, in [0, 1] (BIGRoC Fig. 4: q_0.7).
+
+    Raises InputError unless both are the same samples in order, and if nothing has changed at that percentile.
+    """
+    if boosted.images.shape != samples.images.shape or not boosted.same_streams(samples):
+        raise InputError(f"{where}: holds other samples than those to boost, expected the same in order")
+    change = np.abs(boosted.images.astype(np.int16) - samples.images)
+    value = float(np.percentile(change, percentile)) / 255
+    if value == 0:
+        raise InputError(f"{where}: {percentile} % of its pixels are unchanged, expected a percentile above 0")
+    return value
+
+
+def choose(
+    guide: Guide,
+    candidates: Sequence[Plan],
+    validation: SampleSet | None,
+    score: Callable[[SampleSet], float] | None,
+    batch_size: int,
+    device: torch.device,
+) -> tuple[Plan, list[dict[str, Any]]]:
+    """(the plan with the lowest score, every plan {steps, eps, fid}); a single plan is taken without scoring.
+
+    `score` is FID against the validation split, and `validation` is drawn with seeds of its own: neither these
+    samples nor the images they are scored against are part of what is reported. Ties go to the shorter walk.
+    eps is stated at the size of the guide. Raises InputError for several plans and nothing to choose by.
+    """
+    if len(candidates) == 1:
+        return candidates[0], [_facts(candidates[0])]
+    if validation is None or score is None:
+        raise InputError(f"{len(candidates)} candidate walks, expected validation samples and a reference to choose by")
+    check(guide, validation, "validation samples")
+    scored = []
+    for boost in dict.fromkeys(plan.boost for plan in candidates):  # one walk serves all numbers of steps
+        own = [plan for plan in candidates if plan.boost == boost]
+        walked = walk_samples(guide, boost, validation, [plan.steps for plan in own], batch_size, device)
+        scored += [(plan, round(score(walked[plan.steps]), 9)) for plan in own]
+    best = min(scored, key=lambda entry: (entry[1], entry[0].steps, entry[0].boost.eps or 0))
+    return best[0], [{**_facts(plan), "fid": fid} for plan, fid in scored]
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    return {"steps": plan.steps, "eps": plan.boost.eps}
+
+
+def described(plan: Plan, guide: Guide, size: int, published: Mapping[str, Any] | None) -> dict[str, Any]:
+    """{steps, alpha, eps, norm} of a plan at images of `size` pixels a side.
+
+    Where a published radius was the start: also published_eps and scaled_eps, the same at equal change per pixel.
+    """
+    boost = plan.boost.scaled(size, guide.size)
+    facts = {"steps": plan.steps, "alpha": boost.alpha, "eps": boost.eps, "norm": boost.norm}
+    if published and "eps" in published:
+        scaled = carried_over(published["eps"], boost.norm, guide.channels * size**2, published["pixels"])
+        facts |= {"published_eps": published["eps"], "scaled_eps": scaled}
+    return facts

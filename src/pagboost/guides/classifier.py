@@ -1,0 +1,120 @@
+"""The robust classifier of BIGRoC (Ganz and Elad 2022), and what every adversarial training shares.
+
+One rule for BatchNorm everywhere: attacks run in eval mode (running statistics used, never moved), the update runs in
+train mode on the attacked batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from pagboost import attacks, images, networks, objectives, training
+
+
+def shifted(x: torch.Tensor, pixels: int, generator: torch.Generator) -> torch.Tensor:
+    """Each image moved by up to `pixels` in both directions, zero filled; x [N, C, H, W]."""
+    if pixels == 0:
+        return x
+    padded = torch.nn.functional.pad(x, [pixels] * 4)
+    rows, columns = torch.randint(2 * pixels + 1, (2, len(x)), generator=generator).to(x.device)
+    h, w = (torch.arange(size, device=x.device) for size in x.shape[-2:])
+    image = torch.arange(len(x), device=x.device)[:, None, None]
+    crops = padded[image, :, (rows[:, None] + h)[:, :, None], (columns[:, None] + w)[:, None, :]]  # [N, H, W, C]
+    return crops.permute(0, 3, 1, 2).contiguous()
+
+
+def augmented(
+    batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    shift: int,
+    sizes: Sequence[int],
+    generator: torch.Generator,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches shifted at their own resolution, then resized to one of `sizes`, drawn per batch (empty: as they are)."""
+    for x, y in batches:
+        x = shifted(x, shift, generator)
+        if sizes:
+            x = images.resize(x, sizes[int(torch.randint(len(sizes), (), generator=generator))]).clamp(0, 1)
+        yield x, y
+
+
+def misclassify(network: torch.nn.Module) -> attacks.LossFn:
+    """The untargeted attack's loss: minus cross entropy."""
+    return lambda x, y: -objectives.ce(network(x), y)
+
+
+def attacked(
+    network: torch.nn.Module, loss_fn: attacks.LossFn, x: torch.Tensor, y: torch.Tensor, **options
+) -> torch.Tensor:
+    """The end of a PGD attack on a frozen network; options are those of attacks.pgd_walk."""
+    with attacks.frozen(network):
+        return attacks.pgd(loss_fn, x, y, **options)
+
+
+def one_cycle(i: int, iterations: int, lr: float, warmup: float = 0.2) -> float:
+    """Learning rate of iteration i: linear warm-up over the first `warmup` share, then half a cosine to zero."""
+    done = (i + 1) / iterations
+    return lr * min(done / warmup, 0.5 * (1 + math.cos(math.pi * max(0.0, done - warmup) / (1 - warmup))))
+
+
+def train_classifier(
+    data: training.Data,
+    network: Mapping,
+    run: training.Run,
+    inputs: Mapping[str, Path],
+    *,
+    iterations: int,
+    batch_size: int,
+    lr: float,
+    weight_decay: float,
+    shift: int,
+    sizes: Sequence[int],
+    attack: Mapping | None,
+) -> training.Trained:
+    """A classifier by cross entropy; with `attack` {eps, alpha, steps, norm, ramp}, on attacked images only (Madry).
+
+    eps and alpha are in [0, 1] pixel units and grow linearly over the first `ramp` share of the iterations; `shift`
+    is in pixels; `sizes` are the resolutions trained at (empty: the data's own).
+    """
+    generator = training.seeded(run, "classifier")
+    net = networks.build(network).to(run.device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+    stream = augmented(training.batches(data, batch_size, generator, run.device), shift, sizes, generator)
+
+    def step(i: int) -> torch.Tensor:
+        x, y = next(stream)
+        if attack is not None:
+            grown = min(1.0, (i + 1) / max(1.0, attack["ramp"] * iterations))
+            x = attacked(
+                net,
+                misclassify(net),
+                x,
+                y,
+                eps=grown * attack["eps"],
+                alpha=grown * attack["alpha"],
+                steps=attack["steps"],
+                norm=attack["norm"],
+            )
+        net.train()
+        training.set_lr(optimizer, one_cycle(i, iterations, lr))
+        loss = objectives.ce(net(x), y).mean()
+        training.descend(loss, optimizer)
+        return loss.detach()
+
+    training.loop(step, iterations, run, "classifier", {"network": net, "optimizer": optimizer}, generator)
+    return training.Trained(net.eval(), network, {"train_accuracy": accuracy(net, data, run.device)})
+
+
+@torch.no_grad()
+def accuracy(net: torch.nn.Module, data: training.Data, device: torch.device) -> float:
+    """Share of images whose largest logit is their label's."""
+    hits = [(net(x.to(device)).argmax(1).cpu() == y).sum() for x, y in chunks(data)]
+    return float(sum(hits)) / len(data.x)
+
+
+def chunks(data: training.Data, size: int = 500) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """All of some data in order, as (x float32 in [0, 1], y) of at most `size` images each."""
+    return (data.batch(slice(start, start + size)) for start in range(0, len(data.x), size))

@@ -1,0 +1,87 @@
+"""Time-dependent classifiers log p(y | x_t, t) that guide a diffusion model, vanilla or robust (Kawar et al. 2023).
+
+The two differ by the attack alone: same draws, same loss, same loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from pagboost import attacks, cli, networks, training
+from pagboost.generators.diffusion.schedule import make_schedule, q_sample
+from pagboost.objectives import ce
+
+
+def attack_until_fooled(
+    classifier: torch.nn.Module,
+    x_t: torch.Tensor,
+    times: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    eps: float,
+    alpha: float,
+    steps: int,
+    norm: str,
+) -> torch.Tensor:
+    """Untargeted PGD on x_t [N, C, H, W] that leaves a sample where it is first misclassified (Kawar Sec. 4).
+
+    eps and alpha are in the units of x_t ([-1, 1] scale, not clipped): an L2 length over the image, or per pixel for
+    "linf". times int64 [N]. No randomness. Raises InputError for a step, radius or norm out of range.
+    """
+
+    def loss_fn(x: torch.Tensor, label_and_time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        label, time = label_and_time.unbind(1)
+        logits = classifier(x, time.float())
+        return -ce(logits, label), logits.argmax(1) != label
+
+    with attacks.frozen(classifier):
+        # the time travels with the label, so that both follow a sample when stopped ones leave the batch
+        labels = torch.stack([y, times], 1)
+        return attacks.pgd(loss_fn, x_t, labels, eps=eps, alpha=alpha, steps=steps, norm=norm, bounds=None)
+
+
+def train_time_classifier(
+    data: training.Data,
+    network: Mapping[str, object],
+    run: training.Run,
+    inputs: Mapping[str, Path | list[Path]],
+    *,
+    schedule: str,
+    diffusion_steps: int,
+    iterations: int,
+    batch_size: int,
+    lr: float,
+    lr_end: float,
+    weight_decay: float,
+    attack: Mapping[str, object] | None,
+) -> training.Trained:
+    """Train a classifier of x_t ~ q(x_t | x_0), t uniform, by cross entropy on x_t attacked until fooled (Kawar Eq. 5).
+
+    attack: None (vanilla) or the options of `attack_until_fooled`. lr goes linearly from `lr` to `lr_end`.
+    schedule and diffusion_steps must be those of the diffusion model to guide. `inputs` is not used.
+    """
+    generator = training.seeded(run, "time_classifier")
+    model = networks.build(network).to(run.device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+    steps = make_schedule(schedule, diffusion_steps, device=run.device)
+    draw = training.batches(data, batch_size, generator, run.device)
+
+    def step(i: int) -> torch.Tensor:
+        x, y = next(draw)
+        t = torch.randint(len(steps), (len(x),), generator=generator).to(run.device)
+        noise = torch.randn(x.shape, generator=generator).to(run.device)
+        x_t = q_sample(steps, 2 * x - 1, t, noise)
+        times = steps.timesteps[t]
+        if attack is not None:
+            x_t = cli.call(attack_until_fooled, model, x_t, times, y, where="training.attack", options=attack)
+        training.set_lr(optimizer, lr + (lr_end - lr) * i / iterations)
+        loss = ce(model(x_t, times.float()), y).mean()
+        training.descend(loss, optimizer)
+        return loss.detach()
+
+    training.loop(step, iterations, run, "time classifier", {"network": model, "optimizer": optimizer}, generator)
+    facts = {"iterations": iterations, "ema": None, "schedule": schedule, "diffusion_steps": diffusion_steps}
+    return training.Trained(model.eval(), network, {**facts, "attack": attack and dict(attack)})

@@ -1,0 +1,71 @@
+"""What the rules pass to the scripts beyond single values: lists of flags, made from results and their settings.
+
+Rules take these in functions of wildcards alone: Snakemake does not remember params that are made from input, and a
+change of configuration in one of those would remake nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pagboost.planning.lineage import Result
+from pagboost.planning.results import Results
+
+
+def as_json(value: Any) -> str:
+    """A slice of the configuration as one argument, the same for equal slices."""
+    return json.dumps(value, sort_keys=True)
+
+
+def trained(result: Result) -> list[str]:
+    """train.py: --input ROLE=PATH for each file that a recipe reads besides its data."""
+    files = [(role, path) for role, path in result.files().items() if role != "data"]
+    return [f"--input={r}={p}" for r, paths in files for p in ([paths] if isinstance(paths, str) else paths)]
+
+
+def kept_iterations(results: Results) -> list[int]:
+    """The iterations after which trainings keep weights too: one list for all that do (see configuration)."""
+    lists = [entry["training"].get("checkpoints") for entry in results.scale["models"].values()]
+    return next(filter(None, lists), [])
+
+
+def generated(result: Result) -> list[str]:
+    """sample.py: --weights, --classifier or --real, whichever files there are, and the sampler."""
+    files = [f"--{role}={path}" for role, path in result.files().items()]
+    sampler = result.settings.get("sampler")
+    return files + ([f"--sampler={as_json(sampler)}"] if sampler else [])
+
+
+def imported(results: Results, generator: str, use: str) -> list[str]:
+    """import_samples.py: where the images come from, and what they have to be."""
+    entry, needed = results.scale["generators"][generator], results.generated(generator, use).settings
+    flags = [f"--{key}={entry[key]}" for key in ("sha256", "downloads") if key in entry]
+    return [entry["samples"], *flags, f"--size={needed['size']}", f"--num-classes={needed['num_classes']}"]
+
+
+def boosted(result: Result) -> list[str]:
+    """boost.py: what a paper published of a length and the multiples of it that are tried, or whose change counts."""
+    files, length = result.files(), result.settings["length"]
+    if not length:
+        return [f"--like={files['like']}"] if "like" in files else []
+    return [f"--published={as_json(length)}", *(f"--{role}={files[role]}" for role in ("reference", "extractor"))]
+
+
+def references(results: Results, generator: str) -> list[str]:
+    """evaluate.py: LABEL=PATH of every protocol that reports."""
+    dataset = results.dataset_of(generator)
+    return [f"{name}={results.reference(dataset, name).file}" for name in results.reported]
+
+
+def evaluated(results: Results) -> list[str]:
+    """evaluate.py: --first LABEL=N for protocols that look at fewer images per seed, and what is computed besides."""
+    protocols, wanted = results.scale["protocols"], results.evaluation()
+    counts = [f"{name}={protocols[name]['n']}" for name in results.reported if "n" in protocols[name]]
+    infinity = [] if wanted["fid_infinity"] else ["--no-fid-infinity"]
+    return [*(["--first", *counts] if counts else []), f"--resamplings={wanted['resamplings']}", *infinity]
+
+
+def studied(results: Results, study: str) -> list[str]:
+    """study.py: --network, --judge, --diffusion and --set NAME=PATH, whatever it looks at besides its images."""
+    return [f"--{role}={name}={made.file}" for role, name, made in results.studied(study)]

@@ -1,0 +1,147 @@
+"""What people read of a scale's papers, as results: tables, claims, figures, surveys, the page. No torch, no pandas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pagboost.errors import InputError
+from pagboost.planning.lineage import Result, local, once
+from pagboost.planning.results import EVAL, Results
+from pagboost.report import cells
+
+
+class Outputs:
+    """The outputs of the papers of a scale."""
+
+    def __init__(self, results: Results) -> None:
+        self.results, self.scale, self.folder = results, results.scale, results.folder
+        self.made: dict[tuple[str, ...], Result | None] = {}
+
+    @once
+    def table(self, paper: str, name: str, extension: str) -> Result:
+        """A table of a paper; a survey's is of whatever answers there are."""
+        spec = self.scale["papers"][paper]["tables"][name]
+        file = str(cells.table_file(self.folder, paper, name, extension))
+        if spec["kind"] == "survey":
+            answers = self.answers(f"{paper}/{name}")
+            page = {"page": self.survey(f"{paper}/{name}")} if answers else {}
+            return Result(file, "survey_table.py", {"spec": spec}, page, answers)
+        nfe = {name: entry["nfe"] for name, entry in self.scale["generators"].items() if "nfe" in entry}
+        settings = {**self._paper(paper), "spec": spec, "nfe": nfe}
+        return Result(file, "make_table.py", settings, {"shown": self._shown(spec)})
+
+    @once
+    def claims(self, paper: str, extension: str) -> Result:
+        """The verdicts on a paper's claims, beside the numbers that its tables print."""
+        content = self.scale["papers"][paper]
+        settings = {**self._paper(paper), "tables": content["tables"], "spec": content["claims"]}
+        file = str(cells.claims_file(self.folder, paper).with_suffix(f".{extension}"))
+        return Result(file, "make_claims.py", settings, {"shown": self._shown(*content["claims"])})
+
+    @once
+    def figure(self, paper: str, name: str) -> Result:
+        """A figure of a paper."""
+        spec = self.scale["papers"][paper]["figures"][name]
+        file = str(cells.figure_file(self.folder, paper, name))
+        return Result(file, "make_figure.py", {**self._paper(paper), "spec": spec}, {"shown": self._shown(spec)})
+
+    def _paper(self, paper: str) -> dict[str, Any]:
+        """What all of a paper's parts depend on: names, protocols, notes, and what this scale cannot have."""
+        content = self.scale["papers"][paper]
+        own = {key: value for key, value in content.items() if key not in ("tables", "figures", "claims")}
+        return {"paper": own, "unavailable": self.scale["unavailable"]}
+
+    def _shown(self, *parts: Mapping[str, Any]) -> list[Result]:
+        """What tables, figures and claims are made from, as far as this scale can have it."""
+        found = (cells.inputs(self.folder, part, self.scale["unavailable"]) for part in parts)
+        files = dict.fromkeys(str(path) for paths in found for path in paths)
+        return [self._known(file) for file in files]
+
+    def _known(self, file: str) -> Result:
+        found = self.results.find(file)
+        if found is None:
+            raise InputError(f"{file}: no result of this scale, but something is to be made from it")
+        return found
+
+    @once
+    def page(self) -> Result:
+        """The report: everything on one page, with the hashes of the configuration's files."""
+        inputs = {"shown": [one for paper in self.scale["papers"] for one in self.outputs(paper)]}
+        settings = {"papers": self.scale["papers"], "unavailable": self.scale["unavailable"]}
+        return Result(
+            f"{self.folder}/report.html", "make_report.py", settings, inputs, list(map(str, self.scale["files"]))
+        )
+
+    def tables(self, paper: str) -> list[Result]:
+        """A paper's tables and claims, in every format."""
+        names = self.scale["papers"][paper]["tables"]
+        rendered = [self.table(paper, name, extension) for name in names for extension in ("csv", "md", "tex")]
+        return rendered + self.verdicts(paper)
+
+    def verdicts(self, paper: str) -> list[Result]:
+        """A paper's claims, in every format."""
+        return [self.claims(paper, extension) for extension in ("csv", "md")]
+
+    def figures(self, paper: str) -> list[Result]:
+        """A paper's figures."""
+        return [self.figure(paper, name) for name in self.scale["papers"][paper]["figures"]]
+
+    def outputs(self, paper: str) -> list[Result]:
+        """All that people read of a paper."""
+        return self.tables(paper) + self.figures(paper) + self.surveys(paper)
+
+    # -- surveys, named PAPER/TABLE
+
+    @once
+    def survey(self, name: str) -> Result:
+        """A survey's page: pairs of two sets' samples of equal seeds and classes."""
+        spec = self.survey_spec(name)
+        names = self.class_names(name)
+        inputs = {"sets": [self.results.generated(spec["generators"][side], EVAL) for side in ("a", "b")]}
+        settings = {"names": names, "pairs": self.pairs(name), "seed": spec["seed"]}
+        outside = local(names) if isinstance(names, str) else ()
+        return Result(f"{self.folder}/surveys/{name}.html", "survey.py", settings, inputs, outside)
+
+    def survey_names(self) -> list[str]:
+        """All surveys of this scale's papers."""
+        papers = self.scale["papers"].items()
+        return [f"{p}/{t}" for p, paper in papers for t, spec in paper["tables"].items() if spec["kind"] == "survey"]
+
+    def surveys(self, paper: str) -> list[Result]:
+        """The pages that this scale can build."""
+        own = [name for name in self.survey_names() if name.startswith(f"{paper}/")]
+        possible = (len(cells.cells(self.survey_spec(name), self.scale["unavailable"])) == 2 for name in own)
+        return [self.survey(name) for name, can in zip(own, possible, strict=True) if can]
+
+    def survey_spec(self, name: str) -> Mapping[str, Any]:
+        """The table of a paper that a survey answers."""
+        paper, _, table = name.partition("/")
+        return self.scale["papers"][paper]["tables"][table]
+
+    def class_names(self, survey: str) -> str | list[str]:
+        """The names of the classes that a survey shows: a file, or a list."""
+        return self.scale["datasets"][self.results.dataset_of(self.survey_spec(survey)["generators"]["a"])][
+            "class_names"
+        ]
+
+    def names_argument(self, survey: str) -> str:
+        """The same as one argument: the file, or a JSON list."""
+        names = self.class_names(survey)
+        return names if isinstance(names, str) else json.dumps(names)
+
+    def answered(self, survey: str) -> Result:
+        """The table of a survey's answers."""
+        return self.table(*survey.split("/"), "csv")
+
+    def pairs(self, survey: str) -> int:
+        """As many pairs as the paper's survey had, or all there are."""
+        spec = self.survey_spec(survey)
+        return min(spec["pairs"], len(self.results.seeds(EVAL)) * self.results.per_seed(spec["generators"]["a"], EVAL))
+
+    def answers(self, survey: str) -> list[str]:
+        """The exported answers to a survey, one file per rater; none is the usual case. Hidden files are nobody's."""
+        folder = Path(self.scale["answers"], Path(self.folder).name, survey)
+        return sorted(str(path) for path in folder.glob("*.json") if not path.name.startswith("."))

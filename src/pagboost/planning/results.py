@@ -1,0 +1,263 @@
+"""The results of a scale up to its metrics and studies: where each lies and what it is made from. No torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pagboost.errors import InputError
+from pagboost.planning import configuration
+from pagboost.planning.lineage import Result, local, once, upstream
+from pagboost.report import cells
+
+EVAL = "eval"  # the use whose samples are reported
+
+
+class Results:
+    """The results of one scale, as configuration.load returns it, by name.
+
+    Methods raise InputError for a result that the configuration cannot have.
+    """
+
+    def __init__(self, scale: Mapping[str, Any]) -> None:
+        self.scale, self.folder = scale, scale["folder"]
+        self.checkpoints = configuration.checkpoints(scale["models"])
+        # validation chooses, it never reports
+        self.reported = [name for name in scale["protocols"] if name != "validation"]
+        self.extractors = list(dict.fromkeys(scale["protocols"][name]["extractor"] for name in self.reported))
+        self.made: dict[tuple[str, ...], Result | None] = {}
+
+    def check(self) -> None:
+        """Raise InputError for a network that is made from itself."""
+        for model in self.scale["models"]:
+            self.weights(model)
+
+    def find(self, file: str | Path) -> Result | None:
+        """The result that a file of the results folder is; None for any other file and for what cannot be made."""
+        name = os.path.relpath(file, self.folder)
+        for pattern, make in PLACES:
+            if found := re.fullmatch(pattern, name):
+                try:
+                    return make(self, *found.groups())
+                except (KeyError, InputError):  # Snakemake has no rule for it either, and says so
+                    return None
+        return None
+
+    # -- data, networks
+
+    @once
+    def data(self, dataset: str, split: str) -> Result:
+        """The images of a split. A folder's classes are numbered by their names; elsewhere these are for people."""
+        entry = dict(self.scale["datasets"][dataset])
+        names = entry.get("class_names")
+        if entry["source"] != "folder":
+            entry.pop("class_names", None)
+        outside = [entry["options"].get("file"), names if "class_names" in entry and isinstance(names, str) else None]
+        return Result(
+            self._file("data", dataset, f"{split}.npz"), "prepare_data.py", {"spec": entry}, {}, local(*outside)
+        )
+
+    @once
+    def weights(self, model: str) -> Result:
+        """A network's weights, or those kept after fewer iterations (MODEL_at_N)."""
+        trained = self.checkpoints.get(model, model)
+        entry = self.scale["models"][trained]
+        roles = entry.get("inputs", {})
+        inputs = {role: self.weights(name) for role, name in roles.items() if role != "fakes"}
+        if "fakes" in roles:
+            inputs["fakes"] = [self.samples(name, cells.RAW, "train") for name in roles["fakes"]]
+        settings = {
+            "spec": entry,
+            "num_classes": self.scale["datasets"][entry["dataset"]]["num_classes"],
+            "seed": self.scale["training_seed"],
+            "kept": None if trained == model else int(model.rpartition("_")[2]),
+            "device": self.device("train"),
+        }
+        outside = local(entry["training"].get("file")) if entry["kind"] == "pretrained" else ()
+        data = {"data": self.data(entry["dataset"], "train")}
+        return Result(self._file("weights", f"{model}.safetensors"), "train.py", settings, data | inputs, outside)
+
+    def awaited(self) -> set[str]:
+        """Models that other jobs than their own sampling wait for: guides, extractors, and what these are made from."""
+        first = {entry["guide"] for entry in self.scale["boosts"].values()} | set(self.checkpoints.values())
+        first |= {entry["extractor"] for entry in self.scale["protocols"].values()}
+        first |= {name for entry in self.scale["studies"].values() for name in entry.get("networks", [])}
+        files = upstream(self.weights(name) for name in first)
+        made = {Path(file).stem for file in files if Path(file).parent.name == "weights"}
+        return {self.checkpoints.get(name, name) for name in made}
+
+    # -- samples
+
+    def samples(self, generator: str, boost: str, use: str) -> Result:
+        """Samples as they were generated (boost none), or boosted; only what is reported is boosted."""
+        if boost == cells.RAW:
+            return self.generated(generator, use)
+        if use != EVAL:
+            raise InputError(f"samples {generator}/{boost}/{use}: only samples of {EVAL} are boosted")
+        return self.boosted(generator, boost)
+
+    @once
+    def generated(self, generator: str, use: str) -> Result:
+        """What a generator draws, deals out of a file, or takes of real images."""
+        entry = self.scale["generators"][generator]
+        file = self._file("samples", generator, f"boost={cells.RAW}", f"{use}.npz")
+        settings = {"seeds": self.seeds(use), "per_seed": self.per_seed(generator, use)}
+        if "samples" in entry:
+            source = {key: entry[key] for key in ("sha256",) if key in entry}
+            dataset = {key: self.scale["datasets"][entry["dataset"]][key] for key in ("size", "num_classes")}
+            settings |= {**source, **dataset, "skip": self.rows_before(use)}
+            return Result(file, "import_samples.py", settings, {}, local(entry["samples"]))
+        if "dataset" in entry:
+            return Result(file, "sample.py", settings, {"real": self.data(entry["dataset"], entry["split"])})
+        settings |= {"batch": self.scale["samples"][use]["batch_size"], "device": self.device("sample")}
+        inputs = {"weights": self.weights(entry["model"])}
+        if "classifier" in entry:
+            inputs["classifier"] = self.weights(entry["classifier"])
+        return Result(file, "sample.py", {"sampler": entry["sampler"], **settings}, inputs)
+
+    def imported(self) -> list[str]:
+        """The generators that are files."""
+        return [name for name, entry in self.scale["generators"].items() if "samples" in entry]
+
+    def drawn(self) -> list[str]:
+        """The generators that are networks, or real images."""
+        return [name for name in self.scale["generators"] if name not in self.imported()]
+
+    @once
+    def boosted(self, generator: str, boost: str) -> Result:
+        """Samples that a guide has improved; the length of its walk may be chosen, or follow from another boost's."""
+        return self._boost(generator, boost, self._file("samples", generator, f"boost={boost}", f"{EVAL}.npz"))
+
+    @once
+    def steps(self, generator: str, boost: str) -> Result:
+        """What was chosen for a boost, from which candidates: the same job's other file."""
+        return self._boost(generator, boost, str(cells.steps_file(self.folder, generator, boost)))
+
+    def _boost(self, generator: str, boost: str, file: str) -> Result:
+        spec = self.scale["boosts"][boost]
+        inputs = {
+            "samples": self.generated(generator, EVAL),
+            "guide": self.weights(spec["guide"]),
+            "validation": self.generated(generator, "validation"),
+        }
+        eps, length = spec.get("eps"), self.length(generator, boost)
+        if isinstance(eps, Mapping) and "of" in eps:
+            inputs["like"] = self.boosted(generator, eps["of"])
+        if length:
+            inputs["reference"] = self.reference(self.dataset_of(generator), "validation")
+            inputs["extractor"] = self.weights(self.scale["protocols"]["validation"]["extractor"])
+        batch = self.scale["samples"][EVAL]["batch_size"]
+        settings = {"spec": spec, "length": length, "batch": batch, "device": self.device("boost")}
+        return Result(file, "boost.py", settings, inputs)
+
+    def length(self, generator: str, boost: str) -> dict[str, Any]:
+        """What a paper published of a boost's length, and the multiples of it that are tried; empty for neither."""
+        keys = configuration.published_keys(self.scale["boosts"][boost])
+        published = self.scale["generators"][generator].get("published", {})
+        for key in keys:
+            if key not in published:
+                where = f"generators.{generator}.published.{key}"
+                raise InputError(f"{where}: missing key, boosts.{boost} starts from it")
+        choice = self.scale["step_choice" if "steps" in keys else "eps_choice"]
+        return {**{key: published[key] for key in keys}, **choice} if keys else {}
+
+    # -- scores
+
+    @once
+    def reference(self, dataset: str, protocol: str) -> Result:
+        """Real images as an extractor sees them: one file for all protocols that look alike (they may differ in n)."""
+        keys = ("extractor", "split", "k")
+        protocols = self.scale["protocols"]
+        seen = {key: protocols[protocol][key] for key in keys}
+        same = next(name for name, entry in protocols.items() if {key: entry[key] for key in keys} == seen)
+        if same != protocol:
+            return self.reference(dataset, same)
+        inputs = {"images": self.data(dataset, seen["split"]), "extractor": self.weights(seen["extractor"])}
+        settings = {"split": seen["split"], "k": seen["k"], "device": self.device("reference")}
+        return Result(self._file("references", dataset, f"{protocol}.npz"), "make_reference.py", settings, inputs)
+
+    @once
+    def metrics(self, generator: str, boost: str) -> Result:
+        """The metrics of a set under every protocol that reports."""
+        dataset, protocols = self.dataset_of(generator), self.scale["protocols"]
+        references = dict.fromkeys(self.reference(dataset, name) for name in self.reported)
+        inputs = {
+            "samples": self.samples(generator, boost, EVAL),
+            "extractors": [self.weights(name) for name in self.extractors],
+            "references": list(references),
+        }
+        settings = {
+            "protocols": {name: protocols[name] for name in self.reported},
+            "evaluation": self.evaluation(),
+            "device": self.device("evaluate"),
+        }
+        return Result(str(cells.metrics_file(self.folder, generator, boost)), "evaluate.py", settings, inputs)
+
+    def evaluation(self) -> dict[str, Any]:
+        """What is computed beyond the metrics: seeds have their own deviation, intervals are for the asking."""
+        return {"resamplings": 0, "fid_infinity": True} | self.scale.get("evaluation", {})
+
+    @once
+    def study(self, name: str, extension: str) -> Result:
+        """A study's images (npz) or values (json): two files of one job."""
+        entry = self.scale["studies"][name]
+        inputs = {
+            "images": self.data(entry["dataset"], entry["split"]),
+            "others": [made for _, _, made in self.studied(name)],
+        }
+        settings = {"spec": entry, "device": self.device("study")}
+        return Result(str(cells.study_file(self.folder, name, extension)), "study.py", settings, inputs)
+
+    def studied(self, name: str) -> list[tuple[str, str, Result]]:
+        """(role, name, result) of all that a study looks at besides its images."""
+        entry = self.scale["studies"][name]
+        named = [("network", model) for model in entry.get("networks", [])]
+        named += [(role, entry[role]) for role in ("judge", "diffusion") if role in entry]
+        sets = entry.get("generators", {}).items()
+        return [(role, model, self.weights(model)) for role, model in named] + [
+            ("set", key, self.generated(generator, EVAL)) for key, generator in sets
+        ]
+
+    # -- numbers
+
+    def device(self, rule: str) -> str:
+        """Where a rule's jobs compute: the CPU where the scale declares no GPU, else a GPU if there is one."""
+        return "auto" if self.scale["jobs"][rule]["gpu"] else "cpu"
+
+    def dataset_of(self, generator: str) -> str:
+        """The data set a generator imitates: that of its model, or the one it draws real images from."""
+        return configuration.dataset_of(self.scale["generators"][generator], self.scale["models"])
+
+    def seeds(self, use: str) -> list[int]:
+        """Sampling seeds: those of config.yaml for what is reported, fixed others for training and choosing."""
+        return self.scale["samples"][use].get("seeds", self.scale["seeds"])
+
+    def per_seed(self, generator: str, use: str) -> int:
+        """Images per seed; a generator may have a number of its own for what is reported."""
+        entry = self.scale["generators"][generator]
+        own = "per_seed" in entry and (use == EVAL or "dataset" in entry) and "samples" not in entry
+        return entry["per_seed"] if own else self.scale["samples"][use]["per_seed"]
+
+    def rows_before(self, use: str) -> int:
+        """How many rows of a sample file the uses declared before this one take."""
+        uses = list(self.scale["samples"])
+        before = uses[: uses.index(use)]
+        return sum(len(self.seeds(name)) * self.scale["samples"][name]["per_seed"] for name in before)
+
+    def _file(self, *parts: str) -> str:
+        return "/".join((self.folder, *parts))
+
+
+# where results lie below the results folder, and which they are
+PLACES: Sequence[tuple[str, Callable[..., Result]]] = (
+    (r"data/([^/]+)/(train|validation|heldout)\.npz", Results.data),
+    (r"weights/([^/]+)\.safetensors", Results.weights),
+    (r"samples/([^/]+)/boost=([^/]+)/([^/]+)\.npz", Results.samples),
+    (r"steps/([^/]+)/boost=([^/]+)\.json", Results.steps),
+    (r"references/([^/]+)/([^/]+)\.npz", Results.reference),
+    (r"metrics/([^/]+)/boost=([^/]+)\.json", Results.metrics),
+    (r"studies/([^/]+)\.(npz|json)", Results.study),
+)

@@ -1,0 +1,360 @@
+"""Data sets: where images come from, and the one split into train, validation and held-out."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pagboost import cli, images, rng, runtime, said
+from pagboost.artifacts import SampleSet
+from pagboost.errors import InputError, listed
+from pagboost.sources import archives, download
+from pagboost.sources import class_names as names_of_classes
+from pagboost.sources import pictures as picture_files
+from pagboost.sources.archives import LeftOut, Listing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+log = logging.getLogger(__name__)
+
+CIFAR10_FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
+CIFAR10_RECORD = 1 + 3 * 32 * 32  # the label, then a red, a green and a blue plane, row by row
+IMAGES_AT_A_TIME = 1000  # encoded images that wait in memory
+REPORTED_IMAGES = 100_000  # a line in the log each time
+CHUNK = 1024  # images that are moved at a time
+
+# What a source gives: its images, and its official test part where it has one
+Parts = tuple[SampleSet, SampleSet | None]
+
+
+def sklearn_digits(*, size: int) -> Parts:
+    """The 1,797 handwritten digits that scikit-learn ships (8x8, 17 grey levels), bicubic to size x size, one channel.
+
+    UCI "Optical recognition of handwritten digits", test part; real data, no network needed.
+    """
+    from sklearn.datasets import load_digits  # a second of start-up that only this source needs
+
+    digits = load_digits()
+    grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+    resized = images.to_uint8(images.resize(images.to_float(grey), size))
+    return SampleSet(resized, digits.target.astype(np.int64)), None
+
+
+def cifar10(*, size: int, file: str, sha256: str | None = None, downloads: str = "downloads") -> Parts:
+    """CIFAR-10 (Krizhevsky 2009) from its binary version: 50,000 and 10,000 images, 32x32x3, classes 0..9.
+
+    The version of fixed-size records, because the one for Python is pickled. file: the archive cifar-10-binary.tar.gz
+    or its unpacked folder, or the URL of the archive, which is kept in `downloads`; sha256: of the archive.
+    Raises InputError for a missing or truncated batch and a label beyond 9.
+    """
+    if size != 32:
+        raise InputError(f"datasets.size: {size}, expected 32 (CIFAR-10's)")
+    path = download.local(file, sha256, downloads)
+    listing = archives.listing(path)
+    places: dict[str, str] = {}
+    for place in listing.files:
+        name = place.rpartition("/")[2]
+        if name in CIFAR10_FILES and places.setdefault(name, place) != place:
+            raise InputError(f"{path}: holds {name} twice ({places[name]}, {place}), expected each batch once")
+    for name in CIFAR10_FILES:
+        if name not in places:
+            raise InputError(f"{path}: has no {name}, expected CIFAR-10's binary version ({', '.join(CIFAR10_FILES)})")
+    found = dict(listing.read(only=set(places.values())))
+    parts = [_cifar10_batch(found[places[name]], f"{path}: {name}") for name in CIFAR10_FILES]
+    stacked = [np.concatenate(arrays) for arrays in zip(*parts[:-1], strict=True)]
+    return SampleSet(*stacked), SampleSet(*parts[-1])
+
+
+def _cifar10_batch(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """(images uint8 [N, 32, 32, 3], labels int64 [N]) of one file of records."""
+    if not content or len(content) % CIFAR10_RECORD:
+        raise InputError(f"{where}: {len(content)} bytes, expected a multiple of {CIFAR10_RECORD} (one image each)")
+    records = np.frombuffer(content, np.uint8).reshape(-1, CIFAR10_RECORD)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() > 9:
+        raise InputError(f"{where}: holds label {labels.max()}, expected 0..9")
+    return np.ascontiguousarray(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), labels
+
+
+def folder(
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+    *,
+    size: int,
+    file: str,
+    sha256: str | None = None,
+    downloads: str = "downloads",
+    channels: int = 3,
+    test: str = "test",
+    crop: bool = False,
+) -> Parts:
+    """Pictures below train/<class>/ and, where there is one, test/<class>/ of a folder or archive (picture_files).
+
+    num_classes, class_names: what is declared of the classes, where it is; there must be as many folders.
+    file: the folder or archive, or an archive's URL, which is kept in `downloads`; sha256: of the archive. train/ lies
+    at its top, or in the folder nearest to it that has one. test: the official test part's own name, such as val.
+    crop: images of any size are fitted as in `centre_square`, not turned by EXIF, CMYK converted; unless so, all are
+    size x size already, and are turned upright.
+    Classes are numbered in the order of their names as text, as torchvision does, or in that of class_names where
+    these are the folders' own. Images come in one fixed random order, so that the first ones of a part are of all
+    classes. They are stored as decoded: a set that was compressed before has other statistics than its original.
+    Memory: the arrays that are returned, and the names. Decoded by as many threads as the job has.
+    Raises InputError naming the first file that is no image, of another size or type, of a class not in train or of
+    none, and an empty class folder.
+    """
+    if channels not in (1, 3):
+        raise InputError(f"datasets.channels: {channels}, expected 1 or 3")
+    if f"{test}/".startswith("train/"):
+        raise InputError(f"datasets.test: {test}, expected another part's name than the training images'")
+    path = download.local(file, sha256, downloads)
+    listing = archives.listing(path)
+    parts, left_out = _listed(listing, ("train", test))
+    if not parts["train"]:
+        raise InputError(
+            f"{path}: holds no train/<class>/<image>, expected one folder of images per class"
+            f"{archives.described(left_out)}"
+        )
+    classes = _numbered({kind for kind, _, _ in parts["train"]}, num_classes, class_names, str(path))
+    for kind, image, _ in parts[test]:
+        if kind not in classes:
+            known = listed(classes)
+            raise InputError(f"{path}: {test}/{kind}/{image} is of no class of train, expected one of: {known}")
+    used = f"{len(parts['train']):,} pictures in train/, {len(parts[test]):,} in {test}/"
+    said.once(log, logging.INFO, f"{path}: {used}{archives.described(left_out)}")
+    sets, target = {}, {}
+    for part, found in parts.items():
+        labels = np.array([classes[kind] for kind, _, _ in found], np.int64)
+        sets[part] = SampleSet(np.empty((len(found), size, size, channels), np.uint8), labels)
+        target |= {name: sets[part].images[row] for row, (_, _, name) in enumerate(found)}
+    _fill(target, listing, size, channels, crop)
+    return sets["train"], sets[test] if parts[test] else None
+
+
+def _listed(listing: Listing, parts: Sequence[str]) -> tuple[dict[str, list[tuple[str, str, str]]], dict[str, LeftOut]]:
+    """({part: (class, image, name in the folder or archive) of its pictures}, what was left out)."""
+    top = _top(listing)
+    starts = {part: f"{top}{part}/" for part in parts}
+    inside, outside = [], []
+    for name in listing.files:
+        (inside if name.startswith(tuple(starts.values())) else outside).append(name)
+    pictures, left_out = picture_files.by_kind(inside, str(listing.path))
+    left_out = listing.left_out | left_out
+    if outside:
+        reason = f"outside {' and '.join(f'{part}/' for part in parts)}"
+        left_out[reason] = LeftOut(len(outside), outside[0])
+    return {part: _of_part(listing, pictures, part, start) for part, start in starts.items()}, left_out
+
+
+def _of_part(listing: Listing, pictures: Sequence[str], part: str, start: str) -> list[tuple[str, str, str]]:
+    """(class, image, name) of the pictures whose names have this start, in an order that class and image decide.
+
+    The class is the folder right below the part's, at whatever depth below it a picture lies.
+    Raises InputError for a picture in no class folder, and a class folder without one.
+    """
+    found = []
+    for name in pictures:
+        if name.startswith(start):
+            kind, _, image = name.removeprefix(start).partition("/")
+            if not image:
+                raise InputError(f"{listing.path}: {name} lies in no class folder, expected {part}/<class>/<image>")
+            found.append((kind, image, name))
+    filled = {f"{start}{kind}" for kind, _, _ in found}
+    folders = [name for name in listing.folders if name.startswith(start) and "/" not in name.removeprefix(start)]
+    empty = [name for name in folders if name not in filled]
+    if found and empty:
+        raise InputError(f"{listing.path}: no picture in {listed(empty)}, expected some of every class")
+    found.sort()
+    np.random.Generator(np.random.PCG64(rng.derive("folder", len(found)))).shuffle(found)
+    return found
+
+
+def _top(listing: Listing) -> str:
+    """What comes before train/ in names: nothing, or the folder nearest to the top that holds one, with its slash."""
+    found = [name.removesuffix("train") for name in listing.folders if name.rpartition("/")[2] == "train"]
+    nearest = [top for top in found if top.count("/") == min(other.count("/") for other in found)]
+    if len(nearest) > 1:
+        several = listed(f"{top}train" for top in nearest)
+        raise InputError(f"{listing.path}: holds {several}, expected one folder train (or name one of theirs as file)")
+    return nearest[0] if nearest else ""
+
+
+def _numbered(
+    kinds: Collection[str], num_classes: int | None, class_names: Sequence[str] | None, where: str
+) -> dict[str, int]:
+    """{class folder: its number}: in the order of class_names where these are the folders' names, else sorted as text.
+
+    Raises InputError where folders, declared classes and names are not as many, and where names are some folders' own
+    but would not number these so.
+    """
+    order = sorted(kinds)
+    declared = {"datasets.num_classes": num_classes, "names in class_names": class_names and len(class_names)}
+    counts = {what: count for what, count in declared.items() if count is not None}
+    if any(count != len(order) for count in counts.values()):
+        others = ", ".join(f"{what}: {count}" for what, count in counts.items())
+        raise InputError(f"{where}: {len(order)} class folders ({listed(order, 5)}), {others}, expected equal numbers")
+    if class_names is not None and set(class_names) == set(order):
+        order = list(class_names)
+    else:
+        numbers = {kind: number for number, kind in enumerate(order)}
+        for number, name in enumerate(class_names or ()):
+            if numbers.get(name, number) != number:
+                raise InputError(
+                    f"{where}: class_names calls class {number} {name}, but folder {name} is class {numbers[name]} "
+                    "(sorted as text), expected all folders' own names in the order that is meant, or none of them"
+                )
+        _warn_of_numbers(order, where)
+    said.once(log, logging.INFO, f"{where}: classes 0..{len(order) - 1} are the folders {listed(order)}")
+    return {kind: number for number, kind in enumerate(order)}
+
+
+def _warn_of_numbers(order: Sequence[str], where: str) -> None:
+    """Say so where folders are named by numbers, whose order as text is another than that of the numbers."""
+    if not all(name.isdecimal() for name in order):
+        return
+    by_value = sorted(order, key=int)
+    for number, (name, other) in enumerate(zip(order, by_value, strict=True)):
+        if name != other:
+            log.warning(
+                "%s: folder %s is class %d, as folders are numbered in the order of their names as text (as in "
+                "torchvision): class_names: [%s] numbers them by value, and so do names with leading zeros",
+                where, name, number, listed(f'"{own}"' for own in by_value),
+            )  # fmt: skip
+            return
+
+
+def _fill(target: Mapping[str, np.ndarray], listing: Listing, size: int, channels: int, crop: bool) -> None:
+    """Decode the named files of a folder or archive into their places, uint8 [size, size, channels] each."""
+    path = listing.path
+
+    def decode(file: tuple[str, bytes]) -> None:
+        name, content = file
+        target[name][:] = _decoded(content, size, channels, crop, f"{path}: {name}", str(path))
+
+    files = listing.read(only=target)
+    done = 0
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # Pillow decodes and resizes outside Python's lock
+        for _ in runtime.progress(
+            range(0, len(target), IMAGES_AT_A_TIME), f"reading {path.name}, in {IMAGES_AT_A_TIME}s"
+        ):
+            done += sum(1 for _ in pool.map(decode, itertools.islice(files, IMAGES_AT_A_TIME)))
+            if done % REPORTED_IMAGES == 0:
+                log.info("%s: %d of %d images", path, done, len(target))
+    if done != len(target):
+        raise InputError(
+            f"{path}: {done} images, expected the {len(target)} it held before (was it changed meanwhile?)"
+        )
+
+
+def _decoded(content: bytes, size: int, channels: int, crop: bool, where: str, of: str) -> np.ndarray:
+    """An encoded image, of the set `of`, as uint8 [size, size, channels]."""
+    pixels = picture_files.decode(content, where, of=of, cmyk=crop, upright=not crop)
+    height, width, _ = pixels.shape
+    if not crop and (height, width) != (size, size):
+        raise InputError(f"{where}: {width}x{height} pixels, expected {size}x{size} (or crop: true, for any size)")
+    image = picture_files.image_of(pixels).convert("L" if channels == 1 else "RGB")
+    return np.asarray(centre_square(image, size) if crop else image).reshape(size, size, channels)
+
+
+def centre_square(image: Image, size: int) -> Image:
+    """A Pillow image's middle, size x size: ADM's preprocessing (Dhariwal and Nichol 2021), in 8 bits throughout.
+
+    Halved by averaging 2x2 pixels while its short side is at least twice `size`, then bicubic to `size` on the short
+    side, then cropped; odd rows and columns are halved as Pillow's box filter does.
+    """
+    from PIL.Image import Resampling
+
+    while min(image.size) >= 2 * size:
+        image = image.resize((image.width // 2, image.height // 2), Resampling.BOX)
+    scale = size / min(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Resampling.BICUBIC)
+    left, top = (image.width - size) // 2, (image.height - size) // 2
+    return image.crop((left, top, left + size, top + size))
+
+
+SOURCES = {"sklearn_digits": sklearn_digits, "cifar10": cifar10, "folder": folder}
+
+
+def load(
+    source: str,
+    options: Mapping[str, object],
+    where: str,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Parts:
+    """(images, official test part or None) of a source, each in the source's own order.
+
+    num_classes, class_names: what is declared of the classes; of their sources, folders alone are numbered by it.
+    """
+    if source not in SOURCES:
+        raise InputError(f"{where}.source: {source}, expected one of: {', '.join(SOURCES)}")
+    declared = (num_classes, class_names) if source == "folder" else ()
+    return cli.call(SOURCES[source], *declared, where=where, options=options)
+
+
+def prepare(
+    *,
+    source: str,
+    size: int,
+    options: Mapping[str, object],
+    num_classes: int,
+    split_seed: int,
+    splits: Mapping[str, int],
+    class_names: str | Sequence[str] | None = None,
+) -> dict[str, SampleSet]:
+    """The parts {name: images} of a data set as its configuration entry describes it (see `split`).
+
+    class_names: by number, or a file of them; they are for people, and number the classes of a folder whose own they
+    are (see `folder`).
+    Where the source has an official test part, that is `heldout`, whole and in its own order; the rest is split.
+    Raises InputError for an unknown source or option, a label beyond num_classes, another number of names, and sizes
+    that do not fit.
+    """
+    names = None if class_names is None else names_of_classes.load(class_names, "datasets.class_names")
+    samples, test = load(source, {**options, "size": size}, "datasets", num_classes, names)
+    for part in (samples, test):
+        if part is not None and part.labels.max() >= num_classes:
+            raise InputError(f"datasets.num_classes: {num_classes}, expected {part.labels.max() + 1} or more")
+    if names is not None and len(names) != num_classes:
+        raise InputError(f"datasets.class_names: {len(names)} names, expected {num_classes} (datasets.num_classes)")
+    if test is None:
+        return split(samples, splits, split_seed)
+    if splits.get("heldout") != len(test):
+        raise InputError(f"splits.heldout: {splits.get('heldout')}, expected {len(test)} (the source's test part)")
+    own = {name: count for name, count in splits.items() if name != "heldout"}
+    return {**split(samples, own, split_seed), "heldout": test}
+
+
+def split(samples: SampleSet, sizes: Mapping[str, int], seed: int) -> dict[str, SampleSet]:
+    """Disjoint random parts of the given sizes; the permutation depends on seed and length only.
+
+    Two resolutions of one source are split alike, so that no held-out image is seen at another size.
+    The largest part takes over the memory of `samples`, whose images are used up: a large set is never held twice.
+    Raises InputError if a part is empty or the sizes do not add up to the number of images.
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise InputError(f"splits.{name}: {size}, expected at least 1 image")
+    if sum(sizes.values()) != len(samples):
+        raise InputError(f"split sizes {dict(sizes)} add up to {sum(sizes.values())}, expected {len(samples)} images")
+    order = np.random.Generator(np.random.PCG64(rng.derive("split", seed))).permutation(len(samples))
+    ends = list(itertools.accumulate(sizes.values()))
+    rows = {name: np.sort(order[end - sizes[name] : end]) for name, end in zip(sizes, ends, strict=True)}
+    largest = max(sizes, key=sizes.__getitem__)
+    copied = {name: samples.subset(own) for name, own in rows.items() if name != largest}
+    return {name: copied[name] if name in copied else _moved_to_front(samples, own) for name, own in rows.items()}
+
+
+def _moved_to_front(samples: SampleSet, rows: np.ndarray) -> SampleSet:
+    """samples.subset(rows), rows ascending, in the memory of `samples` itself: no row is written before it is read."""
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        samples.images[start : start + len(chunk)] = samples.images[chunk]
+    without_images = samples.with_images(np.empty((len(samples), 0), np.uint8))
+    return without_images.subset(rows).with_images(samples.images[: len(rows)])

@@ -1,0 +1,1 @@
+"""Studies: what is measured on classifiers themselves, image by image."""

@@ -1,0 +1,113 @@
+"""The robust classifier: which way the attack goes, what augmentation does, and what a training gives."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pagboost import attacks, objectives, rng, training
+from pagboost.guides import classifier as classifiers
+
+RUN = training.Run(seed=0, device=torch.device("cpu"))
+REAL_ATTACK = {"eps": 0.5, "alpha": 0.2, "steps": 4}
+FAKE_ATTACK = {"eps": 1.0, "alpha": 0.1, "steps": 1, "grow_every": 2, "max_steps": 3}
+CLASSIFIER = {
+    "iterations": 25,
+    "batch_size": 30,
+    "lr": 0.05,
+    "weight_decay": 0.0,
+    "shift": 1,
+    "sizes": [],
+    "attack": None,
+}
+ROBUST = {"eps": 0.5, "alpha": 0.3, "steps": 2, "norm": "l2", "ramp": 0.5}
+JOINT = {
+    "iterations": 6,
+    "batch_size": 10,
+    "generated_batch_size": 7,
+    "lr": 0.01,
+    "weight_decay": 0.0,
+    "shift": 0,
+    "sizes": [],
+    "fresh_head": False,
+    "real_attack": REAL_ATTACK,
+    "generated_attack": FAKE_ATTACK,
+}
+
+
+def test_untargeted_attack_raises_cross_entropy(classifier, x, y):
+    attacked = classifiers.attacked(classifier, classifiers.misclassify(classifier), x, y, **REAL_ATTACK)
+    with torch.no_grad():
+        before, after = (objectives.ce(classifier(part), y) for part in (x, attacked))
+    assert bool((after > before).all())
+
+
+def test_accuracy_counts_hits(classifier, data):
+    guesses = classifier(data.x).argmax(1)
+    hits = int((guesses == data.y).sum())
+    assert classifiers.accuracy(classifier, data, RUN.device) == pytest.approx(hits / 60)
+    assert classifiers.accuracy(classifier, training.Data(data.x, guesses, 3), RUN.device) == 1
+
+
+def test_learning_rate_rises_then_falls_to_zero():
+    rates = [classifiers.one_cycle(i, 50, lr=0.4) for i in range(50)]
+    assert rates[:10] == pytest.approx([0.04 * (i + 1) for i in range(10)])
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert rates[29] == pytest.approx(0.2)  # half-way down
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_shifts_move_whole_images_and_fill_with_zeros():
+    x = torch.zeros(300, 1, 8, 8)
+    x[:, :, 3:5, 3:5] = 1
+    moved = classifiers.shifted(x, 2, rng.generator("shift"))
+    assert torch.equal(moved.sum((1, 2, 3)), torch.full((300,), 4.0))
+    corners = {tuple(image[0].nonzero()[0].tolist()) for image in moved}
+    assert corners == {(i, j) for i in range(1, 6) for j in range(1, 6)}
+    edge = classifiers.shifted(torch.ones(50, 1, 4, 4), 1, rng.generator("shift"))
+    assert set(edge.sum((1, 2, 3)).tolist()) == {16.0, 12.0, 9.0}
+
+
+def test_no_shift_is_no_copy_and_draws_repeat():
+    x = torch.rand(5, 1, 8, 8)
+    assert classifiers.shifted(x, 0, rng.generator("shift")) is x
+    once, again = (classifiers.shifted(x, 3, rng.generator("shift")) for _ in range(2))
+    assert torch.equal(once, again)
+
+
+def test_batches_come_at_every_asked_size():
+    batches = ((torch.rand(2, 1, 8, 8), torch.zeros(2)) for _ in range(30))
+    seen = [x for x, _ in classifiers.augmented(batches, 1, [8, 16], rng.generator("sizes"))]
+    assert {x.shape[-1] for x in seen} == {8, 16}
+    assert all(float(x.min()) >= 0 and float(x.max()) <= 1 for x in seen)
+
+
+def train_classifier(data, spec, seed=0, **changed):
+    run = training.Run(seed=seed, device=RUN.device)
+    return classifiers.train_classifier(data, spec, run, {}, **{**CLASSIFIER, **changed})
+
+
+@pytest.mark.parametrize("attack", [None, ROBUST])
+def test_a_classifier_learns_and_evaluates(data, cnn_spec, attack):
+    trained = train_classifier(data, cnn_spec, attack=attack)
+    assert not trained.network.training
+    assert trained.spec == cnn_spec
+    assert trained.facts["train_accuracy"] == classifiers.accuracy(trained.network, data, RUN.device) > 0.9
+
+
+def test_the_attack_ramps_up_to_its_full_radius(data, cnn_spec, monkeypatch):
+    asked = []
+    pgd = attacks.pgd
+    monkeypatch.setattr(attacks, "pgd", lambda *a, **options: asked.append(options) or pgd(*a, **options))
+    train_classifier(data, cnn_spec, attack=ROBUST, iterations=8)
+    assert [options["eps"] for options in asked] == pytest.approx([0.125, 0.25, 0.375, 0.5, 0.5, 0.5, 0.5, 0.5])
+    assert [options["alpha"] / options["eps"] for options in asked] == pytest.approx([0.6] * 8)
+
+
+def test_weights_depend_on_the_seed_alone(data, cnn_spec):
+    torch.manual_seed(1)
+    first = train_classifier(data, cnn_spec, iterations=3).network.state_dict()
+    torch.manual_seed(2)
+    again, other = (train_classifier(data, cnn_spec, seed, iterations=3).network.state_dict() for seed in (0, 1))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["head.weight"], other["head.weight"])
