@@ -62,3 +62,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/study.smk"
 include: "workflow/rules/survey.smk"
 include: "workflow/rules/report.smk"
+
+
+onstart:
+    lift_default_rate_limit(workflow)

@@ -168,7 +168,7 @@ def test_a_killed_script_leaves_no_target(tmp_path, sent, left):
         "    with artifacts.atomic(sys.argv[1]) as temporary:\n"
         "        temporary.write_text('half')\n"
         "        print('writing', flush=True)\n"
-        "        time.sleep(60)\n"
+        "        time.sleep(3600)\n"
         "cli.run(main)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "x.json")]
@@ -176,7 +176,7 @@ def test_a_killed_script_leaves_no_target(tmp_path, sent, left):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as child:
         assert child.stdout.readline() == "writing\n"
         child.send_signal(sent)
-        _, stderr = child.communicate(timeout=30)
+        _, stderr = child.communicate(timeout=600)
     assert child.returncode != 0
     assert [name[: len(".x.json.")] for name in entries(tmp_path)] == left
     assert stderr.splitlines() == (["interrupted"] if sent == signal.SIGTERM else [])

@@ -11,6 +11,7 @@ from pagboost.planning import configuration, flags
 from pagboost.planning.lineage import Digests, upstream
 from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import Results
+from pagboost.planning.scheduling import lift_default_rate_limit
 from pagboost.report import cells
 
 configuration.prefer_this_interpreter()

@@ -248,7 +248,7 @@ def test_ahead_makes_the_next_item_while_one_is_in_use() -> None:
 
     for i in ahead(items()):
         if i + 1 < len(made):
-            assert made[i + 1].wait(5)
+            assert made[i + 1].wait(600)
     assert list(ahead([])) == [] and list(ahead([None, 0])) == [None, 0]
 
 
