@@ -11,6 +11,7 @@ import yaml
 
 from pagboost import networks, recipes, training
 from pagboost.errors import InputError
+from pagboost.generators import consistency
 
 RUN = training.Run(seed=0, device=torch.device("cpu"))
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "workflow" / "schemas" / "scale.schema.yaml").read_text())["$defs"]
@@ -64,9 +65,14 @@ def test_the_schema_names_the_options_that_a_recipe_takes(kind):
     schema = SCHEMA[rules[kind]]
     keywords = {p.name: p.default is p.empty for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert schema["additionalProperties"] is False
-    assert set(schema["required"]) <= set(schema["properties"]) <= keywords.keys()
+    assert set(schema["required"]) <= set(schema["properties"]) == keywords.keys()
     assert {name for name, required in keywords.items() if required} <= set(schema["required"])
 
 
 def test_the_schema_names_every_kind():
     assert set(SCHEMA["model"]["properties"]["kind"]["enum"]) == recipes.RECIPES.keys()
+
+
+@pytest.mark.parametrize("kind", ["distillation", "consistency"])
+def test_the_schema_names_every_weighting(kind):
+    assert set(SCHEMA[kind]["properties"]["weighting"]["enum"]) == consistency.WEIGHTINGS.keys()
