@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 # what a job of each rule imports before it does anything
-IMPORTS = {"boost": "torch, torchvision.models.resnet", "data": "sklearn.datasets, torch", "report": "pandas"}
+IMPORTS = {"data": "sklearn.datasets, torch", "report": "pandas"}
 
 
 def benchmarks(results: Path) -> dict[str, tuple[float, float]]:

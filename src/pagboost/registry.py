@@ -24,7 +24,7 @@ RECIPES = {
     "pretrained": "pagboost.guides.pretrained:pretrained",
 }
 
-# networks: f(**options) -> Module; imported when built, because a ResNet costs torchvision's start-up
+# networks: f(**options) -> Module; imported when built, because Inception costs torchvision's start-up
 NETWORKS = {
     "unet": "pagboost.networks.unet:unet",
     "unet_encoder": "pagboost.networks.unet:encoder_classifier",

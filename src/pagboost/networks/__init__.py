@@ -15,11 +15,19 @@ from pagboost.registry import NETWORKS, named
 
 def build(spec: Mapping[str, Any] | None, where: str = "network") -> torch.nn.Module:
     """A freshly initialised network; draws its weights from torch's global generator (seed it before)."""
+    if not isinstance(spec, (Mapping, type(None))):
+        raise InputError(f"{where}: {spec!r}, expected a mapping with a kind")
     options = dict(spec or {})
     kind = options.pop("kind", None)
     if kind not in NETWORKS:
         raise InputError(f"{where}.kind: {kind}, expected one of: {', '.join(NETWORKS)}")
-    return cli.call(named(NETWORKS[kind]), where=where, options=options)
+    try:
+        return cli.call(named(NETWORKS[kind]), where=where, options=options)
+    except InputError:
+        raise
+    except (ArithmeticError, LookupError, ValueError) as error:  # what sizes that do not fit each other look like
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{where}: no {kind} can be built of {options} ({reason}), expected sizes that fit") from error
 
 
 def save(path: str | Path, network: torch.nn.Module, spec: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

@@ -1,21 +1,110 @@
-"""ResNet-50 and Wide-ResNet-50-2 from torchvision's own blocks, with the input normalisation inside the network."""
+"""ResNets of bottleneck or basic blocks, the input normalisation inside; names and numbers are torchvision's.
+
+The blocks are our own: importing torchvision imports torch's compiler too, two seconds in every job with a ResNet.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 
 from pagboost.errors import InputError
-from pagboost.networks.light_torchvision import resnet_module
 
-torchvision_resnet = resnet_module()
-Bottleneck, ResNet = torchvision_resnet.Bottleneck, torchvision_resnet.ResNet
+PUBLIC_WIDTH = 64  # channels of the first stage of every public ResNet
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions around a shortcut; the stride is in the 3x3 ("v1.5", as the public weights need).
+
+    Four times `width` channels come out; between the 1x1 convolutions there are width * bottleneck_width / 64.
+    """
+
+    def __init__(self, in_channels: int, width: int, stride: int, *, bottleneck_width: int) -> None:
+        super().__init__()
+        self.out_channels = 4 * width
+        inner = width * bottleneck_width // PUBLIC_WIDTH
+        self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, self.out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(self.out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _projection(in_channels, self.out_channels, stride)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x [N, in_channels, H, W] to [N, out_channels, H / stride, W / stride], halves rounded up."""
+        branch = self.relu(self.bn1(self.conv1(x)))
+        branch = self.relu(self.bn2(self.conv2(branch)))
+        branch = self.bn3(self.conv3(branch))
+        branch += x if self.downsample is None else self.downsample(x)
+        return self.relu(branch)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut, the first with the stride; `width` channels come out."""
+
+    def __init__(self, in_channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.out_channels = width
+        self.conv1 = nn.Conv2d(in_channels, width, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _projection(in_channels, width, stride)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x [N, in_channels, H, W] to [N, out_channels, H / stride, W / stride], halves rounded up."""
+        branch = self.relu(self.bn1(self.conv1(x)))
+        branch = self.bn2(self.conv2(branch))
+        branch += x if self.downsample is None else self.downsample(x)
+        return self.relu(branch)
+
+
+def _projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequential | None:
+    """The shortcut of a block that changes the shape; None: x itself."""
+    if stride == 1 and in_channels == out_channels:
+        return None
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
+    )
+
+
+class ResNet(nn.Module):
+    """A stem, four stages and a linear head over the average of each channel, under torchvision's names."""
+
+    def __init__(self, conv1: nn.Conv2d, maxpool: nn.Module, stages: Sequence[nn.Sequential], fc: nn.Linear) -> None:
+        super().__init__()
+        self.conv1 = conv1
+        self.bn1 = nn.BatchNorm2d(conv1.out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = maxpool
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = fc
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits [N, K] of normalised images x [N, C, H, W]."""
+        x = self.stem(x)
+        for stage in self.stages():
+            x = stage(x)
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+    def stem(self, x: torch.Tensor) -> torch.Tensor:
+        """What the first stage sees [N, width, H', W'] of normalised images x [N, C, H, W]."""
+        return self.maxpool(self.relu(self.bn1(self.conv1(x))))
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The four stages, shallow to deep."""
+        return self.layer1, self.layer2, self.layer3, self.layer4
 
 
 class NormalisedResNet(nn.Module):
-    """A torchvision ResNet behind (x - mean) / std: callers and attacks only ever see images in [0, 1].
+    """A ResNet behind (x - mean) / std: callers and attacks only ever see images in [0, 1].
 
     The names `normalizer` and `model` are those of the public robust checkpoints.
     """
@@ -34,10 +123,9 @@ class NormalisedResNet(nn.Module):
 
         BIGRoC Sec. 4: features "at different scales".
         """
-        model = self.model
-        x = model.maxpool(model.relu(model.bn1(model.conv1(self.normalizer(x)))))
+        x = self.model.stem(self.normalizer(x))
         maps = []
-        for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
+        for stage in self.model.stages():
             x = stage(x)
             maps.append(x)
         return maps
@@ -60,38 +148,70 @@ def resnet(
     *,
     layers: Sequence[int],
     width: int,
-    bottleneck_width: int,
+    bottleneck_width: int | None = None,
     num_classes: int,
     mean: Sequence[float],
     std: Sequence[float],
     stem: Mapping[str, int | bool],
+    block: str = "bottleneck",
 ) -> NormalisedResNet:
-    """A bottleneck ResNet; len(mean) is the number of image channels.
+    """A ResNet of `layers` blocks per stage; len(mean) is the number of image channels.
 
+    block: bottleneck (ResNet-50 and deeper) or basic (ResNet-18 and -34), which has no bottleneck_width.
     ResNet-50 is layers [3, 4, 6, 3], width 64, bottleneck_width 64, stem {kernel: 7, stride: 2, pool: true};
-    Wide-ResNet-50-2 doubles bottleneck_width (torchvision's width_per_group) alone. Small images take a smaller stem.
+    Wide-ResNet-50-2 doubles bottleneck_width (torchvision's width_per_group) alone; ResNet-18 is layers [2, 2, 2, 2]
+    of basic blocks. Small images take a smaller stem.
+    Raises InputError for another block, and for layers or a bottleneck_width that do not go with it.
     """
-    model = ResNet(Bottleneck, list(layers), num_classes=num_classes, width_per_group=bottleneck_width)
-    if width != model.bn1.num_features:
-        _narrow(model, layers, width)
-        model.fc = nn.Linear(width * 8 * Bottleneck.expansion, num_classes)
+    make = _block_maker(block, bottleneck_width)
+    if len(layers) != 4 or min(layers) < 1:
+        raise InputError(f"network.layers: {list(layers)}, expected four numbers of blocks, each at least 1")
+    # A network of the public width and stem is drawn first, and only its stages and head are ever used: torchvision's
+    # constructor did so, and without its draws from the generator every seed would give other weights than it has.
+    public_stem = nn.Conv2d(3, PUBLIC_WIDTH, 7, bias=False)
+    stages, head = _body(make, layers, PUBLIC_WIDTH, num_classes)
+    _initialise(public_stem, *stages)
+    if width != PUBLIC_WIDTH:
+        stages, head = _body(make, layers, width, num_classes)
     kernel, stride = stem["kernel"], stem["stride"]
-    model.conv1 = nn.Conv2d(len(mean), width, kernel, stride=stride, padding=kernel // 2, bias=False)
-    if not stem["pool"]:
-        model.maxpool = nn.Identity()
-    for module in model.modules():  # torchvision's own initialisation, which replaced layers did not get
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return NormalisedResNet(model, mean, std)
+    conv1 = nn.Conv2d(len(mean), width, kernel, stride=stride, padding=kernel // 2, bias=False)
+    maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem["pool"] else nn.Identity()
+    _initialise(conv1, *stages)
+    return NormalisedResNet(ResNet(conv1, maxpool, stages, head), mean, std)
 
 
-def _narrow(model: ResNet, layers: Sequence[int], width: int) -> None:
-    """Rebuild the stages from `width` instead of torchvision's fixed 64, with torchvision's own stage builder."""
-    model.inplanes = width
-    model.bn1 = nn.BatchNorm2d(width)
-    for stage, blocks in enumerate(layers):
-        stride = 1 if stage == 0 else 2
-        setattr(model, f"layer{stage + 1}", model._make_layer(Bottleneck, width << stage, blocks, stride=stride))
+def _block_maker(block: str, bottleneck_width: int | None) -> Callable[[int, int, int], nn.Module]:
+    """f(in_channels, width, stride) -> a block of that kind; raises InputError as `resnet` does."""
+    if block == "basic" and bottleneck_width is None:
+        return BasicBlock
+    if block == "bottleneck" and bottleneck_width is not None:
+        return partial(Bottleneck, bottleneck_width=bottleneck_width)
+    if block not in ("bottleneck", "basic"):
+        raise InputError(f"network.block: {block}, expected one of: bottleneck, basic")
+    expected = "none (block: basic)" if block == "basic" else "a number of channels (block: bottleneck)"
+    raise InputError(f"network.bottleneck_width: {bottleneck_width}, expected {expected}")
+
+
+def _body(
+    make: Callable[[int, int, int], nn.Module], layers: Sequence[int], width: int, num_classes: int
+) -> tuple[list[nn.Sequential], nn.Linear]:
+    """(stages, head): from one stage to the next the width doubles, and the first block halves height and width."""
+    stages, channels = [], width
+    for stage, count in enumerate(layers):
+        blocks = []
+        for position in range(count):
+            blocks.append(make(channels, width << stage, 2 if stage and not position else 1))
+            channels = blocks[-1].out_channels
+        stages.append(nn.Sequential(*blocks))
+    return stages, nn.Linear(channels, num_classes)
+
+
+def _initialise(*parts: nn.Module) -> None:
+    """Draw the weights of all convolutions anew, in their order (He et al., by the channels that come out)."""
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def fresh_head(network: nn.Module) -> None:

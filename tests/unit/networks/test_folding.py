@@ -18,12 +18,13 @@ RESNET = {
     "std": [0.4],
     "stem": {"kernel": 3, "stride": 1, "pool": False},
 }
+BASIC = {**RESNET, "block": "basic", "bottleneck_width": None}
 
 
-@pytest.fixture(params=["cnn", "resnet"])
+@pytest.fixture(params=["cnn", "bottleneck", "basic"])
 def network(request, cnn_spec):
     torch.manual_seed(0)
-    made = networks.build(cnn_spec if request.param == "cnn" else RESNET)
+    made = networks.build({"cnn": cnn_spec, "bottleneck": RESNET, "basic": BASIC}[request.param])
     for _ in range(3):  # statistics that are not the initial ones
         made(torch.rand(16, 1, 8, 8))
     return made.eval()

@@ -1,6 +1,11 @@
-"""The ResNets: torchvision's own names and shapes, normalisation inside, small stems and widths."""
+"""The ResNets: torchvision's names and numbers (compared with it, which only tests import), small stems and widths."""
 
 from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,22 +48,105 @@ def shapes(network: torch.nn.Module) -> dict[str, torch.Size]:
     return {key: value.shape for key, value in network.state_dict().items()}
 
 
-@pytest.mark.parametrize(("width", "peer"), [(64, "resnet50"), (128, "wide_resnet50_2")])
-def test_full_size_has_the_tensors_of_the_public_checkpoints(width, peer):
-    with torch.device("meta"):
-        own, public = networks.build({**FULL, "bottleneck_width": width}), getattr(torchvision.models, peer)()
-    expected = {f"model.{key}": shape for key, shape in shapes(public).items()}
-    assert shapes(own) == expected | {"normalizer.new_mean": (3, 1, 1), "normalizer.new_std": (3, 1, 1)}
+PUBLIC = {
+    "resnet18": {"block": "basic", "layers": [2, 2, 2, 2], "bottleneck_width": None},
+    "resnet34": {"block": "basic", "bottleneck_width": None},
+    "resnet50": {},
+    "wide_resnet50_2": {"block": "bottleneck", "bottleneck_width": 128},
+}
+BASIC = {key: value for key, value in SMALL.items() if key != "bottleneck_width"} | {"block": "basic"}
 
 
-def test_same_weights_give_torchvisions_logits():
+def with_random_statistics(network: torch.nn.Module) -> torch.nn.Module:
+    """Each BatchNorm unlike any other: one in another's place changes the outputs."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for tensor in (module.weight.data, module.running_var):
+                tensor.uniform_(0.5, 1.5)
+            for tensor in (module.bias.data, module.running_mean):
+                tensor.uniform_(-0.2, 0.2)
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_torchvisions_weights_load_and_give_its_outputs(name):
     torch.manual_seed(0)
-    own = networks.build({**FULL, "layers": [1, 1, 1, 1], "num_classes": 7}).eval()
-    public = torchvision.models.resnet.ResNet(torchvision.models.resnet.Bottleneck, [1, 1, 1, 1], num_classes=7).eval()
-    public.load_state_dict(own.model.state_dict(), strict=True)
-    x = torch.rand(2, 3, 32, 32)
-    normalised = (x - torch.tensor(FULL["mean"]).view(3, 1, 1)) / torch.tensor(FULL["std"]).view(3, 1, 1)
-    torch.testing.assert_close(own(x), public(normalised))
+    public = with_random_statistics(getattr(torchvision.models, name)())
+    with torch.device("meta"):  # no weights of its own: all come from the other
+        own = networks.build({**FULL, **PUBLIC[name]}).model.eval()
+    assert list(own.state_dict()) == list(public.state_dict())  # an optimiser's state goes by order
+    assert shapes(own) == shapes(public)
+    own.load_state_dict(public.state_dict(), strict=True, assign=True)
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(own(x), public(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_torchvisions_weights_train_alike(name):
+    torch.manual_seed(0)
+    public = getattr(torchvision.models, name)(num_classes=3).train()
+    own = networks.build({**FULL, **PUBLIC[name], "num_classes": 3}).model.train()
+    own.load_state_dict(public.state_dict(), strict=True)
+    images = torch.randn(4, 3, 32, 32)
+    gradients = []
+    for network in (own, public):
+        x = images.clone().requires_grad_(True)
+        loss = torch.nn.functional.cross_entropy(network(x), torch.tensor([0, 1, 2, 0]))
+        gradients.append(torch.autograd.grad(loss, [x, network.conv1.weight, network.layer4[1].conv2.weight]))
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(own.state_dict(), public.state_dict())  # the running statistics
+
+
+def narrowed_torchvision(spec: dict) -> torch.nn.Module:
+    """A spec's ResNet from torchvision's own parts, in the order that every published weight was drawn in."""
+    layers, width, classes, stem = (spec[key] for key in ("layers", "width", "num_classes", "stem"))
+    block = torchvision.models.resnet.Bottleneck
+    model = torchvision.models.ResNet(block, layers, num_classes=classes, width_per_group=spec["bottleneck_width"])
+    if width != 64:
+        model.inplanes, model.bn1 = width, torch.nn.BatchNorm2d(width)
+        for stage, blocks in enumerate(layers):
+            made = model._make_layer(block, width << stage, blocks, stride=min(stage, 1) + 1)
+            setattr(model, f"layer{stage + 1}", made)
+        model.fc = torch.nn.Linear(width * 32, classes)
+    kernel, channels = stem["kernel"], len(spec["mean"])
+    model.conv1 = torch.nn.Conv2d(channels, width, kernel, stride=stem["stride"], padding=kernel // 2, bias=False)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": [2, 1, 1, 2], "bottleneck_width": 96}, {"width": 64}])
+def test_a_seed_gives_the_weights_it_gave_when_torchvision_drew_them(options):
+    spec, drawn = {**SMALL, **options}, []
+    for make in (lambda: networks.build(spec).model, lambda: narrowed_torchvision(spec)):
+        torch.manual_seed(3)
+        drawn.append([*make().state_dict().values(), torch.rand(3)])  # and what is drawn after them
+    assert all(torch.equal(own, theirs) for own, theirs in zip(*drawn, strict=True))
+
+
+def test_tensors_beside_the_network_are_those_of_the_public_robust_checkpoints(small):
+    beside = {key: shape for key, shape in shapes(small).items() if not key.startswith("model.")}
+    assert beside == {"normalizer.new_mean": (1, 1, 1), "normalizer.new_std": (1, 1, 1)}
+
+
+def test_torchvision_and_torchs_compiler_are_not_imported():
+    """Two seconds in every job with a ResNet."""
+    check = """
+import json, sys
+from pagboost import networks
+networks.build(json.loads(sys.argv[1]))
+print([name for name in sys.modules if name in ("torchvision", "torch._dynamo")])
+"""
+    source = Path(__file__).parents[3] / "src"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(source)!r}){check}", json.dumps(SMALL)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
 def test_normalisation_is_inside_and_unclamped(small):
@@ -83,6 +171,30 @@ def test_width_and_bottleneck_width_scale_the_stages():
     narrow, wide = (networks.build({**SMALL, "bottleneck_width": width}).model for width in (64, 128))
     assert narrow.fc.in_features == wide.fc.in_features == 8 * 8 * 4
     assert [narrow.layer3[0].conv2.out_channels, wide.layer3[0].conv2.out_channels] == [32, 64]
+
+
+def test_basic_blocks_scale_with_width_alone():
+    network = networks.build(BASIC)
+    assert network.model.fc.in_features == 8 * 8
+    assert network.model.layer1[0].downsample is None  # 8 channels in and out
+    maps = network.eval().feature_maps(torch.rand(2, 1, 16, 16))
+    assert [tuple(f.shape[1:]) for f in maps] == [(8, 16, 16), (16, 8, 8), (32, 4, 4), (64, 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"block": "plain"}, "network.block: plain, expected one of: bottleneck, basic"),
+        ({"block": "basic"}, r"network.bottleneck_width: 64, expected none \(block: basic\)"),
+        ({"bottleneck_width": None}, "network.bottleneck_width: None, expected a number of channels"),
+        ({"layers": [1, 1, 1]}, r"network.layers: \[1, 1, 1\], expected four numbers of blocks"),
+        ({"layers": [1, 1, 0, 1]}, "expected four numbers of blocks, each at least 1"),
+        ({"width": None}, "network.width: None, expected int"),
+    ],
+)
+def test_options_that_do_not_go_together_are_named(wrong, message):
+    with pytest.raises(InputError, match=message):
+        networks.build({**SMALL, **wrong})
 
 
 def test_feature_maps_come_from_every_stage(small):
