@@ -40,7 +40,7 @@ def test_table_holds_what_was_measured_beside_what_is_reported(finished):
         assert row["n_seeds"] == len(by_seed) == 2
         assert row["fid_train"] == pytest.approx(np.mean(by_seed), abs=1e-5)
         assert row["fid_train_std"] == pytest.approx(np.std(by_seed, ddof=1), abs=1e-5)
-        assert row["fid_train_difference"] == pytest.approx(row["fid_train"] - row["fid_train_reported"], abs=1e-4)
+        assert math.isnan(row["fid_train_difference"])  # digits and ImageNet, two extractors: they do not subtract
     assert rows.loc[("ct1", "none"), "fid_train_reported"] == 13.0
 
 

@@ -75,7 +75,8 @@ def cells(spec: Part | Sequence[Part], unavailable: Mapping[str, str] | None = N
     elif spec.get("kind") == "survey":
         found = [(spec["generators"][side], RAW) for side in ("a", "b")]
     elif "rows" in spec:
-        found = [(row["generator"], row["boost"]) for row in spec["rows"]]
+        bases = [spec["base"]] if "base" in spec else []
+        found = [(row["generator"], row["boost"]) for row in (*spec["rows"], *bases)]
     elif "panels" in spec:
         found = [(p["generator"], boost) for p in spec["panels"] for boost in (RAW, *boosts_of(p))]
     elif "plots" in spec:

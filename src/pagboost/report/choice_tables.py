@@ -14,28 +14,18 @@ from pagboost.report.cells import reason
 Row = dict[str, Any]
 
 
-def difference(value: float | None, reported: float | None) -> float | None:
-    """Measured minus reported; None where either is missing."""
-    return None if value is None or reported is None else value - reported
-
-
 def _choice(row: Mapping[str, Any], results: str | Path, unavailable: Mapping[str, str]) -> choices.Choice | None:
     cell = row["generator"], row["boost"]
     return None if reason(*cell, unavailable) else choices.load(results, *cell)
 
 
 def steps_row(row: Mapping[str, Any], results: str | Path, unavailable: Mapping[str, str]) -> Row:
-    """Steps and step size chosen here beside the reported ones (Golan Table 5)."""
+    """Steps and step size chosen here beside the reported ones, which are of other data (Golan Table 5)."""
     choice = _choice(row, results, unavailable)
     result: Row = {}
     for quantity in ("steps", "alpha"):
-        value = None if choice is None else getattr(choice, quantity)
-        reported = row.get("reported", {}).get(quantity)
-        result |= {
-            quantity: value,
-            f"{quantity}_reported": reported,
-            f"{quantity}_difference": difference(value, reported),
-        }
+        result[quantity] = None if choice is None else getattr(choice, quantity)
+        result[f"{quantity}_reported"] = row.get("reported", {}).get(quantity)
     return result
 
 

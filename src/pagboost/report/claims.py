@@ -103,7 +103,7 @@ def _row(
         **({"unit": ""} | here),
         "improvement_percent": improvement(here["right"], here["left"]) if percent else None,
         "stated_percent": claim.get("stated_percent"),
-        "reported_improvement_percent": improvement(in_paper[1], in_paper[0]) if in_paper and percent else None,
+        "improvement_percent_reported": improvement(in_paper[1], in_paper[0]) if in_paper and percent else None,
         **{f"{key}_{second}": value for key, value in again.items() if key not in ("n_pairs", "unit")},
         "protocols_agree": _yes(here["verdict"] == again["verdict"] if judged_twice else None),
         "reported_left": in_paper[0] if in_paper else None,

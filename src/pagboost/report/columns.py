@@ -17,11 +17,15 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A header, a cell's text from a row of the machine table, and whether that is a result of this scale's run."""
+    """A header, a cell's text from a row of the machine table, and whether that is a result of this scale's run.
+
+    further: a detail, among the last columns, that a page may show apart from the others.
+    """
 
     header: str
     text: Callable[[Record], str]
     measured: bool = True
+    further: bool = False
 
 
 def number(value: float | None, decimals: int, sign: str = "") -> str:
@@ -47,7 +51,8 @@ def comparison(measured: str, *beside: str) -> str:
 def of(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Column]:
     """The columns of a table of this kind, after the one that names its rows."""
     columns = {"metrics": _metrics, "steps": _steps, "eps": _eps, "labels": _labels}[spec["kind"]](frame, spec, paper)
-    if not paper["nfe"] or spec["kind"] in ("eps", "labels") or "grid" in spec:
+    known = frame[["nfe", "nfe_reported"]].notna().any(axis=None) and paper["nfe"]
+    if not known or spec["kind"] in ("eps", "labels") or "grid" in spec:
         return columns
     return [Column("NFE (reported)", _nfe, measured=False), *columns]
 
@@ -58,13 +63,13 @@ def _nfe(record: Record) -> str:
 
 def _metrics(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Column]:
     columns = [Column(fact, lambda r, fact=fact: number(r[fact], 0)) for fact in spec.get("per_row", [])]
-    boosted = (frame["boost"] != RAW).any()
+    improved = "base" in spec or (frame["boost"] != RAW).any()
     for column in spec["columns"]:
         metric, protocol = column["metric"], column["protocol"]
         printed = f"; the paper's {column['printed']}" if "printed" in column else ""
         name = f"{METRICS[metric]} ({protocol}{printed})"
         columns.append(Column(name, lambda r, m=metric, p=protocol: _score(r, m, p)))
-        if column.get("improvement") and boosted:
+        if column.get("improvement") and improved:
             where = "" if protocol == paper["protocol"] else f" ({protocol})"
             better = "lower" if metric in LOWER_IS_BETTER else "higher"
             beside = " (reported)" if f"{metric}_{protocol}_reported" in frame else ""
@@ -80,18 +85,17 @@ def _score(record: Record, metric: str, protocol: str) -> str:
 
 
 def _percent(record: Record, key: str) -> str:
-    reported = number(record.get(f"{key}_reported_improvement_percent"), 1)
+    reported = number(record.get(f"{key}_improvement_percent_reported"), 1)
     return comparison(number(record[f"{key}_improvement_percent"], 1), reported)
 
 
 def _steps(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Column]:
     def text(record: Record, key: str, places: int) -> str:
-        beside = number(record[f"{key}_reported"], places), number(record[f"{key}_difference"], places, "+")
-        return comparison(number(record[key], places), *beside)
+        return comparison(number(record[key], places), number(record[f"{key}_reported"], places))
 
     return [
-        Column("Steps (reported; difference)", lambda r: text(r, "steps", 0)),
-        Column("Step size (reported; difference)", lambda r: text(r, "alpha", 3)),
+        Column("Steps (reported)", lambda r: text(r, "steps", 0)),
+        Column("Step size (reported)", lambda r: text(r, "alpha", 3)),
     ]
 
 
@@ -120,5 +124,5 @@ def _labels(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> 
         Column("Total variation distance from uniform", lambda r: spread(r, "total_variation", 3)),
         Column("Smallest share, %", percent("smallest_share")),
         Column("Largest share, %", percent("largest_share")),
-        *(Column(f"Class {name.removeprefix('share_')}, %", percent(name)) for name in classes),
+        *(Column(f"Class {name.removeprefix('share_')}, %", percent(name), further=True) for name in classes),
     ]

@@ -55,12 +55,15 @@ def debiasing(
         _column(title, own.images[: spec["count"]], colours)
         for title, own, colours in zip(titles, sets, around, strict=True)
     ]
-    for number, own in enumerate(counts):
-        columns[number + 1] = pictures.above([columns[number + 1], _histogram(own, counts, columns[0].width)])
+    boosted = [
+        pictures.above([column, _histogram(own, counts, column.width)])
+        for column, own in zip(columns[1:], counts, strict=True)
+    ]
     head = name_of(names, generator, RAW)
     settings = "; ".join(f"{names['boosts'][b]}: {c.settings()}" for b, c in zip(boosts, chosen, strict=True))
     caption = f"{head}, the first {len(labels[0])} images, not selected. {settings}. {_described(counts)}"
-    return pictures.above([pictures.line(head), pictures.beside(columns, APART)], pictures.GAP), caption
+    parts = [pictures.line(head), columns[0], pictures.beside(boosted, APART)]
+    return pictures.above(parts, pictures.GAP), caption
 
 
 def _column(title: str, images: np.ndarray, around: np.ndarray) -> Image.Image:

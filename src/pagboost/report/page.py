@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import collections
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
+from PIL import Image
 
 from pagboost import artifacts
 from pagboost.report import claims, figures, render, survey, tables
@@ -23,13 +27,28 @@ VERDICT_CLASSES = {
 }
 
 
+# What a cell of numbers is made of: what was measured, what stands beside it in parentheses, marks of notes.
+NUMBERS = re.compile(r"(not available|[-+±<\d., %]*\d)?(?:(?:^| )(\([-+±<\d., ;%to]*\d\)))?((?: \[\d+\])*)")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: a data URI, the caption, width and height in pixels."""
+
+    source: str
+    caption: str
+    width: int
+    height: int
+
+
 @dataclass(frozen=True)
 class Section:
-    """One paper's part of the page."""
+    """One paper's part of the page; `said`: what holds for all of its tables unless one says otherwise."""
 
     paper: Mapping[str, Any]
+    said: list[str]
     tables: dict[str, render.Rendered]
-    figures: dict[str, tuple[str, str]]  # data URI and caption
+    figures: dict[str, Picture]
     claims: render.Rendered
     counts: dict[str, dict[str, int]]  # judged by -> verdict -> number of claims
 
@@ -44,16 +63,58 @@ def section(paper: Mapping[str, Any], results: str | Path) -> Section:
         name: _rendered(tables.load(table_file(results, key, name)), spec, paper)
         for name, spec in paper["tables"].items()
     }
-    pictures = {}
-    for name in paper["figures"]:
-        path = figure_file(results, key, name)
-        pictures[name] = (data_uri(path), figures.load_caption(path))
+    said = said_once(rendered.values())
+    rendered = {name: _without(one, said) for name, one in rendered.items()}
+    pictures = {name: _picture(figure_file(results, key, name)) for name in paper["figures"]}
     frame = tables.load(claims_file(results, key))
     counts = {
         render.judged_by(frame, paper["protocol"]): claims.counts(frame),
         paper["second_protocol"]: claims.counts(frame, f"verdict_{paper['second_protocol']}"),
     }
-    return Section(paper, rendered, pictures, render.claims(frame, paper), counts)
+    return Section(paper, list(said.values()), rendered, pictures, render.claims(frame, paper), counts)
+
+
+def said_once(rendered: Iterable[render.Rendered]) -> dict[str, str]:
+    """{subject: what most tables say of it}, of equally many the first, subjects in the order they occur."""
+    remarks: dict[str, collections.Counter[str]] = {}
+    for one in rendered:
+        for subject, text in one.shared.items():
+            remarks.setdefault(subject, collections.Counter())[text] += 1
+    return {subject: counts.most_common(1)[0][0] for subject, counts in remarks.items()}
+
+
+def _without(rendered: render.Rendered, said: Mapping[str, str]) -> render.Rendered:
+    """A table without the remarks that are said once: those in which it differs stay below it."""
+    own = [text for subject, text in rendered.shared.items() if said[subject] != text]
+    return replace(rendered, remarks=[*rendered.remarks, *own], shared={})
+
+
+def parts(rendered: render.Rendered) -> list[tuple[list[str], list[list[str]]]]:
+    """(header, rows) of a table, and apart from it those of its further columns, each row with its name."""
+    if not rendered.further:
+        return [(rendered.header, rendered.rows)]
+    first = len(rendered.header) - rendered.further
+    lines = [rendered.header, *rendered.rows]
+    split = [line[:first] for line in lines], [[line[0], *line[first:]] for line in lines]
+    return [(header, rows) for header, *rows in split]
+
+
+def _picture(path: Path) -> Picture:
+    caption = figures.load_caption(path)
+    with Image.open(path) as picture:
+        return Picture(data_uri(path), caption, *picture.size)
+
+
+def marked_up(text: str) -> Markup:
+    """A cell's text as HTML: numbers that belong together stay on one line, what stands beside them may go below."""
+    found = NUMBERS.fullmatch(text)
+    if not text or found is None:
+        return escape(text)
+    measured, beside, marks = found.groups()
+    pieces = [("number beside", piece) for piece in re.split("(?<=;) ", beside or "") if piece]
+    if measured:
+        pieces.insert(0, ("number", measured))
+    return Markup(" ").join(Markup('<span class="{}">{}</span>').format(*piece) for piece in pieces) + marks
 
 
 def _rendered(frame: tables.Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> render.Rendered:
@@ -101,5 +162,6 @@ def page(sections: Sequence[Section], facts: Sequence[tuple[str, str]], scale: s
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"marked_up": marked_up, "parts": parts}
     template = environment.get_template("page.html.j2")
     return template.render(sections=sections, facts=facts, scale=scale, verdict_classes=VERDICT_CLASSES)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-CELL = 64  # at least this many pixels per shown image: 16 px digits are enlarged by whole factors, never interpolated
+CELL = 80  # about as many pixels per shown image, enlarged by a whole factor, never interpolated: digits of 16 px by 5
 GAP = 4
 FRAME = 3
 LINE = 20
@@ -21,8 +21,8 @@ def _font(size: int = 13) -> ImageFont.FreeTypeFont:
 
 
 def enlarge(images: np.ndarray, cell: int = CELL) -> np.ndarray:
-    """uint8 [..., H, W, C] to RGB [..., fH, fW, 3] by the smallest whole factor f that makes fH at least `cell`."""
-    factor = max(1, -(-cell // images.shape[-3]))
+    """uint8 [..., H, W, C] to RGB [..., fH, fW, 3] by the whole factor f that brings fH nearest to `cell`."""
+    factor = max(1, round(cell / images.shape[-3]))
     large = images.repeat(factor, axis=-3).repeat(factor, axis=-2)
     return np.broadcast_to(large, (*large.shape[:-1], 3))
 

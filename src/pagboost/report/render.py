@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pagboost.report import columns, sweeps
+from pagboost.report.cells import name_of
 from pagboost.report.columns import Column, Record, comparison, number
-from pagboost.report.measured import DECIMALS
+from pagboost.report.measured import DECIMALS, METRICS
 from pagboost.report.tables import Frame
 
 SEEDS = (
-    "Measured mean ± standard deviation over sampling seeds (reported; measured - reported). The networks were trained "
-    "once, so the deviation says nothing about another training run."
+    "Measured: mean ± standard deviation over sampling seeds. The networks were trained once, so the deviation says "
+    "nothing about another training run."
 )
+REPORTED = "In parentheses: what the paper reports; where there are none, the number is not in the paper."
+UNLIKE = (
+    "It was measured on other data or by another protocol, so that measured and reported have no difference that means "
+    "anything: signs, orders and improvements in percent compare."
+)
+ALIKE = "After a semicolon: measured - reported, where data, extractor and number of samples are the paper's: {}."
+IMPROVEMENTS = "Improvements in percent, measured (by the reported numbers), are over {}."
 CLAIMS = (
-    "A claim says that a metric is lower on one side than on the other; the difference is above zero if it holds. "
-    "Intervals are Student's, 95 %, over sampling seeds paired between the two sides; the networks were trained once, "
-    "and the intervals are not corrected for the number of claims. A single seed has no interval: within noise."
+    "A claim says that a metric is lower on one side than on the other. The difference is of numbers measured here, "
+    "above zero if the claim holds; the paper's are compared with it in percent alone. Intervals are Student's, 95 %, "
+    "over sampling seeds paired between the two sides; the networks were trained once, and the intervals are not "
+    "corrected for the number of claims. A single seed has no interval: within noise."
 )
 OTHER_UNITS = (
     "Claims that are not measured against both references (a number of samples of its own, target labels, a study) are "
@@ -36,13 +45,19 @@ NOT_HERE = "not available"
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a reader sees: header and rows of text; marks [1], [2], … in rows refer to notes; remarks stand below."""
+    """What a reader sees: header and rows of text; marks [1], [2], … in rows refer to notes; remarks stand below.
+
+    shared: {subject: remark} that other tables of a paper make too; a page of several says each once.
+    further: how many of the last columns are details, which a page may show apart.
+    """
 
     title: str
     header: list[str]
     rows: list[list[str]]
     notes: list[str]
     remarks: list[str]
+    shared: dict[str, str] = field(default_factory=dict)
+    further: int = 0
 
 
 def people(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> Rendered:
@@ -53,11 +68,30 @@ def people(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> R
     remarks = [spec["note"].strip()] if "note" in spec else []
     if "grid" in spec and len(shown) == 1:
         remarks.append(f"In each cell: {shown[0].header}.")
-    stated = [column for column in frame if column.startswith("protocol_")]
-    if stated:
-        remarks.append(SEEDS)
-    remarks += [f"Protocol {column.removeprefix('protocol_')}: {frame[column].iloc[0]}." for column in stated]
-    return Rendered(f"{spec['title']} ({spec['place']})", header, rows, notes, remarks)
+    shared = _shared(frame, spec, paper) if spec["kind"] == "metrics" else {}
+    further = sum(column.further for column in shown)
+    return Rendered(f"{spec['title']} ({spec['place']})", header, rows, notes, remarks, shared, further)
+
+
+def _shared(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, str]:
+    """What the numbers of a metrics table are, by subject: other tables of the paper mostly say the same."""
+    scores = [(column["metric"], column["protocol"]) for column in spec["columns"]]
+    result = {"measured": SEEDS}
+    if any(_filled(frame, f"{metric}_{protocol}_reported") for metric, protocol in scores):
+        alike = [score for score in scores if _filled(frame, "{}_{}_difference".format(*score))]
+        named = ", ".join(f"{METRICS[m]} ({p}, {paper['measured_as'][p]['data']})" for m, p in alike)
+        result["reported"] = f"{REPORTED} {ALIKE.format(named) if alike else UNLIKE}"
+    if any(column.get("improvement") for column in spec["columns"]):
+        named = name_of(paper["names"], **spec["base"]) if "base" in spec else "the same generator without boosting"
+        result["improvements"] = IMPROVEMENTS.format(named)
+    for column in (name for name in frame if name.startswith("protocol_")):
+        protocol = column.removeprefix("protocol_")
+        result[f"protocol {protocol}"] = f"Protocol {protocol}: {frame[column].iloc[0]}."
+    return result
+
+
+def _filled(frame: Frame, column: str) -> bool:
+    return column in frame and frame[column].notna().any()
 
 
 def _list(frame: Frame, shown: Sequence[Column], notes: list[str]) -> tuple[list[str], list[list[str]]]:
@@ -148,7 +182,7 @@ def _units(record: Record) -> str:
 
 
 def _claimed_percent(record: Record) -> str:
-    keys = ("improvement_percent", "stated_percent", "reported_improvement_percent")
+    keys = ("improvement_percent", "stated_percent", "improvement_percent_reported")
     return comparison(*(number(record[key], places) for key, places in zip(keys, (1, 2, 1), strict=True)))
 
 
@@ -171,9 +205,15 @@ def markdown(rendered: Rendered) -> str:
     """A GitHub-flavoured Markdown table under its title, numbered notes and remarks below it."""
     lines = [f"### {rendered.title}", "", _row(rendered.header), _row(["---"] * len(rendered.header))]
     lines += [_row(row) for row in rendered.rows]
-    for paragraph in (*(f"[{i}] {note}" for i, note in enumerate(rendered.notes, 1)), *rendered.remarks):
+    for paragraph in _below(rendered):
         lines += ["", paragraph.replace("[", "\\[")]
     return "\n".join(lines) + "\n"
+
+
+def _below(rendered: Rendered) -> list[str]:
+    """All that stands below a table that stands alone."""
+    notes = [f"[{i}] {note}" for i, note in enumerate(rendered.notes, 1)]
+    return [*notes, *rendered.remarks, *rendered.shared.values()]
 
 
 def _row(cells: list[str]) -> str:
@@ -183,7 +223,6 @@ def _row(cells: list[str]) -> str:
 def latex(rendered: Rendered) -> str:
     """A LaTeX table* with the same text; needs the package booktabs."""
     body = [" & ".join(map(_escape, row)) + r" \\" for row in (rendered.header, *rendered.rows)]
-    notes = [f"[{i}] {note}" for i, note in enumerate(rendered.notes, 1)] + rendered.remarks
     lines = [
         r"\begin{table*}",
         r"\centering",
@@ -195,7 +234,7 @@ def latex(rendered: Rendered) -> str:
         *body[1:],
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\footnotesize {_escape(note)}" for note in notes),
+        *(rf"\par\footnotesize {_escape(text)}" for text in _below(rendered)),
         r"\end{table*}",
     ]
     return "\n".join(lines) + "\n"

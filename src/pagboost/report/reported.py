@@ -1,4 +1,4 @@
-"""The numbers a paper prints: by metric, protocol and cell, and the percentages it printed beside them."""
+"""The numbers a paper prints: by metric, protocol and cell, the percentages beside them, and how they were measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pagboost.report.cells import RAW, Cell
-from pagboost.report.measured import LOWER_IS_BETTER, METRICS, PERCENT
+from pagboost.report.measured import FACTS, LOWER_IS_BETTER, METRICS, PERCENT
 
 ROUNDING = 0.005  # of numbers and percentages printed to two decimals
 
@@ -69,19 +69,37 @@ def improvement(base: float | None, value: float | None, metric: str = "fid") ->
     return 100 * (base - value if metric in LOWER_IS_BETTER else value - base) / base
 
 
-def base_of(numbers: Numbers, metric: str, protocol: str, cell: Cell) -> float | None:
-    """The printed number of the same generator without boosting, for a boosted cell."""
-    found = None if cell[1] == RAW else numbers.get((metric, protocol, (cell[0], RAW)))
-    return None if found is None else found.value
+def base_of(cell: Cell, base: Cell | None = None) -> Cell | None:
+    """What a cell's improvements are over: `base` if a table declares one, else the same generator without boosting.
+
+    None for a cell that is the base of others itself.
+    """
+    over = base or (cell[0], RAW)
+    return None if over == cell else over
+
+
+def measured_alike(paper: Mapping[str, Any], metric: str, protocol: str, facts: Mapping[str, Any]) -> bool:
+    """Whether numbers with these facts were measured as the paper measured the ones it prints: only then they subtract.
+
+    The paper's file says under `measured_as` which metrics of a protocol, and every fact that must be equal (a list:
+    any of its values). False where it says nothing: FIDs of two extractors, data sets or counts have no difference.
+    """
+    stated = paper.get("measured_as", {}).get(protocol)
+    if stated is None or metric not in stated["metrics"]:
+        return False
+    allowed = {name: value if isinstance(value, list) else [value] for name, value in stated.items() if name in FACTS}
+    return all(facts[name] in values for name, values in allowed.items())
 
 
 def disagreements(numbers: Numbers, cell: Cell) -> list[str]:
     """One sentence per printed percentage of a cell that its own printed numbers, rounded as printed, cannot give."""
     result = []
     for (metric, protocol, own), number in numbers.items():
-        base = base_of(numbers, metric, protocol, own)
-        if own != cell or number.percent is None or base is None:
+        over = base_of(own)
+        found = None if over is None else numbers.get((metric, protocol, over))
+        if own != cell or number.percent is None or found is None:
             continue
+        base = found.value
         corners = [
             improvement(base + a, number.value + b, metric)
             for a in (-ROUNDING, ROUNDING)

@@ -16,7 +16,7 @@ from pagboost.report import choices, pictures
 from pagboost.report.cells import RAW, boosts_of, name_of, reason, samples_file
 
 ROWS = ("before", "after", "|difference|")
-BLOCK_CELL = 32  # blocks hold many images: at least this many pixels each
+BLOCK_CELL = 48  # blocks hold many images: two of ten digits beside each other are as wide as a page
 APART = 16  # between blocks
 
 Spec = Mapping[str, Any]  # a figure of a paper

@@ -44,7 +44,7 @@ COLLECT = (
 )
 RULE = (
     "An image is preferred if more than the threshold of the raters who selected a side of its pair selected it; "
-    'answers "Same" count for neither. Percent of the pairs with answers: measured (reported; measured - reported).'
+    'answers "Same" count for neither. Percent of the pairs with answers: measured (reported, of the paper\'s images).'
 )
 SIGN_TEST = (
     "Sign test: exact two-sided binomial test on the pairs with a preference, in which either side is equally likely "
@@ -298,11 +298,8 @@ def table(spec: Spec, votes: np.ndarray | None) -> Frame:
         record |= {f"pairs_{side}": count for side, count in counts.items()}
         for side, count in counts.items():
             percent = None if count is None else 100 * count / facts["pairs"]
-            reported = printed.get(threshold, {}).get(side)
-            known = percent is not None and reported is not None
             record[f"{side}_percent"] = percent
-            record[f"{side}_percent_reported"] = reported
-            record[f"{side}_percent_difference"] = percent - reported if known else None
+            record[f"{side}_percent_reported"] = printed.get(threshold, {}).get(side)
         record["sign_test_p"] = None if votes is None else sign_test(counts["a"], counts["b"])
         record["sign_test_p_reported"] = _sign_test_of_printed(printed.get(threshold), spec.facts.get("pairs"))
         sums = _sum_note(threshold, printed.get(threshold))
@@ -357,9 +354,8 @@ def _row(record: Record, notes: Sequence[str]) -> list[str]:
     mark = f" [{notes.index(record['note']) + 1}]" if record["note"] else ""
     cells = []
     for side in SIDES:
-        keys = (f"{side}_percent_reported", f"{side}_percent_difference")
-        beside = number(record[keys[0]], 1), number(record[keys[1]], 1, "+")
-        cells.append(comparison(number(record[f"{side}_percent"], 1), *beside))
+        measured, reported = (number(record[f"{side}_percent{which}"], 1) for which in ("", "_reported"))
+        cells.append(comparison(measured, reported))
     cells.append(comparison(_p(record["sign_test_p"]), _p(record["sign_test_p_reported"])))
     return [record["label"] + mark, *(f"{NOT_HERE} {c}".rstrip() if record["unavailable"] else c for c in cells)]
 

@@ -163,6 +163,14 @@ def measured(results: Results) -> Results:
 
 
 @pytest.fixture
+def alike(paper):
+    """The made-up paper, which measured FID as the made-up metrics were measured; it has more training images."""
+    facts = {key: FACTS[key] for key in ("extractor", "input_size", "reference", "n")}
+    paper["measured_as"] = {"train": {"data": "Dots", "metrics": ["fid"], "reference_n": [1100, 1097], **facts}}
+    return paper
+
+
+@pytest.fixture
 def grid(paper, results):
     """Sweeps over s of two classifiers as a table; g0 is where both start, with two different printed numbers."""
     places = [("g0", "First", "0"), ("g1", "First", "0.5"), ("g0", "Second", "0"), ("g2", "Second", "1.0")]

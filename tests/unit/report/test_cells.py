@@ -19,6 +19,12 @@ def test_cells_of_a_table_are_its_rows_in_order_and_once(paper):
     assert boosted(cells(table)) == [("g1", "good"), ("g2", "good")]
 
 
+def test_a_table_needs_what_its_improvements_are_over(paper):
+    table = paper["tables"]["table1"] | {"base": {"generator": "g3", "boost": "none"}}
+    assert cells(table)[-1] == ("g3", "none")
+    assert cells(table, {"g3": "no data"}) == cells(paper["tables"]["table1"])
+
+
 def test_a_figure_needs_its_panels_before_and_after(paper):
     assert cells(paper["figures"]["figure1"]) == [("g1", "none"), ("g1", "good"), ("g2", "none"), ("g2", "good")]
 

@@ -41,7 +41,7 @@ def test_sides_and_paired_difference(paper, measured):
     _, low, high = claims.paired_interval([12.0 - 9.0, 14.0 - 10.0])
     assert (first["ci_low"], first["ci_high"]) == pytest.approx((low, high))
     assert first["improvement_percent"] == pytest.approx(100 * 3.5 / 13)
-    assert first["reported_improvement_percent"] == pytest.approx(20)
+    assert first["improvement_percent_reported"] == pytest.approx(20)
     assert first["difference_heldout"] == -0.25
     assert (first["lower"], first["than"]) == ("g1/good", "g1/none")
 

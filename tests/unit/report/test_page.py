@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from markupsafe import escape
+from PIL import Image
 
 from pagboost.errors import InputError
 from pagboost.report import claims, figures, page, tables
+from pagboost.report import render as page_tables
 from pagboost.report.cells import claims_file, figure_file, table_file
 
 VOID = {"meta", "img", "br"}
@@ -66,8 +70,8 @@ def test_page_is_one_well_formed_self_contained_document(paper, made):
 
 def test_page_holds_tables_figures_claims_and_provenance(paper, made):
     text = render(paper, made)
-    assert "13.00 ± 1.41 (10.00; +3.00)" in text
-    assert "8 (35; -27)" in text
+    assert '<span class="number">13.00 ± 1.41</span> <span class="number beside">(10.00)</span>' in text
+    assert '<span class="number">8</span> <span class="number beside">(35)</span>' in text
     assert "First + Good, 8 steps of 0.2" in text
     assert '<td class="noise">within noise</td>' in text
     assert "numpy, as the metrics state" in text and "2.0.0" in text
@@ -82,8 +86,72 @@ def test_page_shows_a_grid(grid, results):
     tables.save(claims.evaluate(grid, results.root, {}), claims_file(results.root, "made_up"))
     text = render(grid, results).replace("\n", "")
     assert '<th scope="col">Classifier</th><th scope="col">0</th>' in text
-    assert '<th scope="row">Second</th><td>8.00 ± 0.71 (7.00; +1.00)</td><td></td><td>5.00 ± 0.71</td>' in text
-    assert '<td class="held">held</td><td>+1.000 (+1.000 to +1.000)</td>' in text
+    five, eight = (f'<span class="number">{fid}.00 ± 0.71</span>' for fid in (5, 8))
+    beside = '<span class="number beside">(7.00)</span>'
+    assert f'<th scope="row">Second</th><td>{eight} {beside}</td><td></td><td>{five}</td>' in text
+    assert '<td class="held">held</td><td><span class="number">+1.000</span>' in text
+    assert '<span class="number beside">(+1.000 to +1.000)</span>' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "rest"),
+    [
+        ("-0.01 ± 1.2 (3.00 ± 0.5; +2.00) [1] [2]", ["-0.01 ± 1.2", "(3.00 ± 0.5;", "+2.00)"], " [1] [2]"),
+        ("(1000)", ["(1000)"], ""),
+        ("not available (7.50) [1]", ["not available", "(7.50)"], " [1]"),
+        ("< 0.001 (< 0.001)", ["&lt; 0.001", "(&lt; 0.001)"], ""),
+        ("74.1 (27.48; 30.3)", ["74.1", "(27.48;", "30.3)"], ""),
+        ("Sec. 4.2 (Table 1)", [], "Sec. 4.2 (Table 1)"),
+        ("train over 3 seeds", [], "train over 3 seeds"),
+        ("a < b", [], "a &lt; b"),
+        ("", [], ""),
+    ],
+)
+def test_numbers_of_a_cell_stay_together(text, numbers, rest):
+    shown = str(page.marked_up(text))
+    assert re.findall(r"<span[^>]*>([^<]*)</span>", shown) == numbers
+    assert re.sub(r"<span.*</span>", "", shown) == rest
+
+
+def test_what_tables_share_is_said_once_and_what_differs_below_its_table(paper, made):
+    paper["tables"]["other"] = paper["tables"]["table1"] | {"per_row": ["n"]}
+    paper["tables"]["again"] = paper["tables"]["table1"]
+    for name in ("other", "again"):
+        tables.save(tables.table(paper, name, made.root, {}, {}), table_file(made.root, "made_up", name))
+    section = page.section(paper, made.root)
+    assert [len(section.tables[name].remarks) for name in ("table1", "other", "again")] == [0, 2, 0]
+    assert "samples per seed" not in section.tables["other"].remarks[0]
+    text = render(paper, made)
+    for remark in section.said:
+        assert text.count(str(escape(remark))) == 1
+
+
+def test_further_columns_stand_apart_each_row_with_its_name(paper, measured):
+    header, rows = ["", "a", "b", "c"], [["r", "1", "2", "3"], ["s", "4", "5", "6"]]
+    whole = page_tables.Rendered("t", header, rows, [], [])
+    assert page.parts(whole) == [(header, rows)]
+    assert page.parts(replace(whole, further=2)) == [
+        (["", "a"], [["r", "1"], ["s", "4"]]),
+        (["", "b", "c"], [["r", "2", "3"], ["s", "5", "6"]]),
+    ]
+
+
+def test_further_columns_can_be_closed(paper, made):
+    spec = {"kind": "labels", "title": "Labels", "place": "Fig. 3", "rows": [{"generator": "g1", "boost": "good"}]}
+    paper["tables"] = {"labels": spec}
+    made.labels("g1", "good", {"0": [3, 1]})
+    tables.save(tables.table(paper, "labels", made.root, {}, {}), table_file(made.root, "made_up", "labels"))
+    text = render(paper, made)
+    assert "<details open><summary>Further columns: Class 0, % to Class 1, %</summary>" in text
+    assert text.count('<th scope="row">First + Good</th>') == 2
+
+
+def test_figures_state_their_size_and_can_be_scrolled_to(paper, made):
+    path = figure_file(made.root, "made_up", "figure1")
+    with Image.open(path) as picture:
+        width, height = picture.size
+    text = render(paper, made)
+    assert f'width="{width}" height="{height}" style="--own: {width}px"' in text
 
 
 def test_every_verdict_has_a_colour(paper, made):

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from pagboost.planning import configuration
 from pagboost.report import claims, reported
 from pagboost.report.cells import cells, expand, name_of, network_name
 
@@ -61,6 +62,35 @@ def test_every_cell_has_a_name_and_every_row_is_there_once(any_paper):
 
 def test_claims_are_about_cells_that_tables_show(any_paper):
     assert set(cells(any_paper["claims"])) <= set(cells(list(any_paper["tables"].values())))
+
+
+@pytest.mark.parametrize(
+    ("key", "scale", "protocol", "n", "alike"),
+    [
+        ("ganz2021", "cifar10", "train", 50000, True),
+        ("ganz2021", "cifar10", "small", 10000, True),
+        ("ganz2021", "cifar10", "heldout", 50000, False),  # the paper prints nothing there
+        ("ganz2021", "cifar10_quick", "train", 10000, False),
+        ("ganz2021", "digits", "train", 400, False),
+        ("kawar2023", "cifar10", "heldout", 10000, True),
+        ("kawar2023", "cifar10", "train", 10000, False),  # the paper's is ImageNet
+        ("kawar2023", "imagenet", "train", 50000, True),
+        ("kawar2023", "imagenet", "heldout", 50000, False),  # the paper's is CIFAR-10
+        ("kawar2023", "cifar10_quick", "heldout", 2000, False),
+        ("golan2024", "digits", "train", 400, False),
+    ],
+)
+def test_which_scales_measure_as_the_papers_did(key, scale, protocol, n, alike):
+    """By the scales' own files: a split or an extractor that changes there takes the differences with it."""
+    paper = yaml.safe_load((ROOT / f"config/papers/{key}.yaml").read_text())
+    declared, _ = configuration.with_bases(ROOT, ROOT / f"config/scales/{scale}.yaml")
+    seen = declared["protocols"][protocol]
+    dataset = declared["datasets"][declared["models"][seen["extractor"]]["dataset"]]
+    size = 299 if declared["models"][seen["extractor"]]["network"]["kind"] == "inception" else 32
+    facts = {"extractor": seen["extractor"], "input_size": size, "reference": seen["split"], "n": n}
+    facts["reference_n"] = dataset["splits"][seen["split"]]
+    assert reported.measured_alike(paper, "fid", protocol, facts) == alike
+    assert not reported.measured_alike(paper, "recall", protocol, facts)
 
 
 def test_claim_ids_are_unique(any_paper):

@@ -20,7 +20,7 @@ def test_numbers_in_fixed_notation(value, decimals, sign, text):
     assert columns.number(float("nan"), decimals, sign) == ""
 
 
-def test_cells_say_measured_spread_reported_and_difference(rendered):
+def test_cells_say_measured_spread_and_reported(rendered):
     assert rendered.header == [
         "",
         "NFE (reported)",
@@ -29,9 +29,17 @@ def test_cells_say_measured_spread_reported_and_difference(rendered):
         "Precision (train)",
         "FID (heldout)",
     ]
-    row = ["First", "2 (1)", "13.00 ± 1.41 (10.00; +3.00)", "", "0.500 ± 0.000 (0.70; -0.20)", "21.00 ± 1.41"]
+    row = ["First", "2 (1)", "13.00 ± 1.41 (10.00)", "", "0.500 ± 0.000 (0.70)", "21.00 ± 1.41"]
     assert rendered.rows[0] == row
-    assert rendered.rows[1][:4] == ["First + Good [1]", "2 (1)", "9.50 ± 0.71 (8.00; +1.50)", "26.9 (20.0)"]
+    assert rendered.rows[1][:4] == ["First + Good [1]", "2 (1)", "9.50 ± 0.71 (8.00)", "26.9 (20.0)"]
+
+
+def test_a_difference_stands_where_both_were_measured_alike(alike, measured):
+    frame = tables.table(alike, "table1", measured.root, {}, {})
+    shown = render.people(frame, alike["tables"]["table1"], alike)
+    assert [row[2] for row in shown.rows[:2]] == ["13.00 ± 1.41 (10.00; +3.00)", "9.50 ± 0.71 (8.00; +1.50)"]
+    assert shown.rows[0][4] == "0.500 ± 0.000 (0.70)"
+    assert shown.shared["reported"].endswith("number of samples are the paper's: FID (train, Dots).")
 
 
 def test_an_unavailable_row_shows_the_reported_number_and_the_reason(rendered):
@@ -46,10 +54,21 @@ def test_an_unavailable_row_shows_the_reported_number_and_the_reason(rendered):
     assert rendered.notes == ["A remark.", "no data"]
 
 
-def test_remarks_state_seeds_and_protocols(rendered):
-    assert "trained once" in rendered.remarks[0]
-    assert rendered.remarks[1].startswith("Protocol train: extractor cnn_a")
-    assert rendered.remarks[2].startswith("Protocol heldout: extractor cnn_a")
+def test_what_tables_share_states_seeds_protocols_and_what_compares(rendered):
+    assert list(rendered.shared) == ["measured", "reported", "improvements", "protocol train", "protocol heldout"]
+    assert "trained once" in rendered.shared["measured"]
+    assert "no difference that means anything" in rendered.shared["reported"]
+    assert rendered.shared["improvements"].endswith("over the same generator without boosting.")
+    assert rendered.shared["protocol heldout"].startswith("Protocol heldout: extractor cnn_a")
+    assert rendered.remarks == []
+
+
+def test_a_table_says_what_its_improvements_are_over(paper, measured):
+    spec = paper["tables"]["table1"] | {"base": {"generator": "g2", "boost": "none"}}
+    paper["tables"]["table1"] = spec | {"rows": spec["rows"][::2]}  # nothing boosted, but a base to be better than
+    shown = render.people(tables.table(paper, "table1", measured.root, {}, {}), paper["tables"]["table1"], paper)
+    assert shown.rows[0][shown.header.index("FID lower by, % (reported)")] == "-108.0 (-100.0)"
+    assert shown.shared["improvements"].endswith("are over Second.")
 
 
 def test_reading_a_table_from_csv_renders_the_same(paper, measured, rendered, tmp_path):
@@ -61,8 +80,8 @@ def test_reading_a_table_from_csv_renders_the_same(paper, measured, rendered, tm
 def test_steps(paper, measured):
     spec = paper["tables"]["table2"]
     shown = render.people(tables.table(paper, "table2", measured.root, {}, {}), spec, paper)
-    assert shown.rows == [["First + Good", "(1)", "8 (35; -27)", "0.200 (0.100; +0.100)"]]
-    assert shown.remarks == []
+    assert shown.rows == [["First + Good", "(1)", "8 (35)", "0.200 (0.100)"]]
+    assert shown.remarks == [] and shown.shared == {}
 
 
 def test_reported_deviation_other_protocols_and_percentages_for_people(paper, measured):
@@ -83,7 +102,7 @@ def test_reported_deviation_other_protocols_and_percentages_for_people(paper, me
         "IS (train)",
         "IS higher by, %",
     ]
-    assert shown.rows[1][1:] == ["21.25 ± 3.18 (24.00 ± 0.25; -2.75)", "-1.2 (20.0)", "9.05 ± 0.07", "4.0"]
+    assert shown.rows[1][1:] == ["21.25 ± 3.18 (24.00 ± 0.25)", "-1.2 (20.0)", "9.05 ± 0.07", "4.0"]
 
 
 def test_radii_and_label_shares_for_people(paper, measured):
@@ -100,6 +119,7 @@ def test_radii_and_label_shares_for_people(paper, measured):
     assert labels.header[-2:] == ["Class 0, %", "Class 1, %"]
     assert labels.rows[0][1:3] == ["debiased", "0.125 ± 0.177"]
     assert labels.rows[0][-1] == "37.5 ± 17.7"
+    assert (labels.further, eps.further) == (2, 0)
 
 
 def show(paper, results, unavailable, tmp_path):
@@ -111,8 +131,8 @@ def test_a_grid_has_a_line_per_row_and_a_column_per_label(grid, results, tmp_pat
     shown = show(grid, results, {}, tmp_path)
     assert shown.header == ["Classifier", "0", "0.5", "1.0"]
     assert shown.rows == [
-        ["First", "8.00 ± 0.71 (7.50; +0.50)", "6.00 ± 0.71 [1]", ""],
-        ["Second", "8.00 ± 0.71 (7.00; +1.00)", "", "5.00 ± 0.71"],
+        ["First", "8.00 ± 0.71 (7.50)", "6.00 ± 0.71 [1]", ""],
+        ["Second", "8.00 ± 0.71 (7.00)", "", "5.00 ± 0.71"],
     ]
     assert shown.notes == ["A remark."]
     assert shown.remarks[0] == "In each cell: FID (train)."
@@ -142,8 +162,8 @@ def test_a_grid_as_markdown_and_latex(grid, results, tmp_path):
     shown = show(grid, results, {}, tmp_path)
     lines = render.markdown(shown).splitlines()
     assert lines[2:4] == ["| Classifier | 0 | 0.5 | 1.0 |", "| --- | --- | --- | --- |"]
-    assert lines[5] == "| Second | 8.00 ± 0.71 (7.00; +1.00) |  | 5.00 ± 0.71 |"
-    assert r"Second & 8.00 $\pm$ 0.71 (7.00; +1.00) &  & 5.00 $\pm$ 0.71 \\" in render.latex(shown)
+    assert lines[5] == "| Second | 8.00 ± 0.71 (7.00) |  | 5.00 ± 0.71 |"
+    assert r"Second & 8.00 $\pm$ 0.71 (7.00) &  & 5.00 $\pm$ 0.71 \\" in render.latex(shown)
 
 
 def test_claims_that_are_measured_otherwise_say_by_what(paper, measured):
@@ -182,6 +202,7 @@ def test_markdown_is_a_table_with_escaped_text(rendered):
     assert all(line.count("|") == 7 for line in lines[2:8])
     assert "| First + Good \\[1] |" in lines[5]
     assert "\\[2] no data" in lines
+    assert lines[-1] == rendered.shared["protocol heldout"]  # a table that stands alone says what others say too
 
 
 def test_latex_escapes_and_balances(rendered):
@@ -189,4 +210,4 @@ def test_latex_escapes_and_balances(rendered):
     assert text.count("\\begin{") == text.count("\\end{") == 2
     assert text.count(r" \\") == 5
     assert r"lower by, \% (reported)" in text
-    assert r"13.00 $\pm$ 1.41 (10.00; +3.00)" in text
+    assert r"13.00 $\pm$ 1.41 (10.00)" in text and "Protocol heldout: extractor" in text

@@ -34,6 +34,13 @@ def test_where_rows_of_one_cell_disagree_the_first_counts():
     assert reported.numbers_of_row(rows[1], "train") == {("fid", "train", ("g", "none")): Number(7.65)}
 
 
+def test_improvements_are_over_no_boosting_or_a_base():
+    assert reported.base_of(("g", "good")) == ("g", "none")
+    assert reported.base_of(("g", "none")) is None
+    assert reported.base_of(("g", "none"), ("other", "none")) == reported.base_of(("g", "good"), ("other", "none"))
+    assert reported.base_of(("other", "none"), ("other", "none")) is None
+
+
 def test_improvement_goes_with_the_metric():
     assert reported.improvement(4.0, 5.0) == -25
     assert reported.improvement(4.0, 5.0, "inception_score") == 25

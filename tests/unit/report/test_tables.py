@@ -12,7 +12,7 @@ def test_measured_beside_reported(paper, measured):
     base, good = frame.iloc[0], frame.iloc[1]
     assert (base["label"], good["label"]) == ("First", "First + Good")
     assert (base["nfe"], base["nfe_reported"], base["n_seeds"]) == (2, 1, 2)
-    assert (base["fid_train"], base["fid_train_reported"], base["fid_train_difference"]) == (13.0, 10.0, 3.0)
+    assert (base["fid_train"], base["fid_train_reported"]) == (13.0, 10.0)
     assert base["fid_train_std"] == pytest.approx(2**0.5)
     assert base["fid_heldout"] == 21.0
     assert good["note"] == "A remark."
@@ -22,9 +22,50 @@ def test_measured_beside_reported(paper, measured):
 def test_improvements_are_computed_from_the_rows(paper, measured):
     frame = tables.table(paper, "table1", measured.root, {}, {})
     assert frame["fid_train_improvement_percent"][1] == pytest.approx(100 * (13 - 9.5) / 13)
-    assert frame["fid_train_reported_improvement_percent"][1] == pytest.approx(20)
+    assert frame["fid_train_improvement_percent_reported"][1] == pytest.approx(20)
     assert frame["fid_train_improvement_percent"].isna().tolist() == [True, False, True, False]
-    assert pd.isna(frame["fid_train_reported_improvement_percent"][3])  # the paper has no number there
+    assert pd.isna(frame["fid_train_improvement_percent_reported"][3])  # the paper has no number there
+
+
+def test_numbers_measured_otherwise_have_no_difference_but_its_column(paper, measured):
+    frame = tables.table(paper, "table1", measured.root, {}, {})
+    assert frame["fid_train_difference"].isna().all() and frame["precision_train_difference"].isna().all()
+    assert "fid_heldout_difference" not in frame  # nothing is printed there
+
+
+def test_numbers_measured_as_in_the_paper_have_a_difference(alike, measured):
+    frame = tables.table(alike, "table1", measured.root, {}, {})
+    assert frame["fid_train_difference"].tolist()[:3] == [3.0, 1.5, 1.25]
+    assert pd.isna(frame["fid_train_difference"][3])  # the paper has no number there
+    assert frame["precision_train_difference"].isna().all()  # a metric that was measured otherwise
+    absent = tables.table(alike, "table1", measured.root, {"train": "no data"}, {})
+    assert absent["fid_train_difference"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "other", [{"n": 999}, {"extractor": "cnn_b"}, {"reference_n": 1098}, {"reference": "test"}, {"input_size": 299}]
+)
+def test_any_other_fact_leaves_no_difference(alike, results, other):
+    """Another count, extractor, data set or part of it: no number of the two subtracts."""
+    for cell in [("g1", "none"), ("g1", "good"), ("g2", "none"), ("g2", "good")]:
+        results.metrics(*cell, [5.0, 6.0], **other)
+    frame = tables.table(alike, "table1", results.root, {}, {})
+    assert frame["fid_train_difference"].isna().all()
+
+
+def test_improvements_over_a_base_that_the_table_declares(paper, measured):
+    table = paper["tables"]["table1"]
+    table["base"] = {"generator": "g2", "boost": "none"}
+    frame = tables.table(paper, "table1", measured.root, {}, {})
+    assert frame["fid_train_improvement_percent"].tolist()[:2] == pytest.approx([-108, -52])
+    assert frame["fid_train_improvement_percent_reported"].tolist()[:2] == pytest.approx([-100, -60])
+    assert frame[["fid_train_improvement_percent", "fid_train_improvement_percent_reported"]].iloc[2].isna().all()
+    paper["tables"]["elsewhere"] = table | {"rows": table["rows"][:2]}
+    elsewhere = tables.table(paper, "elsewhere", measured.root, {}, {})
+    assert elsewhere["fid_train_improvement_percent"].tolist() == pytest.approx([-108, -52])
+    assert elsewhere["fid_train_improvement_percent_reported"].tolist() == pytest.approx([-100, -60])
+    absent = tables.table(paper, "elsewhere", measured.root, {"g2": "no data"}, {})
+    assert absent["fid_train_improvement_percent"].isna().all()
 
 
 def test_numbers_of_another_protocol_with_deviation_and_printed_percentage(paper, measured):
@@ -34,8 +75,7 @@ def test_numbers_of_another_protocol_with_deviation_and_printed_percentage(paper
     frame = tables.table(paper, "table1", measured.root, {}, {})
     good = frame.iloc[1]
     assert (good["fid_heldout_reported"], good["fid_heldout_reported_std"]) == (24.0, 0.25)
-    assert good["fid_heldout_difference"] == pytest.approx(21.25 - 24)
-    assert good["fid_heldout_reported_improvement_percent"] == pytest.approx(20)
+    assert good["fid_heldout_improvement_percent_reported"] == pytest.approx(20)
     assert good["fid_heldout_printed_percent"] == 25
     assert good["note"] == (
         "A remark. The paper prints an improvement of 25.00 % in FID (heldout); its own numbers, 30.00 and 24.00, give "
@@ -88,8 +128,7 @@ def test_a_fact_that_may_differ_is_shown(paper, measured):
 
 def test_steps_beside_reported(paper, measured):
     row = tables.table(paper, "table2", measured.root, {}, {}).iloc[0]
-    assert (row["steps"], row["steps_reported"], row["steps_difference"]) == (8, 35, -27)
-    assert row["alpha_difference"] == pytest.approx(0.1)
+    assert (row["steps"], row["steps_reported"], row["alpha"], row["alpha_reported"]) == (8, 35, 0.2, 0.1)
     empty = tables.table(paper, "table2", measured.root, {"good": "no time"}, {}).iloc[0]
     assert pd.isna(empty["steps"])
     assert empty["steps_reported"] == 35
@@ -134,7 +173,6 @@ def test_a_grid_stays_one_row_per_cell_and_says_where_it_stands(grid, results):
     assert frame["generator"].tolist() == ["g0", "g1", "g0", "g2"]
     assert frame["fid_train"].tolist()[:3] == [8, 6, 8]
     assert frame["fid_train_reported"].tolist()[::2] == [7.5, 7.0]  # each row its own, though of one generator
-    assert frame["fid_train_difference"].tolist()[::2] == [0.5, 1.0]
     assert frame["unavailable"].tolist() == ["", "", "", "too large"]
 
 
