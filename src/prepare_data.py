@@ -13,9 +13,9 @@ def main() -> None:
     args = cli.parse(flags)
     splits = args.spec.get("splits")
     names = splits if isinstance(splits, dict) else ()  # anything else is refused below
-    odd = next((name for name in names if Path(name).name != name), None)
+    odd = next((name for name in names if Path(name).name != name or name.strip(" .") != name or not name), None)
     if odd is not None:
-        flags.error(f"splits.{odd}: expected a name for a file, without folders")
+        flags.error(f"splits.{odd}: expected a name for a file, without folders, or spaces and dots around it")
     cli.check_outputs(flags, args, {"--out": [args.out / f"{name}.npz" for name in names]})
 
     from pagboost.artifacts import save_samples

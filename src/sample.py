@@ -23,6 +23,8 @@ def main() -> None:
     args = cli.parse(flags)
     if args.weights and args.sampler is None:
         flags.error("--weights needs --sampler")
+    if args.real and (args.sampler is not None or args.classifier):
+        flags.error("--real: expected without --sampler and --classifier (nothing is generated)")
     if args.weights and args.labels:
         flags.error("--labels: expected with --real alone (a generator has classes of its own)")
 
@@ -37,10 +39,13 @@ def main() -> None:
         return
     network, description = networks.load(args.weights, sampling.model_kinds(args.sampler))
     dataset = description["dataset"]
-    sampler = dict(args.sampler)
+    sampler, said = dict(args.sampler), {str(args.weights): description}
+    if args.classifier:
+        classifier, said[str(args.classifier)] = networks.load(args.classifier, {"time_classifier"})
+    sampling.check_fits(sampler, said)
     with runtime.device(args.device) as device:
         if args.classifier:
-            sampler["classifier"] = networks.load(args.classifier, {"time_classifier"})[0].to(device)
+            sampler["classifier"] = classifier.to(device)
         shape = (dataset["channels"], dataset["size"], dataset["size"])
         bytes_each = math.prod(shape) + 3 * 8  # its label, seed and index too
         cli.check_memory(f"--per-seed {args.per_seed}", len(args.seeds) * args.per_seed * bytes_each)

@@ -16,9 +16,8 @@ def main() -> None:
         ("diffusion", "the diffusion model that classifiers guide (.safetensors)"),
         ("set", "samples to compare (.npz); may repeat"),
     ):
-        flags.add_argument(
-            f"--{role}", type=cli.labelled, action="append", default=[], metavar="NAME=PATH", help=meaning
-        )
+        options = {"action": "append", "default": [], "metavar": "NAME=PATH"}
+        flags.add_argument(f"--{role}", type=cli.labelled, help=meaning, **options)
     flags.add_argument("--batch-size", type=cli.positive_int, default=250, help="images per pass")
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     cli.add_labels(flags)

@@ -147,9 +147,12 @@ def _array(archive: Mapping[str, np.ndarray], key: str, length: int, path: Path)
     if column.shape == (length, 1):
         column = column[:, 0]
     if column.ndim != 1 or len(column) != length or not np.issubdtype(column.dtype, np.integer):
+        one_hot = " (one-hot? argmax(1))" if column.ndim == 2 and len(column) == length else ""
         raise InputError(
-            f"{path}: {key} is {column.dtype} {list(column.shape)}, expected {length} integers, one per image"
+            f"{path}: {key} is {column.dtype} {list(column.shape)}, expected {length} integers, one per image{one_hot}"
         )
+    if len(column) and column.max() > np.iinfo(np.int64).max:
+        raise InputError(f"{path}: {key} holds {column.max()}, expected at most {np.iinfo(np.int64).max}")
     return column.astype(np.int64)
 
 
@@ -167,6 +170,7 @@ def _archive(path: Path, what: str) -> Iterator[Mapping[str, np.ndarray]]:
 
 def _member(archive: Mapping[str, np.ndarray], key: str, path: Path) -> np.ndarray:
     """An array of an .npz; numpy hands out a zip's other members as bytes."""
+    npz.check_member(archive, key, path)
     array = archive[key]
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: {key} is no array, expected what numpy.savez writes")
@@ -199,7 +203,23 @@ def load_samples(path: str | Path, num_classes: int | None = None, *, labels: st
             limit = "0 or more" if num_classes is None else f"0..{num_classes - 1}"
             raise InputError(f"{path}: {key} holds label {bad[0]}, expected {limit}")
     warn_if_binary(images, str(path))
-    return SampleSet(images, classes, seeds, index)
+    result = SampleSet(images, classes, seeds, index)
+    _check_streams(result, path)
+    return result
+
+
+def _check_streams(samples: SampleSet, path: Path) -> None:
+    """Raise InputError unless sampling seed and index, both 0 or more, name each image by itself."""
+    for key, column in zip(("seeds", "index"), samples.streams(), strict=True):
+        if column.min() < 0:
+            raise InputError(f"{path}: {key} holds {column.min()}, expected 0 or more")
+    if samples.index is not None:
+        pairs, counts = np.unique(np.stack(samples.streams()), axis=1, return_counts=True)
+        if (counts > 1).any():
+            seed, index = pairs[:, counts.argmax()]
+            raise InputError(
+                f"{path}: {counts.max()} images have seed {seed} and index {index}, expected each pair once"
+            )
 
 
 def warn_if_binary(images: np.ndarray, where: str) -> None:
@@ -228,6 +248,7 @@ def check_directory(archive: zipfile.ZipFile, path: Path) -> None:
 
     What an array holds is checked by its own checksum, as it is read.
     """
+    npz.check_names(archive, path)
     if archive.comment.startswith(COMMENT) and archive.comment != _directory_hash(archive):
         raise InputError(_changed(path))
 

@@ -17,7 +17,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pagboost import written
+from pagboost import ranges, written
 from pagboost.errors import InputError, listed
 
 MOST_THREADS = 1024  # far more, and the libraries die on their own
@@ -57,7 +57,8 @@ def run(main: Callable[[], None]) -> None:
 def _out_of_memory(error: Exception) -> bool:
     """Python's and NumPy's MemoryError, torch's of a GPU and of the CPU, which is known by its text alone."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
+    said = ("DefaultCPUAllocator", "Storage size calculation overflowed")
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or any(text in str(error) for text in said)
 
 
 class Parser(argparse.ArgumentParser):
@@ -296,7 +297,7 @@ def _short(text: str) -> str:
 
 def check_positive(where: str, value: Any, kind: type = float) -> None:
     """Raise InputError naming `where` unless value is a finite number above 0; kind int: an integer."""
-    if not isinstance(value, (int, kind)) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, kind)) or not 0 < value < math.inf:
         raise InputError(f"{where}: {value!r}, expected {'an integer' if kind is int else 'a number'} above 0")
 
 
@@ -322,8 +323,9 @@ def _is(value: Any, kind: str) -> bool:
 def call(function: Callable[..., Any], *args: Any, where: str, options: Mapping[str, Any]) -> Any:
     """function(*args, **options) where options come from configuration.
 
-    Raises InputError naming `where` for unknown or missing options, and for values of another type than the
-    parameter's annotation, as far as that is made of numbers, text, truth values, lists and mappings of them.
+    Raises InputError naming `where` for unknown or missing options, for values of another type than the parameter's
+    annotation, as far as that is made of numbers, text, truth values, lists and mappings of them, and for numbers out
+    of range (see ranges).
     """
     if not isinstance(options, Mapping):
         raise InputError(f"{where}: {_short(repr(options))}, expected a mapping")
@@ -339,5 +341,7 @@ def call(function: Callable[..., Any], *args: Any, where: str, options: Mapping[
     for name, value in options.items():
         annotation = str(parameters[name].annotation).replace("Sequence[", "list[")
         if not _fits(value, annotation):
-            raise InputError(f"{where}.{name}: {_short(repr(value))}, expected {annotation}")
+            as_number = " (in YAML 0.1, not 1e-1)" if isinstance(value, str) and "float" in annotation else ""
+            raise InputError(f"{where}.{name}: {_short(repr(value))}, expected {annotation}{as_number}")
+        ranges.check(where, name, value)
     return function(*args, **options)

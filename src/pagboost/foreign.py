@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+GZIP = b"\x1f\x8b"
 POINTER, PAGES = b"version https://git-lfs", (b"<!doctype html", b"<html")
 
 
@@ -23,5 +24,8 @@ def named(content: bytes) -> str | None:
 def at(path: Path) -> str | None:
     """The same of the file at a path; None for one that cannot be opened, too."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
-        return named(file.read(1024))
+        content = file.read(1024)
+        if content.startswith(GZIP) and path.suffix in (".npz", ".npy", ".safetensors"):  # not an archive cut short
+            return "it is compressed by gzip: gunzip it"
+        return named(content)
     return None

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import os
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -54,7 +58,46 @@ def described(archive: Mapping[str, np.ndarray], keys: Iterable[str]) -> str:
 def header(archive: Mapping[str, np.ndarray], key: str) -> tuple[np.dtype, tuple[int, ...]] | None:
     """(dtype, shape) of an array of an .npz, without its content; None where there is no telling."""
     with contextlib.suppress(KeyError, ValueError), archive.zip.open(f"{key}.npy") as stream:
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, _, dtype = read[np.lib.format.read_magic(stream)](stream)
-        return dtype, shape
+        return _read_header(stream)
     return None
+
+
+def _read_header(stream: IO[bytes]) -> tuple[np.dtype, tuple[int, ...]]:
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, _, dtype = read[np.lib.format.read_magic(stream)](stream)
+    return dtype, shape
+
+
+def check_member(archive: Mapping[str, np.ndarray], key: str, path: Path) -> None:
+    """Raise InputError for an array of an .npz that `check_length` refuses; nothing but its header is read."""
+    said = None
+    with contextlib.suppress(KeyError, ValueError), archive.zip.open(f"{key}.npy") as stream:
+        said = _read_header(stream), stream.tell()
+    if said:
+        check_length(archive.zip.getinfo(f"{key}.npy"), said[1], *said[0], f"{path}: {key}")
+
+
+def check_length(entry: zipfile.ZipInfo, start: int, dtype: np.dtype, shape: tuple[int, ...], where: str) -> None:
+    """Raise InputError unless a member of an .npz holds, after its header of `start` bytes, what that promises.
+
+    Asked before anything is allocated. Python objects are of no length; NumPy refuses them.
+    """
+    needed, held = math.prod(shape) * dtype.itemsize, entry.file_size - start
+    if not dtype.hasobject and (min(shape, default=0) < 0 or needed != held):
+        raise InputError(
+            f"{where}: {dtype} {list(shape)} of {held:,} bytes, expected {needed:,} (truncated or forged?)"
+        )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise InputError(
+            f"{where}: {dtype} {list(shape)} takes {needed >> 30:,} GiB, expected less than this machine's memory of "
+            f"{memory >> 30:,} GiB"
+        )
+
+
+def check_names(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raise InputError where an .npz holds two arrays of one name: which of them is meant, nobody can tell."""
+    names = archive.namelist()
+    if len(set(names)) < len(names):
+        again = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path}: holds {again} twice, expected each array once")

@@ -12,6 +12,10 @@ from pickle import UnpicklingError
 from pagboost import foreign
 from pagboost.errors import InputError
 
+# what readers raise where a file is not what they take it for; unpickling bytes of any kind raises the last three
+FOREIGN = (OSError, ValueError, EOFError, RuntimeError, UnpicklingError, zipfile.BadZipFile)
+FOREIGN += (LookupError, AttributeError, TypeError)
+
 
 @contextlib.contextmanager
 def readable(path: Path, what: str) -> Iterator[None]:
@@ -24,7 +28,7 @@ def readable(path: Path, what: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file, expected {what}") from error
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, UnpicklingError, zipfile.BadZipFile) as error:
+    except FOREIGN as error:
         raise InputError(f"{path}: not readable as {what} ({foreign.at(path) or _reason(error)})") from error
     except Exception as error:  # those of zlib, safetensors and Pillow derive from Exception alone
         if type(error).__name__ not in {"error", "SafetensorError", "DecompressionBombError"}:
@@ -34,7 +38,7 @@ def readable(path: Path, what: str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     """An error's first line, without the advice of libraries to run what a foreign file says."""
-    text = str(error)
+    text = f"has no {error}" if isinstance(error, KeyError) and len(str(error)) < 40 else str(error)
     named = re.search(r"GLOBAL (\S+)", text)
     if named:
         return f"it holds more than tensors: {named[1]}"

@@ -180,7 +180,7 @@ def _restore(run: Run, state: Mapping[str, Any], generator: torch.Generator) -> 
     """Load this run's saved state if there is one; the iteration to go on from."""
     if run.state is None or not run.state.exists():
         return 0
-    with artifacts.readable(run.state, "a training state of this run"):
+    with artifacts.readable(run.state, "a training state of this run; delete it, and the training starts anew"):
         content = torch.load(run.state, map_location=run.device, weights_only=True)
         if content.get("identity") != run.identity:
             log.warning("%s: left by a run of other configuration or data, starting anew", run.state)

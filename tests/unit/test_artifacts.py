@@ -347,6 +347,32 @@ def test_weights_of_another_kind_are_refused(tmp_path, classifier, cnn_spec, fac
         networks.load(tmp_path / "w", ["joint"])
 
 
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"kind": ["joint"]}, r"w.kind: \['joint'\], expected str"),
+        ({"dataset": 3}, "w.dataset: 3, expected Mapping"),
+        ({"dataset": {"size": "16"}}, "w: dataset.size: '16', expected int"),
+        ({"dataset": {"size": -1}}, "w: dataset.size: -1, expected at least 1"),
+        ({"l0": "x"}, "w.l0: 'x', expected float"),
+        ({"diffusion_steps": "x"}, "w.diffusion_steps: 'x', expected int"),
+    ],
+)
+def test_facts_of_a_wrong_type_are_named(tmp_path, classifier, cnn_spec, facts, message):
+    networks.save(tmp_path / "w", classifier, cnn_spec, facts)
+    with pytest.raises(InputError, match=message):
+        networks.load(tmp_path / "w")
+
+
+def test_facts_that_are_not_there_are_named_when_asked_for(tmp_path, classifier, cnn_spec):
+    networks.save(tmp_path / "w", classifier, cnn_spec, {"dataset": {"size": 8}})
+    _, description = networks.load(tmp_path / "w")
+    with pytest.raises(InputError, match="w: does not say schedule"):
+        description["schedule"]
+    with pytest.raises(InputError, match="w: dataset: does not say num_classes"):
+        description["dataset"]["num_classes"]
+
+
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
 def test_weights_of_others_are_refused(tmp_path, metadata):
     save_file({"w": torch.zeros(1)}, tmp_path / "w", metadata=metadata)

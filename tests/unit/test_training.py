@@ -178,7 +178,7 @@ def test_the_state_of_another_run_is_not_resumed(data, run, caplog):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda content: content[: len(content) // 2], lambda content: b"junk", lambda _: b""]
+    "damage", [lambda content: content[: len(content) // 2], lambda content: b"junk", lambda _: b"abc", lambda _: b""]
 )
 def test_a_broken_state_is_named(data, run, damage):
     with pytest.raises(KeyboardInterrupt):

@@ -32,7 +32,10 @@ def candidate_steps(alpha: float, values: int, published: Mapping[str, Any]) -> 
     """
     _complete("published", published, "steps", "alpha", "pixels", "multiples")
     path = images.equal_change(published["steps"] * published["alpha"], values, published["pixels"])
-    return sorted({max(1, round(multiple * path / alpha)) for multiple in published["multiples"]})
+    counts = [multiple * path / alpha for multiple in published["multiples"]]
+    if max(counts) > cli.LARGEST_COUNT:
+        raise InputError(f"published: {max(counts):g} steps of {alpha:g}, expected at most {cli.LARGEST_COUNT}")
+    return sorted({max(1, round(count)) for count in counts})
 
 
 def candidate_radii(values: int, published: Mapping[str, Any], norm: str = "l2") -> list[float]:
@@ -51,7 +54,10 @@ def _complete(where: str, stated: Mapping[str, Any], *keys: str) -> None:
     for key in keys:
         if key not in stated:
             raise InputError(f"{where}: missing key {key}, expected {', '.join(keys)}")
-        for value in stated[key] if isinstance(stated[key], list) else [stated[key]]:
+        values = stated[key] if key == "multiples" else [stated[key]]
+        if not isinstance(values, (list, tuple)) or not values:
+            raise InputError(f"{where}.{key}: {values!r}, expected a list of numbers above 0")
+        for value in values:
             cli.check_positive(f"{where}.{key}", value)
 
 

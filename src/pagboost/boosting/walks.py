@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from pagboost import attacks, images, objectives, rng, runtime
+from pagboost import attacks, cli, images, objectives, rng, runtime
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 from pagboost.networks.folding import folded
@@ -18,7 +18,7 @@ from pagboost.networks.folding import folded
 SAMPLERS = ("pgd", "sgld")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Boost:
     """One way to boost. Lengths are L2 over a whole image of the size the guide was trained at, pixels in [0, 1].
 
@@ -42,10 +42,6 @@ class Boost:
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise InputError(f"sampler {self.sampler}: unknown, expected one of: {', '.join(SAMPLERS)}")
-        for key in ("alpha", "eps", "noise_std", "resolution"):
-            value = getattr(self, key)
-            if isinstance(value, str):  # YAML reads 1e-1 as text
-                raise InputError(f"{key} {value!r}: expected a number (in YAML 0.1, not 1e-1)")
         if self.resolution is not None and self.resolution < 1:
             raise InputError(f"resolution {self.resolution}: expected a size of at least 1 pixel")
         if not 0 < self.alpha < math.inf:
@@ -63,14 +59,7 @@ class Boost:
     def of(cls, options: Mapping[str, Any]) -> Boost:
         """From a configuration entry; its other keys (guide, labels, source, note) are not the walk's."""
         own = {key: value for key, value in options.items() if key not in ("guide", "labels", "source", "note")}
-        known = [field.name for field in fields(cls)]
-        for key in own:
-            if key not in known:
-                raise InputError(f"boost.{key}: unknown key, expected one of: {', '.join(known)}")
-        for key in ("objective", "sampler", "alpha"):
-            if key not in own:
-                raise InputError(f"boost.{key}: missing key")
-        return cls(**own)
+        return cli.call(cls, where="boost", options=own)
 
     def scaled(self, size: int, guide_size: int) -> Boost:
         """The boost for images of `size` pixels a side: alpha and eps times size / guide_size, in linf unchanged."""

@@ -31,6 +31,25 @@ def model_kinds(sampler: Mapping[str, Any]) -> tuple[str, ...]:
     return MODELS[kind]
 
 
+def check_fits(sampler: Mapping[str, Any], descriptions: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise InputError where a sampler {kind, **options} contradicts the weights {path: description} it runs with.
+
+    The forward process and the target are those of training; images and classes are one data set's.
+    """
+    for key in ("shape", "guide", "classifier"):
+        if key in sampler:
+            raise InputError(f"sampler.{key}: {sampler[key]!r}, expected no such key (the weights say it)")
+    first, *others = descriptions.items()
+    for path, description in (first, *others):
+        for key in ("schedule", "diffusion_steps", "target"):
+            if key in sampler and description.get(key, sampler[key]) != sampler[key]:
+                raise InputError(f"sampler.{key}: {sampler[key]!r}, expected {description[key]!r} ({path}'s)")
+        if description["dataset"] != first[1]["dataset"]:
+            raise InputError(
+                f"{path}: made for {description['dataset']}, expected {first[1]['dataset']} ({first[0]}'s)"
+            )
+
+
 def generate(
     network: torch.nn.Module,
     sampler: Mapping[str, Any],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from pagboost import attacks, images, networks, objectives, training
+from pagboost import attacks, cli, images, networks, objectives, training
 
 
 def shifted(x: torch.Tensor, pixels: int, generator: torch.Generator) -> torch.Tensor:
@@ -54,6 +54,14 @@ def attacked(
         return attacks.pgd(loss_fn, x, y, **options)
 
 
+def ramped(
+    i: int, iterations: int, *, eps: float, alpha: float, steps: int, norm: str, ramp: float
+) -> dict[str, object]:
+    """An attack's options as attacks.pgd_walk takes them, in iteration i: lengths grow over the share `ramp` of all."""
+    grown = min(1.0, (i + 1) / max(1.0, ramp * iterations))
+    return {"eps": grown * eps, "alpha": grown * alpha, "steps": steps, "norm": norm}
+
+
 def one_cycle(i: int, iterations: int, lr: float, warmup: float = 0.2) -> float:
     """Learning rate of iteration i: linear warm-up over the first `warmup` share, then half a cosine to zero."""
     done = (i + 1) / iterations
@@ -87,17 +95,8 @@ def train_classifier(
     def step(i: int) -> torch.Tensor:
         x, y = next(stream)
         if attack is not None:
-            grown = min(1.0, (i + 1) / max(1.0, attack["ramp"] * iterations))
-            x = attacked(
-                net,
-                misclassify(net),
-                x,
-                y,
-                eps=grown * attack["eps"],
-                alpha=grown * attack["alpha"],
-                steps=attack["steps"],
-                norm=attack["norm"],
-            )
+            options = cli.call(ramped, i, iterations, where="training.attack", options=attack)
+            x = attacked(net, misclassify(net), x, y, **options)
         net.train()
         training.set_lr(optimizer, one_cycle(i, iterations, lr))
         loss = objectives.ce(net(x), y).mean()

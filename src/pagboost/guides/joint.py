@@ -11,10 +11,20 @@ from pathlib import Path
 
 import torch
 
-from pagboost import artifacts, attacks, images, networks, objectives, training
+from pagboost import artifacts, attacks, cli, images, networks, objectives, training
 from pagboost.errors import InputError
 from pagboost.guides.classifier import accuracy, attacked, augmented, chunks, one_cycle
 from pagboost.registry import named
+
+
+def steady(*, eps: float, alpha: float, steps: int) -> dict[str, float]:
+    """The real images' attack: the same in every iteration."""
+    return {"eps": eps, "alpha": alpha, "steps": steps}
+
+
+def growing(i: int, *, eps: float, alpha: float, steps: int, grow_every: int, max_steps: int) -> dict[str, float]:
+    """The generated images' attack in iteration i: one step more after each `grow_every`, up to `max_steps`."""
+    return steady(eps=eps, alpha=alpha, steps=min(steps + i // grow_every, max_steps))
 
 
 def attack_real(net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Mapping) -> torch.Tensor:
@@ -113,11 +123,10 @@ def train_joint(
             size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
             x, x_fake = (images.resize(part, size).clamp(0, 1) for part in (x, x_fake))
         if real_attack is not None:
-            x = attack_real(net, x, y, real_attack)
+            x = attack_real(net, x, y, cli.call(steady, where="training.real_attack", options=real_attack))
         if generated_attack is not None:
-            limits = {key: generated_attack[key] for key in ("eps", "alpha")}
-            steps = min(generated_attack["steps"] + i // generated_attack["grow_every"], generated_attack["max_steps"])
-            x_fake = attack_generated(net, x_fake, y_fake, limits | {"steps": steps}, mean_realness(net, x, y))
+            options = cli.call(growing, i, where="training.generated_attack", options=generated_attack)
+            x_fake = attack_generated(net, x_fake, y_fake, options, mean_realness(net, x, y))
         net.train()
         training.set_lr(optimizer, one_cycle(i, iterations, lr))
         labels = torch.cat([y, y_fake])

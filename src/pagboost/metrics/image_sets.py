@@ -14,7 +14,7 @@ from typing import IO, Protocol, TypeVar
 
 import numpy as np
 
-from pagboost import artifacts, said
+from pagboost import artifacts, npz, said
 from pagboost.errors import InputError, listed
 from pagboost.sources import archives
 from pagboost.sources import pictures as picture_files
@@ -73,7 +73,7 @@ class SampleFile:
         self.path, self.where = Path(path), str(path)
         found = members(self.path)
         if "arr_0" not in found:
-            raise InputError(f"{path}: has {listed(found)}, expected arr_0 (uint8 images [N, H, W, C])")
+            raise InputError(f"{path}: has {listed(found) or 'nothing'}, expected arr_0 (uint8 images [N, H, W, C])")
         with self._images() as (_, dtype, shape, self._fortran):
             check_layout(dtype, shape, f"{path}: arr_0")
         self._count, self.shape = shape[0], tuple(shape[1:])
@@ -85,6 +85,8 @@ class SampleFile:
                     f"{path}: seeds is {self.seeds.dtype} {list(self.seeds.shape)}, expected {len(self)} integers, "
                     "one per image"
                 )
+            if self.seeds.min() < 0:
+                raise InputError(f"{path}: seeds holds {self.seeds.min()}, expected 0 or more")
 
     def __len__(self) -> int:
         return self._count
@@ -102,6 +104,7 @@ class SampleFile:
             if version not in headers:
                 raise InputError(f"{self.path}: arr_0 is of .npy version {version}, expected (1, 0) or (2, 0)")
             shape, fortran, dtype = headers[version](stream)
+            npz.check_length(archive.getinfo("arr_0.npy"), stream.tell(), dtype, shape, f"{self.path}: arr_0")
             yield stream, dtype, shape, fortran
 
     def batches(self, size: int) -> Iterator[np.ndarray]:

@@ -31,9 +31,9 @@ def kind_of(source: str) -> str:
     """What is there: part, folder, saved, openai or images; raises InputError where it is none of these."""
     if PART.fullmatch(source):
         return "part"
-    if Path(source).is_dir():
+    if source and Path(source).is_dir():  # "" would be the folder that the script runs in
         return "folder"
-    if not Path(source).exists():
+    if not source or not Path(source).exists():
         raise InputError(f"{source}: no such file or folder, {EXPECTED}")
     found = set(members(Path(source)))
     if "facts" in found:
@@ -42,7 +42,7 @@ def kind_of(source: str) -> str:
         return "openai"
     if "arr_0" in found and not found & {"mu", "sigma", "mu_s", "sigma_s"}:
         return "images"
-    raise InputError(f"{source}: has {listed(sorted(found))}, {EXPECTED}")
+    raise InputError(f"{source}: has {listed(sorted(found)) or 'nothing'}, {EXPECTED}")
 
 
 def name_of(source: str) -> str:

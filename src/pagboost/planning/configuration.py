@@ -14,6 +14,7 @@ from typing import Any
 
 from pagboost import cli, yaml_files
 from pagboost.errors import InputError
+from pagboost.planning import values
 from pagboost.report import cells
 
 PAPER_SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "paper.schema.yaml"
@@ -49,7 +50,7 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
         "folder": folder("scale", f"{results}/{file.stem}"),
         "files": [Path(path).absolute() for path in (root / "config.yaml", *over, *files, *paper_files.values())],
     }
-    for problem in problems(result):
+    for problem in itertools.chain(problems(result), values.problems(result)):
         raise InputError(f"{file.name}: {problem}")
     return result
 

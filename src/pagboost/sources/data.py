@@ -317,6 +317,8 @@ def prepare(
     that do not fit.
     """
     names = None if class_names is None else names_of_classes.load(class_names, "datasets.class_names")
+    if "size" in options:
+        raise InputError(f"datasets.options.size: {options['size']}, expected datasets.size alone to say it")
     samples, test = load(source, {**options, "size": size}, "datasets", num_classes, names)
     for part in (samples, test):
         if part is not None and part.labels.max() >= num_classes:

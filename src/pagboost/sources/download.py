@@ -27,7 +27,7 @@ def local(source: str, sha256: str | None, folder: str | Path, *, unpinned: bool
             raise InputError(f"{source}: a URL without sha256, expected the hash of what it should give")
         return fetch(source, sha256, folder)
     path = Path(source).expanduser()
-    if not path.exists():
+    if not source or not path.exists():  # "" would be the folder that the script runs in
         raise InputError(f"{path}: no such file, expected a path or a URL ({', '.join(SCHEMES)})")
     _check(path, sha256, str(path))
     return path

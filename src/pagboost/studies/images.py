@@ -52,6 +52,7 @@ def run(spec: Mapping[str, Any], bench: Bench) -> Study:
     Raises InputError for an unknown kind or option, networks that do not fit the images or each other.
     """
     check_kind(spec, STUDIES)
+    check_any(bench.networks)
     guides = {**bench.networks, **dict([bench.judge] if bench.judge else [])}
     for name, guide in guides.items():
         walks.check(guide, bench.samples, f"images for {name}")
@@ -144,6 +145,12 @@ def check_kind(spec: Mapping[str, Any], known: Collection[str]) -> None:
     kind = spec.get("kind")
     if kind not in known:
         raise InputError(f"study.kind: {kind}, expected one of: {', '.join(known)}")
+
+
+def check_any(networks: Collection[Any]) -> None:
+    """Raise InputError where a study has no network to look at."""
+    if not networks:
+        raise InputError("--network: missing, expected at least one for this kind of study")
 
 
 def check_classes(networks: Mapping[str, Any]) -> None:

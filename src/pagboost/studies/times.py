@@ -26,6 +26,7 @@ from pagboost.studies import advantages
 from pagboost.studies.images import (
     Study,
     call,
+    check_any,
     check_classes,
     check_kind,
     first,
@@ -82,6 +83,7 @@ class Bench:
     @property
     def process(self) -> tuple[str, int]:
         """(schedule, diffusion_steps), which all networks share."""
+        check_any(self.classifiers)
         first = next(iter(self.classifiers.values()))
         return first.schedule, first.diffusion_steps
 

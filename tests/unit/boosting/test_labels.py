@@ -73,7 +73,7 @@ def test_debiased_labels_are_more_even_and_follow_from_the_validation_images(gui
 
 def test_a_guide_that_has_labelled_can_boost(guide, unlabelled, others):
     labelled, _, _ = complete(guide, unlabelled, others)
-    boost = walks.Boost("ce", "pgd", alpha=0.1)
+    boost = walks.Boost(objective="ce", sampler="pgd", alpha=0.1)
     boosted = walks.boost_samples(guide, boost, labelled, 2, 5, CPU)
     assert (boosted.images != unlabelled.images).any((1, 2, 3)).all()
     assert np.array_equal(boosted.labels, labelled.labels)

@@ -39,6 +39,21 @@ def test_published_steps_are_complete(key):
         lengths.candidate_steps(0.1, 64, published)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"multiples": 3}, "published.multiples: 3, expected a list of numbers above 0"),
+        ({"multiples": []}, r"published.multiples: \[\], expected a list"),
+        ({"multiples": [True]}, "published.multiples: True, expected a number above 0"),
+        ({"steps": [1]}, r"published.steps: \[1\], expected a number above 0"),
+        ({"steps": 1e300, "alpha": 1e300}, "published: inf steps of 0.1, expected at most 2147483647"),
+    ],
+)
+def test_published_steps_are_numbers(change, message):
+    with pytest.raises(InputError, match=message):
+        lengths.candidate_steps(0.1, 64, {"steps": 1, "alpha": 0.1, "pixels": 64, "multiples": [1]} | change)
+
+
 def test_a_published_radius_becomes_walks_of_t_steps_of_eps_over_t(guide):
     made = lengths.plans(BIGROC, guide, published=RADII)  # at 64 values: 2.0 and 4.0
     assert [(plan.steps, plan.boost.eps, plan.boost.alpha) for plan in made] == [(30, 2.0, 2 / 30), (30, 4.0, 4 / 30)]

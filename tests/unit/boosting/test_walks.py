@@ -213,17 +213,26 @@ def test_the_guide_sees_the_image_at_the_asked_resolution(guide, y):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"alpha": -0.1}, "alpha -0.1: expected a finite step length above 0"),
-        ({"alpha": float("inf")}, "alpha inf: expected a finite step length above 0"),
-        ({"alpha": "1e-1"}, "alpha '1e-1': expected a number"),
+        ({"alpha": -0.1}, "boost.alpha: -0.1, expected a number above 0"),
+        ({"alpha": float("inf")}, "boost.alpha: inf, expected a finite number above 0"),
+        ({"alpha": "1e-1"}, r"boost.alpha: '1e-1', expected float \(in YAML 0.1, not 1e-1\)"),
+        ({"alpha": None}, "boost.alpha: None, expected float"),
+        ({"alpha": [1.0]}, r"boost.alpha: \[1.0\], expected float"),
+        ({"alpha": True}, "boost.alpha: True, expected float"),
+        ({"objective": ["ce"]}, r"boost.objective: \['ce'\], expected str"),
+        ({"norm": ["l2"]}, r"boost.norm: \['l2'\], expected str"),
+        ({"noise_std": float("nan")}, "boost.noise_std: nan, expected a finite number"),
+        ({"stop_at_reference": None}, "boost.stop_at_reference: None, expected bool"),
+        ({"resolution": 1.5}, "boost.resolution: 1.5, expected int | None"),
+        ({"resolution": 10**9}, "boost.resolution: 1000000000, expected at most 65536"),
         ({"sampler": "adam"}, "sampler adam: unknown, expected one of: pgd, sgld"),
         ({"sampler": "sgld", "noise_std": 0.1, "eps": 1.0}, "eps 1.0: SGLD is not projected"),
         ({"sampler": "sgld"}, "noise_std 0.0: expected above 0 for SGLD"),
         ({"noise_std": 0.1}, "noise_std 0.1: expected above 0 for SGLD, and none for PGD"),
         ({"norm": "l1"}, "norm l1: unknown, expected one of: l2, linf"),
         ({"sampler": "sgld", "noise_std": 0.1, "norm": "linf"}, "norm linf: SGLD steps along the gradient"),
-        ({"resolution": 0}, "resolution 0: expected a size of at least 1"),
-        ({"step": 1}, "boost.step: unknown key, expected one of: objective, sampler, alpha"),
+        ({"resolution": 0}, "boost.resolution: 0, expected at least 1"),
+        ({"step": 1}, "boost.step: unknown key, expected one of: alpha, eps, noise_std"),
     ],
 )
 def test_bad_options_are_named(change, message):
@@ -247,7 +256,7 @@ def test_a_configuration_entry_may_say_where_it_comes_from():
         ({"objective": "cee"}, "objective cee: unknown"),
         ({"objective": "ce_bce_ref"}, "carry no l0"),
         ({"stop_at_reference": True}, "stop_at_reference: the guide's weights carry no l0"),
-        ({"eps": -1.0}, "eps -1.0: expected a radius above 0"),
+        ({"eps": -1.0}, "boost.eps: -1.0, expected a number above 0"),
     ],
 )
 def test_what_the_guide_cannot_do_is_named(guide, samples, change, message):

@@ -80,12 +80,37 @@ def test_equal_calls_give_equal_bytes(generate):
     [
         ({"kind": "edn"}, "sampler.kind: edn, expected one of: edm, consistency"),
         ({"contrats": 1}, "sampler.contrats: unknown key, expected one of: contrast, shape"),
-        ({"contrast": float("nan")}, "hold NaN"),
+        ({"contrast": float("nan")}, "sampler.contrast: nan, expected a finite number"),
     ],
 )
 def test_bad_samplers_are_named(generate, change, message):
     with pytest.raises(InputError, match=message):
         generate(**change)
+
+
+DATASET = {"channels": 1, "size": 8, "num_classes": 3}
+DDPM = {"dataset": DATASET, "schedule": "linear", "diffusion_steps": 10, "target": "noise"}
+
+
+@pytest.mark.parametrize(
+    ("sampler", "classifier", "message"),
+    [
+        ({"schedule": "cosine"}, {}, r"sampler.schedule: 'cosine', expected 'linear' \(ddpm's\)"),
+        ({"diffusion_steps": 20}, {}, "sampler.diffusion_steps: 20, expected 10"),
+        ({"target": "x_0"}, {}, "sampler.target: 'x_0', expected 'noise'"),
+        ({"schedule": "linear"}, {"schedule": "cosine"}, r"'linear', expected 'cosine' \(guide's\)"),
+        ({}, {"dataset": DATASET | {"num_classes": 4}}, "guide: made for .* 4}, expected .* 3} .ddpm's"),
+        ({"shape": [1, 8, 8]}, {}, r"sampler.shape: \[1, 8, 8\], expected no such key"),
+        ({"guide": 3}, {}, "sampler.guide: 3, expected no such key"),
+    ],
+)
+def test_a_sampler_does_not_contradict_its_weights(sampler, classifier, message):
+    with pytest.raises(InputError, match=message):
+        sampling.check_fits(sampler, {"ddpm": DDPM, "guide": {"dataset": DATASET, **classifier}})
+
+
+def test_a_sampler_that_fits_its_weights():
+    sampling.check_fits({"schedule": "linear", "steps": 3}, {"ddpm": DDPM, "guide": {"dataset": DATASET}})
 
 
 def test_every_sampler_says_which_models_it_draws_from():

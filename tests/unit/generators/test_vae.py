@@ -82,7 +82,7 @@ def test_training_draws_images_like_the_data():
 
 
 def test_equal_seeds_train_equal_decoders_and_a_killed_run_ends_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("pagboost.gan.training.MIN_DIVERSITY", 0.0)  # four iterations make grey images
+    monkeypatch.setattr("pagboost.generators.gan.training.MIN_DIVERSITY", 0.0)  # four iterations make grey images
     expected = train().network.state_dict()
     run = training.Run(0, CPU, tmp_path / "state.pt", save_every=0.0)
     descend, calls = training.descend, []

@@ -190,6 +190,8 @@ def test_bad_options_are_named(bench, spec, message):
 
 
 def test_images_and_networks_must_fit(bench, samples, guides, classifier):
+    with pytest.raises(InputError, match="--network: missing, expected at least one"):
+        image_studies.run(TARGETED, changed(bench, networks={}))
     with pytest.raises(InputError, match="images for one: has no labels"):
         image_studies.run(TARGETED, changed(bench, samples=SampleSet(samples.images)))
     with pytest.raises(InputError, match="images for one: images have 3 channels, expected 1"):

@@ -191,11 +191,11 @@ def test_a_strip_of_two_pictures(folder):
     done = script(folder, "a.png", "set.npz:2", "--network", "w.safetensors", "--ks", "0.5", "1", "--out", "out/s.png")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     picture = np.asarray(Image.open(folder / "out" / "s.png"))
-    assert picture.shape[1:] == (4 * 68, 3)  # 8x8 enlarged 8 times, gaps of 4
-    first, last = (np.asarray(picture[:64:8, start : start + 64 : 8, 0]) for start in (0, 3 * 68))
+    assert picture.shape[1:] == (4 * 84, 3)  # 8x8 enlarged 10 times, gaps of 4
+    first, last = (np.asarray(picture[:80:10, start : start + 80 : 10, 0]) for start in (0, 3 * 84))
     samples = artifacts.load_samples(folder / "set.npz").images[..., 0]
     assert np.array_equal(first, samples[0]) and np.array_equal(last, samples[2])
-    assert not np.array_equal(np.asarray(picture[:64:8, 68 : 68 + 64 : 8, 0]), samples[0])
+    assert not np.array_equal(np.asarray(picture[:80:10, 84 : 84 + 80 : 10, 0]), samples[0])
 
 
 def test_bad_input_is_one_line_and_writes_nothing(folder):

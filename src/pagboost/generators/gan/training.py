@@ -190,6 +190,8 @@ def _placed(network: nn.Module, run: training.Run) -> nn.Module:
 
 
 def _adam(network: nn.Module, lr: float, betas: Sequence[float]) -> torch.optim.Adam:
+    if len(betas) != 2:
+        raise InputError(f"training.betas: {list(betas)}, expected two (Adam's)")
     return torch.optim.Adam(network.parameters(), lr=lr, betas=(float(betas[0]), float(betas[1])), fused=True)
 
 
