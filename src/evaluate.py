@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from pagboost import cli
 
+MOST_RESAMPLINGS = 100_000  # each costs a distance; more would run for days
+
 
 def main() -> None:
     arguments = cli.parser(__doc__)
@@ -32,6 +34,8 @@ def main() -> None:
     args = cli.parse(arguments)
     if args.resamplings and args.resamplings < 40:
         arguments.error(f"--resamplings {args.resamplings}: expected 0, or at least 40 (a 95 % interval)")
+    if args.resamplings > MOST_RESAMPLINGS:
+        arguments.error(f"--resamplings {args.resamplings}: expected at most {MOST_RESAMPLINGS:,}")
     for label, count in args.first:
         if not count.isdecimal() or int(count) < 1:
             arguments.error(f"--first {label}={count}: expected a number of images")

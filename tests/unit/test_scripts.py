@@ -107,6 +107,10 @@ GOOD = json.dumps(BOOST)
             ("boost", "samples.npz", "--guide", "g", "--boost", GOOD, "--out", "out/s.npz", "--published", "{}"),
             "--published needs --validation",
         ),
+        (
+            ("evaluate", "samples.npz", "--reference", "samples.npz", "--out", "out/m.json", "--resamplings", "1" * 12),
+            "--resamplings 111111111111: expected at most 100,000",
+        ),
         # refused on reading; test_data, test_recipes, test_boosting and test_artifacts have the many other ways
         ((*PREPARE, "--spec", '{"source": "sklearn_digits"}'), "datasets.size: missing key"),
         ((*TRAIN, "--spec", "scale.yaml:models.net", "--data", "unlabelled.npz"), "unlabelled.npz: has no labels"),
