@@ -23,6 +23,7 @@ import numpy as np
 
 from pagboost import npz
 from pagboost.errors import InputError
+from pagboost.reading import file_hash as file_hash  # offered here too, beside all that is written and read
 from pagboost.reading import readable
 
 log = logging.getLogger(__name__)
@@ -379,12 +380,6 @@ def _json_hash(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(
         json.dumps({k: v for k, v in content.items() if k != HASH}, sort_keys=True).encode()
     ).hexdigest()
-
-
-def file_hash(path: str | Path) -> str:
-    """sha256 of a file, hexadecimal."""
-    with readable(Path(path), "a file"), open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def provenance(**facts: Any) -> dict[str, Any]:

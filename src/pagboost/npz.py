@@ -16,6 +16,8 @@ from pagboost.errors import InputError, listed
 
 NONE = "none"  # in place of a key: a set is unlabelled, whatever else its file holds
 LABEL_KEYS = ("label", "labels", "y", "target", "targets", "class", "classes")
+# version of an .npy -> what reads its header: (shape, whether in Fortran's order, dtype)
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 LISTED = 10  # arrays that a message names
 
 
@@ -63,8 +65,7 @@ def header(archive: Mapping[str, np.ndarray], key: str) -> tuple[np.dtype, tuple
 
 
 def _read_header(stream: IO[bytes]) -> tuple[np.dtype, tuple[int, ...]]:
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    shape, _, dtype = read[np.lib.format.read_magic(stream)](stream)
+    shape, _, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
     return dtype, shape
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import zipfile
 from collections.abc import Iterator
@@ -49,3 +50,9 @@ def _reason(error: Exception) -> str:
     if "allow_pickle" in text:
         return "it holds pickled Python objects, or is no file of arrays at all"
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def file_hash(path: str | Path) -> str:
+    """sha256 of a file, hexadecimal."""
+    with readable(Path(path), "a file"), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

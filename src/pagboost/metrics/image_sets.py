@@ -100,10 +100,9 @@ class SampleFile:
             archive.open("arr_0.npy") as stream,
         ):
             version = np.lib.format.read_magic(stream)
-            headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            if version not in headers:
+            if version not in npz.HEADERS:
                 raise InputError(f"{self.path}: arr_0 is of .npy version {version}, expected (1, 0) or (2, 0)")
-            shape, fortran, dtype = headers[version](stream)
+            shape, fortran, dtype = npz.HEADERS[version](stream)
             npz.check_length(archive.getinfo("arr_0.npy"), stream.tell(), dtype, shape, f"{self.path}: arr_0")
             yield stream, dtype, shape, fortran
 

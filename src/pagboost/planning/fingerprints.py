@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pagboost.planning.memory import Memory
+from pagboost.reading import file_hash
 from pagboost.sources.archives import skipped
 
 # A folder of more than this is told by names, sizes and times: reading ImageNet through takes an hour, looking at it
@@ -26,7 +27,7 @@ def fingerprint(path: str | Path, memory: Memory | None = None) -> str:
     """
     path = Path(path).expanduser()
     if path.is_file():
-        return _remembered(path, memory, _hash(_state(path.stat())), lambda: _file_hash(path))
+        return _remembered(path, memory, _hash(_state(path.stat())), lambda: file_hash(path))
     if not path.is_dir():
         return MISSING
     found = sorted(_walk(path))
@@ -62,16 +63,11 @@ def _state(stat: os.stat_result) -> tuple[int, ...]:
 
 def _contents(folder: Path, names: list[str]) -> str:
     regular = [name for name in names if (folder / name).is_file()]  # opening a pipe would wait for ever
-    return _hash([(os.fsencode(name).hex(), _file_hash(folder / name)) for name in regular])
+    return _hash([(os.fsencode(name).hex(), file_hash(folder / name)) for name in regular])
 
 
 def _hash(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _file_hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _remembered(path: Path, memory: Memory | None, seen: str, read: Callable[[], str]) -> str:

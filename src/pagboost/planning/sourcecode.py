@@ -20,6 +20,7 @@ _NAMED = re.compile(r"\"(pagboost[\w.]*):\w+\"")
 _TEMPLATE = re.compile(r"\"([\w.]+\.j2)\"")
 
 
+@cache  # hundreds of results are made by a dozen scripts
 def digest(*entries: str) -> str:
     """sha256 of the source files that scripts ("boost.py") and modules ("pagboost.vae") are made of, hexadecimal.
 

@@ -59,7 +59,7 @@ def test_a_folder_is_known_by_its_names_and_contents(folder, memory, tmp_path):
 
 def test_a_large_folder_is_known_by_sizes_and_times(folder, monkeypatch):
     monkeypatch.setattr(fingerprints, "READ_AT_MOST", 5)
-    monkeypatch.setattr(fingerprints, "_file_hash", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(fingerprints, "file_hash", lambda path: pytest.fail(f"{path} was read"))
     before = fingerprint(folder)
     assert fingerprint(folder) == before
     os.utime(folder / "train/a/1.png", (1, 1))
@@ -69,7 +69,7 @@ def test_a_large_folder_is_known_by_sizes_and_times(folder, monkeypatch):
 def test_what_has_not_changed_is_not_read_again(folder, tmp_path, monkeypatch):
     memory = tmp_path / "memory.json"
     first = [fingerprint(path, Memory(memory)) for path in (folder, folder / "train/a/1.png")]
-    monkeypatch.setattr(fingerprints, "_file_hash", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(fingerprints, "file_hash", lambda path: pytest.fail(f"{path} was read"))
     assert [fingerprint(path, Memory(memory)) for path in (folder, folder / "train/a/1.png")] == first
 
 
