@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables figures claims report all test lint lock publish clean-venv
+.PHONY: tables figures claims report all test lint options lock publish clean-venv
 .DELETE_ON_ERROR:
 
 tables figures claims report all: $(VENV)/.complete
@@ -33,6 +33,10 @@ $(VENV)/.complete: requirements.lock
 	fi
 	$(BIN)/python -c 'import snakemake, torch'
 	touch $@
+
+# What follows from the classes of options: schemas for editors, the tables of docs/configuration.md.
+options: $(VENV)/.complete
+	python -m pagboost.options.documents
 
 # New pins from pyproject.toml: hashes, no index addresses.
 lock:

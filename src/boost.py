@@ -4,6 +4,8 @@
 from pathlib import Path
 
 from pagboost import cli
+from pagboost.options.boosts import AnyBoost
+from pagboost.options.reading import read
 
 
 def main() -> None:
@@ -33,6 +35,8 @@ def main() -> None:
     args = cli.parse(flags)
     if args.published is not None and not (args.validation and args.reference and args.extractor):
         flags.error("--published needs --validation, --reference and --extractor")
+    boost = read(AnyBoost, args.boost, "boost")
+    published = None if args.published is None else read(boost.published, args.published, "published")
 
     from pagboost import networks, runtime
     from pagboost.artifacts import load_samples, save_json, save_samples
@@ -45,14 +49,13 @@ def main() -> None:
     validation = load_samples(args.validation, labels=args.labels) if args.validation else None
     like = None
     if args.like:
-        percentile = lengths.percentile_asked(args.boost)
+        percentile = lengths.percentile_asked(boost)
         changed = load_samples(args.like, labels="none")  # whose labels play no part
         like = lengths.percentile_of_change(changed, samples, percentile, str(args.like))
-    candidates = lengths.plans(args.boost, guide, steps=args.steps, eps=args.eps, published=args.published, like=like)
-    rule = args.boost.get("labels", labels.RULES[0])
+    candidates = lengths.plans(boost, guide, steps=args.steps, eps=args.eps, published=published, like=like)
     with runtime.device(args.device) as device:
         samples, validation, targets = labels.complete(
-            guide, rule, samples, validation, args.boost.get("resolution"), args.batch_size, device, str(args.samples)
+            guide, boost.labels, samples, validation, boost.resolution, args.batch_size, device, str(args.samples)
         )
         score = None
         if len(candidates) > 1:
@@ -64,7 +67,7 @@ def main() -> None:
         boosted = walks.boost_samples(guide, plan.boost, samples, plan.steps, args.batch_size, device)
     save_samples(args.out, boosted)
     if args.choice_out:
-        own = lengths.described(plan, guide, samples.images.shape[1], args.published)
+        own = lengths.described(plan, guide, samples.images.shape[1], published)
         save_json(args.choice_out, {**own, "candidates": tried, "labels": targets})
 
 

@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 
 from pagboost import cli
+from pagboost.options.reading import read
+from pagboost.options.samplers import Sampler
 
 
 def main() -> None:
@@ -27,6 +29,10 @@ def main() -> None:
         flags.error("--real: expected without --sampler and --classifier (nothing is generated)")
     if args.weights and args.labels:
         flags.error("--labels: expected with --real alone (a generator has classes of its own)")
+    sampler = read(Sampler, args.sampler, "sampler") if args.weights else None
+    if sampler and sampler.guided != bool(args.classifier):
+        asked = "expected without it" if args.classifier else "missing, expected a time-dependent classifier"
+        flags.error(f"--classifier: {asked} (sampler.kind: {sampler.kind})")
 
     from pagboost import networks, runtime
     from pagboost.artifacts import load_samples, save_samples
@@ -37,21 +43,17 @@ def main() -> None:
         real = load_samples(args.real, labels=args.labels)
         save_samples(args.out, sampling.draw_real(real, args.seeds, args.per_seed))
         return
-    network, description = networks.load(args.weights, sampling.model_kinds(args.sampler))
-    dataset = description["dataset"]
-    sampler, said = dict(args.sampler), {str(args.weights): description}
+    network, description = networks.load(args.weights, sampler.models)
+    dataset, said, classifier = description["dataset"], {str(args.weights): description}, None
     if args.classifier:
         classifier, said[str(args.classifier)] = networks.load(args.classifier, {"time_classifier"})
     sampling.check_fits(sampler, said)
     with runtime.device(args.device) as device:
-        if args.classifier:
-            sampler["classifier"] = classifier.to(device)
         shape = (dataset["channels"], dataset["size"], dataset["size"])
         bytes_each = math.prod(shape) + 3 * 8  # its label, seed and index too
         cli.check_memory(f"--per-seed {args.per_seed}", len(args.seeds) * args.per_seed * bytes_each)
-        samples = sampling.generate(
-            network, sampler, shape, dataset["num_classes"], args.seeds, args.per_seed, args.batch_size, device
-        )
+        draws = (args.seeds, args.per_seed, args.batch_size)
+        samples = sampling.generate(network, sampler, shape, dataset["num_classes"], *draws, device, classifier)
     save_samples(args.out, samples)
 
 

@@ -4,6 +4,8 @@
 from pathlib import Path
 
 from pagboost import cli
+from pagboost.options.reading import read
+from pagboost.options.studies import Study
 
 
 def main() -> None:
@@ -16,8 +18,8 @@ def main() -> None:
         ("diffusion", "the diffusion model that classifiers guide (.safetensors)"),
         ("set", "samples to compare (.npz); may repeat"),
     ):
-        options = {"action": "append", "default": [], "metavar": "NAME=PATH"}
-        flags.add_argument(f"--{role}", type=cli.labelled, help=meaning, **options)
+        repeated = {"action": "append", "default": [], "metavar": "NAME=PATH"}
+        flags.add_argument(f"--{role}", type=cli.labelled, help=meaning, **repeated)
     flags.add_argument("--batch-size", type=cli.positive_int, default=250, help="images per pass")
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     cli.add_labels(flags)
@@ -30,6 +32,7 @@ def main() -> None:
             flags.error(f"--{role}: a name is given twice, expected each once")
         if role in ("judge", "diffusion") and len(given) > 1:
             flags.error(f"--{role}: {len(given)} given, expected one")
+    options = read(Study, args.spec, "study")
 
     from pagboost import artifacts, networks, runtime
     from pagboost.boosting import walks
@@ -43,18 +46,17 @@ def main() -> None:
         return time_studies.TimeNetwork.of(*networks.load(path, {kind}))
 
     runtime.prepare(args.threads)
-    of_time = args.spec.get("kind") in time_studies.STUDIES
-    load = (lambda path: timed(path, "time_classifier")) if of_time else guide
+    load = (lambda path: timed(path, "time_classifier")) if options.in_time else guide
     data = artifacts.load_samples(args.data, labels=args.labels)
-    common = (data, {name: load(path) for name, path in args.network})
-    common += (next(((name, guide(path)) for name, path in args.judge), None), args.batch_size)
+    judge = next(((name, guide(path)) for name, path in args.judge), None)
+    common = (data, {name: load(path) for name, path in args.network}, judge, args.batch_size)
     with runtime.device(args.device) as device:
-        if of_time:
+        if options.in_time:
             diffusion = next((timed(path, "ddpm") for _, path in args.diffusion), None)
             sets = {name: artifacts.load_samples(path, labels=args.labels) for name, path in args.set}
-            study = time_studies.run(args.spec, time_studies.Bench(*common, device, diffusion, sets))
+            study = time_studies.run(options, time_studies.Bench(*common, device, diffusion, sets))
         else:
-            study = image_studies.run(args.spec, image_studies.Bench(*common, device))
+            study = image_studies.run(options, image_studies.Bench(*common, device))
     weights, sets = [*args.network, *args.judge, *args.diffusion], args.set
     made = artifacts.provenance(
         data_sha256=artifacts.file_hash(args.data),
@@ -62,17 +64,8 @@ def main() -> None:
         **({"sets_sha256": {name: artifacts.file_hash(path) for name, path in sets}} if sets else {}),
     )
     artifacts.save_arrays(args.arrays, study.arrays)
-    artifacts.save_json(
-        args.out,
-        {
-            "kind": args.spec["kind"],
-            "unit": "image",
-            "n": study.n,
-            "settings": study.settings,
-            "quantities": study.quantities,
-            "provenance": made,
-        },
-    )
+    found = {"settings": study.settings, "quantities": study.quantities}
+    artifacts.save_json(args.out, {"kind": options.kind, "unit": "image", "n": study.n, **found, "provenance": made})
 
 
 if __name__ == "__main__":

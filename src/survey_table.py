@@ -23,7 +23,7 @@ def main() -> None:
     from pagboost import artifacts
     from pagboost.report import render, survey, tables
 
-    spec = survey.Spec.of(args.reported)
+    spec = survey.declared(args.reported)
     votes = None
     if args.answers:
         votes = survey.load_answers(args.answers, survey.load_survey(args.survey), args.allow_incomplete)

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 from pagboost import cli
+from pagboost.options.models import Model
+from pagboost.options.reading import read
 
 ROLES = ("teacher", "backbone", "fakes")
 
@@ -16,13 +18,6 @@ def named_path(text: str) -> tuple[str, Path]:
     if role not in ROLES or not path:
         raise argparse.ArgumentTypeError(f"{text}: expected ROLE=PATH, the role one of: {', '.join(ROLES)}")
     return role, Path(path)
-
-
-def kept(spec: dict) -> list[int]:
-    """The iterations after which weights are kept too, as the spec says; what it should not say is refused later."""
-    options = spec.get("training")
-    found = options.get("checkpoints") if isinstance(options, dict) else None
-    return [number for number in found if isinstance(number, int)] if isinstance(found, list) else []
 
 
 def main() -> None:
@@ -40,6 +35,7 @@ def main() -> None:
     single = [role for role, _ in args.input if role != "fakes"]
     if len(set(single)) < len(single):
         flags.error("--input: a role is given twice, expected each once (fakes alone may repeat)")
+    model = read(Model, args.spec, "")
 
     import torch
 
@@ -48,7 +44,7 @@ def main() -> None:
 
     runtime.prepare(args.threads)
     state = args.out.with_suffix(".state")
-    on_the_way = [training.checkpoint_file(args.out, iterations) for iterations in kept(args.spec)]
+    on_the_way = [training.checkpoint_file(args.out, iterations) for iterations in model.checkpoints()]
     cli.check_outputs(flags, args, {"--out": [state, *on_the_way]})
     samples = artifacts.load_samples(args.data, args.num_classes, labels=args.labels)
     if samples.labels is None:
@@ -64,9 +60,9 @@ def main() -> None:
         run = training.Run(args.seed, device, state, identity=identity)
         trained = recipes.train(args.spec, data, run, inputs)
     facts = {
-        "kind": args.spec["kind"],
+        "kind": model.kind,
         "seed": args.seed,
-        "iterations": args.spec["training"].get("iterations", 0),  # none where weights come from elsewhere
+        "iterations": getattr(model.training, "iterations", 0),  # none where weights come from elsewhere
         "dataset": {"channels": data.x.shape[1], "size": data.x.shape[2], "num_classes": args.num_classes},
         **trained.facts,
     }

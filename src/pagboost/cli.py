@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import inspect
 import json
 import logging
 import math
@@ -12,17 +11,15 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Integral, Real
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pagboost import ranges, written
+from pagboost import written
 from pagboost.errors import InputError, listed
 
 MOST_THREADS = 1024  # far more, and the libraries die on their own
 LARGEST_COUNT, LARGEST = 2**31 - 1, 2**63 - 1  # of what is held in memory, and of NumPy's integers
-TYPES = {"int": Integral, "float": Real, "bool": bool, "str": str}  # numpy's numbers too
 
 
 def run(main: Callable[[], None]) -> None:
@@ -111,6 +108,13 @@ def parse(arguments: Parser) -> argparse.Namespace:
 
     Exits with one line where an output cannot be written, or would replace an input or another output.
     """
+    try:
+        if os.environ.get("PAGBOOST_PLUGINS"):
+            from pagboost.options import plugins
+
+            plugins.load_inherited()
+    except InputError as error:
+        arguments.exit(2, f"error: {error}\n")
     values = arguments.parse_args()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(values.threads)
@@ -241,18 +245,22 @@ def spec(text: str) -> Spec:
 
 def reasons(text: str) -> Spec:
     """An argparse type: a `spec` {name: why it is not there}."""
-    return _of_values(spec(text), "str", "text")
+    return _of_values(spec(text), str)
 
 
 def counts(text: str) -> Spec:
     """An argparse type: a `spec` {name: integer}."""
-    return _of_values(spec(text), "int", "an integer")
+    return _of_values(spec(text), int)
 
 
-def _of_values(content: Spec, kind: str, meaning: str) -> Spec:
-    for name, value in content.items():
-        if not _is(value, kind):
-            raise argparse.ArgumentTypeError(f"{name}: {_short(repr(value))}, expected {meaning}")
+def _of_values(content: Spec, kind: type) -> Spec:
+    from pagboost.options import reading  # which other arguments need not wait for
+
+    try:
+        for name, value in content.items():
+            reading.value(kind, value, name)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     return content
 
 
@@ -290,58 +298,3 @@ def _inline(text: str) -> Any:
 
 def _short(text: str) -> str:
     return text if len(text) <= 100 else f"{text[:100]}…"
-
-
-# -- options from a configuration
-
-
-def check_positive(where: str, value: Any, kind: type = float) -> None:
-    """Raise InputError naming `where` unless value is a finite number above 0; kind int: an integer."""
-    if isinstance(value, bool) or not isinstance(value, (int, kind)) or not 0 < value < math.inf:
-        raise InputError(f"{where}: {value!r}, expected {'an integer' if kind is int else 'a number'} above 0")
-
-
-def _fits(value: Any, annotation: str) -> bool:
-    """Whether a value is of an annotation's kinds: TYPES, None, lists and mappings of them; True for other kinds."""
-    return any(_is(value, kind) for kind in re.split(r" \| (?![^\[]*\])", annotation))  # not what is inside of brackets
-
-
-def _is(value: Any, kind: str) -> bool:
-    outer, _, inner = kind.removesuffix("]").partition("[")
-    if outer == "None":
-        return value is None
-    if outer in TYPES:
-        return isinstance(value, TYPES[outer]) and isinstance(value, bool) == (outer == "bool")
-    if outer == "list":
-        return isinstance(value, Sequence) and not isinstance(value, str) and all(_fits(item, inner) for item in value)
-    if outer == "Mapping":
-        _, _, of = inner.partition(", ")
-        return isinstance(value, Mapping) and all(_fits(item, of) for item in value.values())
-    return True
-
-
-def call(function: Callable[..., Any], *args: Any, where: str, options: Mapping[str, Any]) -> Any:
-    """function(*args, **options) where options come from configuration.
-
-    Raises InputError naming `where` for unknown or missing options, for values of another type than the parameter's
-    annotation, as far as that is made of numbers, text, truth values, lists and mappings of them, and for numbers out
-    of range (see ranges).
-    """
-    if not isinstance(options, Mapping):
-        raise InputError(f"{where}: {_short(repr(options))}, expected a mapping")
-    parameters = inspect.signature(function).parameters
-    known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
-    required = [name for name in known if parameters[name].default is inspect.Parameter.empty]
-    for name in options:
-        if name not in known:
-            raise InputError(f"{where}.{name}: unknown key, expected one of: {', '.join(sorted(known))}")
-    for name in required:
-        if name not in options:
-            raise InputError(f"{where}.{name}: missing key")
-    for name, value in options.items():
-        annotation = str(parameters[name].annotation).replace("Sequence[", "list[")
-        if not _fits(value, annotation):
-            as_number = " (in YAML 0.1, not 1e-1)" if isinstance(value, str) and "float" in annotation else ""
-            raise InputError(f"{where}.{name}: {_short(repr(value))}, expected {annotation}{as_number}")
-        ranges.check(where, name, value)
-    return function(*args, **options)

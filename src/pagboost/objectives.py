@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from pagboost.errors import InputError
+from pagboost.options.boosts import OBJECTIVES, REFERENCED
+from pagboost.options.kinds import named
 
 Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -57,16 +59,14 @@ def logit(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return -target_logit(logits, y)
 
 
-OBJECTIVES: dict[str, Objective] = {"ce": ce, "bce": bce_real, "ce_minus_bce": ce_minus_bce, "logit": logit}
-REFERENCED = "ce_bce_ref"
-
-
 def objective(name: str, l0: float | None = None) -> Objective:
-    """The objective of a name; `ce_bce_ref` needs the l0 that a joint model's weights carry."""
-    if name == REFERENCED:
-        if l0 is None:
-            raise InputError("objective ce_bce_ref: the guide's weights carry no l0, expected those of a joint model")
-        return ce_bce_ref(l0)
-    if name not in OBJECTIVES:
-        raise InputError(f"objective {name}: unknown, expected one of: {', '.join([*OBJECTIVES, REFERENCED])}")
-    return OBJECTIVES[name]
+    """The objective of a name in options.boosts.OBJECTIVES.
+
+    l0: what a joint model's weights carry. Raises InputError for `ce_bce_ref` without it.
+    """
+    found = named(OBJECTIVES[name])
+    if name != REFERENCED:
+        return found
+    if l0 is None:
+        raise InputError(f"objective {name}: the guide's weights carry no l0, expected those of a joint model")
+    return found(l0)

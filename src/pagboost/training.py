@@ -16,6 +16,7 @@ import torch
 
 from pagboost import artifacts, images, rng, runtime
 from pagboost.errors import InputError
+from pagboost.options.trainings import Decaying
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +87,8 @@ def update_average(averaged: torch.nn.Module, network: torch.nn.Module, decay: f
         mean.copy_(value)
 
 
-def checkpoints(network: torch.nn.Module, wanted: Sequence[int], iterations: int) -> dict[int, torch.nn.Module]:
-    """Copies on the CPU, to hold the weights after each of the `wanted` numbers of iterations; part of a run's state.
-
-    Raises InputError unless they ascend within 1..iterations.
-    """
-    if list(wanted) != sorted({n for n in wanted if 1 <= n <= iterations}):
-        raise InputError(f"training.checkpoints: {list(wanted)}, expected ascending numbers in 1..{iterations}")
+def checkpoints(network: torch.nn.Module, wanted: Sequence[int]) -> dict[int, torch.nn.Module]:
+    """Copies on the CPU to hold the weights after each of the `wanted` numbers of iterations; part of a run's state."""
     return {n: average(network).cpu() for n in wanted}
 
 
@@ -122,6 +118,11 @@ def learning_rate(i: int, iterations: int, lr: float, lr_end: float, warmup: int
         return lr * (i + 1) / warmup
     done = (i - warmup) / max(1, iterations - warmup)
     return lr_end + (lr - lr_end) * (1 + math.cos(math.pi * done)) / 2
+
+
+def follow(optimizer: torch.optim.Optimizer, i: int, options: Decaying) -> None:
+    """Set the learning rate of iteration i."""
+    set_lr(optimizer, learning_rate(i, options.iterations, options.lr, options.lr_end, options.warmup))
 
 
 def loop(

@@ -350,12 +350,12 @@ def test_weights_of_another_kind_are_refused(tmp_path, classifier, cnn_spec, fac
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"kind": ["joint"]}, r"w.kind: \['joint'\], expected str"),
-        ({"dataset": 3}, "w.dataset: 3, expected Mapping"),
-        ({"dataset": {"size": "16"}}, "w: dataset.size: '16', expected int"),
+        ({"kind": ["joint"]}, r"w.kind: \['joint'\], expected text or null"),
+        ({"dataset": 3}, "w.dataset: 3, expected a mapping"),
+        ({"dataset": {"size": "16"}}, "w: dataset.size: '16', expected an integer of at least 1"),
         ({"dataset": {"size": -1}}, "w: dataset.size: -1, expected at least 1"),
-        ({"l0": "x"}, "w.l0: 'x', expected float"),
-        ({"diffusion_steps": "x"}, "w.diffusion_steps: 'x', expected int"),
+        ({"l0": "x"}, "w.l0: 'x', expected a number or null"),
+        ({"diffusion_steps": "x"}, "w.diffusion_steps: 'x', expected an integer of at least 1 or null"),
     ],
 )
 def test_facts_of_a_wrong_type_are_named(tmp_path, classifier, cnn_spec, facts, message):
@@ -380,7 +380,7 @@ def test_weights_of_others_are_refused(tmp_path, metadata):
         artifacts.load_weights(tmp_path / "w")
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "not readable as weights"), ("{}", "network.kind: None")])
+@pytest.mark.parametrize(("text", "message"), [("{", "not readable as weights"), ("{}", "network.kind: missing key")])
 def test_weights_with_a_broken_description_are_refused(tmp_path, text, message):
     save_file({"w": torch.zeros(1)}, tmp_path / "w", metadata={"pagboost": text})
     with pytest.raises(InputError, match=message):

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "pagboost"
-# From the ground up: a wing may import those before it. The ground is every module that lies in no wing.
+# From the ground up: a wing may import those before it. The ground is every module that lies in no wing; options lie
+# below it, and need nothing but the one exception.
 FLOORS = (
+    "errors",
+    "options",
     "ground",
     "networks",
     "sources",
@@ -21,6 +24,7 @@ FLOORS = (
     "report",
     "planning",
 )
+WINGS = {*FLOORS} - {"errors", "ground"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -44,12 +48,14 @@ def imports(path: Path) -> set[str]:
 
 
 def floor(name: str) -> int:
+    if name == "pagboost.errors":
+        return 0
     wing = name.split(".")[1] if name.count(".") and (PACKAGE / name.split(".")[1]).is_dir() else "ground"
     return FLOORS.index(wing)
 
 
 def test_every_wing_has_its_floor():
-    assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()} == {*FLOORS} - {"ground"}
+    assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()} == WINGS
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -77,6 +83,4 @@ def test_there_are_no_circles():
 def test_tests_mirror_the_layout():
     """A wing's tests lie in a folder of its name."""
     tests = Path(__file__).parent
-    assert {path.name for path in tests.iterdir() if path.is_dir() and path.name[0] not in "._"} == {*FLOORS} - {
-        "ground"
-    }
+    assert {path.name for path in tests.iterdir() if path.is_dir() and path.name[0] not in "._"} == WINGS

@@ -9,6 +9,7 @@ import torch
 from pagboost import runtime
 from pagboost.boosting import walks
 from pagboost.metrics import features
+from pagboost.options.boosts import StepBoost
 
 pytestmark = [
     pytest.mark.gpu,
@@ -20,7 +21,7 @@ pytestmark = [
 def boosted(classifier, samples):
     """boosted(device): the sample set after three PGD steps there."""
     guide = walks.Guide(classifier, num_classes=3, channels=1, size=8)
-    boost = walks.Boost(objective="ce", sampler="pgd", alpha=0.3)
+    boost = StepBoost(objective="ce", sampler="pgd", alpha=0.3)
     return lambda device: walks.boost_samples(guide, boost, samples, 3, 5, torch.device(device)).images
 
 

@@ -9,6 +9,8 @@ import torch
 
 from pagboost import objectives
 from pagboost.errors import InputError
+from pagboost.options import boosts
+from pagboost.options.reading import read
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]])
 Y = torch.tensor([0, 2])
@@ -71,8 +73,16 @@ def test_each_sample_has_its_own_loss(name):
 
 def test_unknown_objective_lists_the_known_ones():
     with pytest.raises(InputError) as error:
-        objectives.objective("bse")
+        read(boosts.StepBoost, {"objective": "bse", "sampler": "pgd", "alpha": 0.1}, "boost")
     assert all(name in str(error.value) for name in ["bse", *ALL])
+    assert list(boosts.OBJECTIVES) == ALL
+
+
+def test_a_name_added_to_the_table_is_an_objective(monkeypatch):
+    """As a plug-in adds one."""
+    monkeypatch.setitem(boosts.OBJECTIVES, "own", "pagboost.objectives:target_logit")
+    boost = read(boosts.StepBoost, {"objective": "own", "sampler": "pgd", "alpha": 0.1}, "boost")
+    assert objectives.objective(boost.objective) is objectives.target_logit
 
 
 def test_equation_12_needs_a_reference():

@@ -19,6 +19,7 @@ from pagboost.artifacts import SampleSet
 SOURCE = Path(__file__).parents[2] / "src"
 DATASET = {"num_classes": 3, "channels": 1, "size": 8}
 TRAINING = {"iterations": 4, "batch_size": 6, "lr": 0.01, "weight_decay": 0.0, "shift": 0, "sizes": [], "attack": None}
+DIGITS = {"source": "sklearn_digits", "size": 8, "options": {}, "num_classes": 10, "split_seed": 0}
 BOOST = {"objective": "ce", "sampler": "pgd", "alpha": 0.1}
 
 
@@ -32,7 +33,7 @@ def run(folder, name, *arguments):
 @pytest.fixture
 def folder(tmp_path, samples, classifier, cnn_spec):
     """Made-up inputs: samples.npz, unlabelled.npz, y.npz (labels under y), a classifier's and a generator's weights,
-    scale.yaml, text.npz; samples.state and w_at_2.npz, which are empty."""
+    scale.yaml, text.npz; samples.state, w_at_2.npz and train.npz, which are empty."""
     artifacts.save_samples(tmp_path / "samples.npz", samples)
     artifacts.save_samples(tmp_path / "unlabelled.npz", SampleSet(samples.images))
     for kind in ("classifier", "edm"):
@@ -41,7 +42,7 @@ def folder(tmp_path, samples, classifier, cnn_spec):
     (tmp_path / "scale.yaml").write_text(yaml.safe_dump({"models": models, "boosts": {"good": BOOST}}))
     (tmp_path / "text.npz").write_text("no samples")
     np.savez(tmp_path / "y.npz", arr_0=samples.images, y=samples.labels)
-    for name in ("samples.state", "w_at_2.npz"):
+    for name in ("samples.state", "w_at_2.npz", "train.npz"):
         (tmp_path / name).touch()
     return tmp_path
 
@@ -54,14 +55,7 @@ def outputs(folder, before):
 def test_data_to_boosted_samples(folder):
     """prepare_data, train, sample and boost, each on the files of those before."""
     splits = {"train": 1097, "validation": 250, "heldout": 450}
-    declared = {
-        "source": "sklearn_digits",
-        "size": 8,
-        "options": {},
-        "num_classes": 10,
-        "split_seed": 0,
-        "splits": splits,
-    }
+    declared = DIGITS | {"splits": splits}
     model = yaml.safe_load((folder / "scale.yaml").read_text())["models"]["net"]
     model["network"]["num_classes"] = 10
     before = {*folder.rglob("*")}
@@ -90,7 +84,15 @@ PREPARE = ("prepare_data", "--out", "out")
 TRAIN = ("train", "--num-classes", "3", "--out", "out/w.safetensors")
 SAMPLE = ("sample", "--per-seed", "2", "--out", "out/s.npz")
 RUN_BOOST = ("boost", "--steps", "1", "--out", "out/s.npz")
+STUDY = ("--data", "samples.npz", "--arrays", "out/a.npz", "--out", "out/a.json")
 GOOD = json.dumps(BOOST)
+GUIDED = {"kind": "guided_ddpm", "scale": 1.0, "schedule": "linear", "diffusion_steps": 1000, "steps": 2}
+GUIDED = json.dumps(GUIDED | {"target": "noise", "clip_x_0": True})
+DIFFUSION = {"schedule": "linear", "diffusion_steps": 1000, "iterations": 3, "batch_size": 4, "lr": 0.1, "lr_end": 0.0}
+DIFFUSION |= {"warmup": 0, "weight_decay": 0.0, "ema_decay": 0.5, "target": "noise", "vlb_weight": 0.001}
+UNET = {"kind": "unet", "image_size": 8, "in_channels": 1, "out_channels": 2, "model_channels": 4, "num_res_blocks": 1}
+UNET |= {"attention_resolutions": [], "channel_mult": [1], "num_heads": 1, "norm_groups": 2}
+KEEPING = json.dumps({"kind": "ddpm", "network": UNET, "training": DIFFUSION | {"checkpoints": [2]}})
 
 
 @pytest.mark.parametrize(
@@ -111,25 +113,46 @@ GOOD = json.dumps(BOOST)
             ("evaluate", "samples.npz", "--reference", "samples.npz", "--out", "out/m.json", "--resamplings", "1" * 12),
             "--resamplings 111111111111: expected at most 100,000",
         ),
+        ((*TRAIN, "--spec", '{"kind": "classifier"}', "--data", "samples.npz"), "training: missing key"),
+        (
+            (*SAMPLE, "--weights", "edm.safetensors", "--sampler", '{"kind": "edm", "steps": 2, "shape": [1, 8, 8]}'),
+            "sampler.shape: unknown key, expected one of: steps",
+        ),
+        (
+            (*SAMPLE, "--weights", "edm.safetensors", "--sampler", GUIDED),
+            "--classifier: missing, expected a time-dependent classifier (sampler.kind: guided_ddpm)",
+        ),
+        (
+            (*SAMPLE, "--weights", "a", "--sampler", '{"kind": "edm", "steps": 2}', "--classifier", "b"),
+            "--classifier: expected without it (sampler.kind: edm)",
+        ),
+        ((*RUN_BOOST, "samples.npz", "--guide", "g", "--boost", '{"alpha": 1.0}'), "boost.objective: missing key"),
+        (
+            ("study", *STUDY, "--spec", '{"kind": "targetted"}'),
+            "study.kind: targetted, expected one of: targeted, interpolation",
+        ),
         # refused on reading; test_data, test_recipes, test_boosting and test_artifacts have the many other ways
         ((*PREPARE, "--spec", '{"source": "sklearn_digits"}'), "datasets.size: missing key"),
         ((*TRAIN, "--spec", "scale.yaml:models.net", "--data", "unlabelled.npz"), "unlabelled.npz: has no labels"),
         (
-            (*SAMPLE, "--weights", "classifier.safetensors", "--sampler", '{"kind": "edm"}'),
+            (*SAMPLE, "--weights", "classifier.safetensors", "--sampler", '{"kind": "edm", "steps": 2}'),
             "classifier.safetensors: holds a model of kind classifier, expected edm",
         ),
         ((*RUN_BOOST, "text.npz", "--guide", "classifier.safetensors", "--boost", GOOD), "text.npz: not readable as"),
         ((*RUN_BOOST, "y.npz", "--guide", "classifier.safetensors", "--boost", GOOD), "y.npz: has no arr_1 but y"),
         ((*SAMPLE, "--weights", "edm.safetensors", "--sampler", "{}", "--labels", "y"), "expected with --real alone"),
         # what would take the place of an input, or of another output
-        ((*PREPARE, "--spec", '{"splits": {"../samples": 1}}'), "splits.../samples: expected a name for a file"),
-        ((*PREPARE, "--spec", '{"splits": {"samples": 1}, "file": "samples.npz"}', "--out", "."), "is the input"),
+        (
+            (*PREPARE, "--spec", json.dumps(DIGITS | {"splits": {"../samples": 1}})),
+            "splits.../samples: unknown key, expected one of: train, validation, heldout",
+        ),
+        ((*PREPARE, "--spec", '{"options": {"file": "train.npz"}}', "--out", "."), "is the input"),
         (
             (*TRAIN, "--spec", "scale.yaml:models.net", "--data", "samples.state", "--out", "samples.safetensors"),
             "--out samples.state: is the input samples.state",
         ),
         (
-            (*TRAIN, "--spec", '{"training": {"checkpoints": [2]}}', "--data", "w_at_2.npz", "--out", "w.npz"),
+            (*TRAIN, "--spec", KEEPING, "--data", "w_at_2.npz", "--out", "w.npz"),
             "--out w_at_2.npz: is the input w_at_2.npz",
         ),
         ((*TRAIN, "--spec", "{}", "--data", "s.npz", "--input", "teacher=a", "--input", "teacher=b"), "given twice"),

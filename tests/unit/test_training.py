@@ -16,8 +16,12 @@ import torch
 
 from pagboost import artifacts, images, networks, rng, training
 from pagboost.errors import InputError
+from pagboost.options.reading import read
+from pagboost.options.trainings import DDPM, Decaying
 
 CPU = torch.device("cpu")
+DIFFUSION = {"schedule": "linear", "diffusion_steps": 1000, "iterations": 3, "batch_size": 4, "lr": 0.1, "lr_end": 0.0}
+DIFFUSION |= {"warmup": 0, "weight_decay": 0.0, "ema_decay": 0.5, "target": "noise", "vlb_weight": 0.001}
 
 
 @pytest.fixture
@@ -228,12 +232,20 @@ def test_learning_rate_warms_up_then_falls_to_its_end():
     assert training.learning_rate(77, 100, 0.3, 0.3, 0) == pytest.approx(0.3)
 
 
+def test_an_optimizer_follows_the_options_of_its_training():
+    options = Decaying(iterations=100, batch_size=1, lr=1.0, lr_end=0.1, warmup=10)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=5.0)
+    for i in (0, 10, 55, 99):
+        training.follow(optimizer, i, options)
+        assert optimizer.param_groups[0]["lr"] == training.learning_rate(i, 100, 1.0, 0.1, 10)
+
+
 # -- checkpoints
 
 
 def test_checkpoints_are_copies_of_their_own(classifier):
-    kept = training.checkpoints(classifier.train(), [2, 5], 5)
-    assert list(kept) == [2, 5] and training.checkpoints(classifier, (), 5) == {}
+    kept = training.checkpoints(classifier.train(), [2, 5])
+    assert list(kept) == [2, 5] and training.checkpoints(classifier, ()) == {}
     with torch.no_grad():
         for p in classifier.parameters():
             p.zero_()
@@ -243,24 +255,18 @@ def test_checkpoints_are_copies_of_their_own(classifier):
 
 
 @pytest.mark.parametrize("wanted", [[0], [6], [3, 2], [2, 2]])
-def test_checkpoints_out_of_order_or_range_are_named(classifier, wanted):
-    with pytest.raises(InputError, match=rf"training.checkpoints: \[{wanted[0]}.*, expected ascending numbers in 1..5"):
-        training.checkpoints(classifier, wanted, 5)
+def test_checkpoints_out_of_order_or_range_are_named(wanted):
+    at_fault = {0: r"\.0: 0, expected at least 1", 2: ": 2 is there twice"}.get(
+        wanted[0], rf": \[{wanted[0]}.*, expected ascending numbers in 1..5"
+    )
+    with pytest.raises(InputError, match=f"training.checkpoints{at_fault}"):
+        read(DDPM, DIFFUSION | {"iterations": 5, "checkpoints": wanted}, "training")
 
 
 def test_the_script_writes_checkpoints_as_weights_of_their_own(tmp_path, samples):
     network = {"kind": "unet", "image_size": 8, "in_channels": 1, "out_channels": 2, "model_channels": 4}
     network |= {"num_res_blocks": 1, "attention_resolutions": [], "channel_mult": [1], "num_heads": 1, "norm_groups": 2}
-    options = {
-        "schedule": "linear",
-        "diffusion_steps": 1000,
-        "iterations": 3,
-        "batch_size": 4,
-        "lr": 0.1,
-        "lr_end": 0.0,
-    }
-    options |= {"warmup": 0, "weight_decay": 0.0, "ema_decay": 0.5, "target": "noise", "vlb_weight": 0.001}
-    spec = json.dumps({"kind": "ddpm", "network": network, "training": options | {"checkpoints": [1, 3]}})
+    spec = json.dumps({"kind": "ddpm", "network": network, "training": DIFFUSION | {"checkpoints": [1, 3]}})
     artifacts.save_samples(tmp_path / "data.npz", samples)
     source = Path(__file__).parents[2] / "src"
     command = [sys.executable, str(source / "train.py"), "--threads", "1", "--device", "cpu", "--spec", spec]

@@ -12,8 +12,8 @@ from pagboost import images
 from pagboost.artifacts import SampleSet
 from pagboost.boosting.walks import Guide, check, check_images
 from pagboost.errors import InputError
+from pagboost.options.boosts import LabelRule
 
-RULES = ("debiased", "argmax")
 MEAN_LOGIT = 1.0  # BIGRoC's a: any value gives the same labels
 
 
@@ -21,7 +21,7 @@ MEAN_LOGIT = 1.0  # BIGRoC's a: any value gives the same labels
 def logits_of(
     guide: Guide, samples: SampleSet, resolution: int | None, batch_size: int, device: torch.device
 ) -> torch.Tensor:
-    """The guide's logits [N, K] of stored images, in full fp32, float64 on the CPU; `resolution` as in Boost."""
+    """The guide's logits [N, K] of stored images, in full fp32, float64 on the CPU; `resolution` as of a boost."""
     network = guide.network.to(device, memory_format=torch.channels_last).eval()
     parts = []
     for start in range(0, len(samples), batch_size):
@@ -47,7 +47,7 @@ def histogram(labels: np.ndarray, seeds: np.ndarray, num_classes: int) -> dict[s
 
 def complete(
     guide: Guide,
-    rule: str,
+    rule: LabelRule,
     samples: SampleSet,
     validation: SampleSet | None,
     resolution: int | None,
@@ -59,11 +59,9 @@ def complete(
 
     An unlabelled set gets the guide's labels by `rule`; "debiased" takes the shift from `validation`, generated images
     apart from `samples`. facts: {"rule": given | argmax | debiased, "shift": d_c or None, "counts": see histogram}.
-    Raises InputError for an unknown rule, images or labels that the guide cannot boost, and unlabelled samples without
-    validation images to take the shift from.
+    Raises InputError for images or labels that the guide cannot boost, and unlabelled samples without validation images
+    to take the shift from.
     """
-    if rule not in RULES:
-        raise InputError(f"labels: {rule}, expected one of: {', '.join(RULES)}")
     given = samples.labels is not None
     debiased = not given and rule == "debiased"
     check_images(guide, samples, where)

@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
-from pagboost import cli, images
+from pagboost import images
 from pagboost.artifacts import SampleSet
-from pagboost.boosting.walks import Boost, Guide, check, walk_samples
+from pagboost.boosting.walks import Guide, check, scaled, walk_samples
 from pagboost.errors import InputError
+from pagboost.options.boosts import BallBoost, CarriedOver, OfChange, PublishedRadius, PublishedSteps, StepBoost
+from pagboost.options.types import MOST
 
 
 @dataclass(frozen=True)
 class Plan:
     """A boost and the number of steps it takes: all that a boosted image depends on besides itself and its label."""
 
-    boost: Boost
+    boost: StepBoost
     steps: int
 
 
-def candidate_steps(alpha: float, values: int, published: Mapping[str, Any]) -> list[int]:
+def candidate_steps(alpha: float, values: int, published: PublishedSteps) -> list[int]:
     """Numbers of steps of length alpha worth trying, from the steps and step size a paper published.
 
-    `published` is {steps, alpha, pixels, multiples}: the path length steps * alpha at images of `pixels` values
-    (channels included) is carried over to `values` at equal change per pixel and tried at several `multiples`. At
-    least one step, no repeats.
+    The path length steps * alpha at images of `pixels` values (channels included) is carried over to `values` at equal
+    change per pixel and tried at several `multiples`. At least one step, no repeats.
+    Raises InputError for more steps than can be counted.
     """
-    _complete("published", published, "steps", "alpha", "pixels", "multiples")
-    path = images.equal_change(published["steps"] * published["alpha"], values, published["pixels"])
-    counts = [multiple * path / alpha for multiple in published["multiples"]]
-    if max(counts) > cli.LARGEST_COUNT:
-        raise InputError(f"published: {max(counts):g} steps of {alpha:g}, expected at most {cli.LARGEST_COUNT}")
+    path = images.equal_change(published.steps * published.alpha, values, published.pixels)
+    counts = [multiple * path / alpha for multiple in published.multiples]
+    if max(counts) > MOST:
+        raise InputError(f"published: {max(counts):g} steps of {alpha:g}, expected at most {MOST}")
     return sorted({max(1, round(count)) for count in counts})
 
 
-def candidate_radii(values: int, published: Mapping[str, Any], norm: str = "l2") -> list[float]:
-    """Radii worth trying: the published eps {eps, pixels, multiples}, carried over, times each multiple."""
-    _complete("published", published, "eps", "pixels", "multiples")
-    scaled = carried_over(published["eps"], norm, values, published["pixels"])
-    return [multiple * scaled for multiple in published["multiples"]]
+def candidate_radii(values: int, published: PublishedRadius, norm: str = "l2") -> list[float]:
+    """Radii worth trying: the published eps, carried over, times each multiple."""
+    carried = carried_over(published.eps, norm, values, published.pixels)
+    return [multiple * carried for multiple in published.multiples]
 
 
 def carried_over(eps: float, norm: str, values: int, pixels: int) -> float:
@@ -50,94 +52,67 @@ def carried_over(eps: float, norm: str, values: int, pixels: int) -> float:
     return images.equal_change(eps, values, pixels) if norm == "l2" else eps
 
 
-def _complete(where: str, stated: Mapping[str, Any], *keys: str) -> None:
-    for key in keys:
-        if key not in stated:
-            raise InputError(f"{where}: missing key {key}, expected {', '.join(keys)}")
-        values = stated[key] if key == "multiples" else [stated[key]]
-        if not isinstance(values, (list, tuple)) or not values:
-            raise InputError(f"{where}.{key}: {values!r}, expected a list of numbers above 0")
-        for value in values:
-            cli.check_positive(f"{where}.{key}", value)
-
-
 def plans(
-    options: Mapping[str, Any],
+    boost: StepBoost | BallBoost,
     guide: Guide,
     *,
     steps: int | None = None,
     eps: float | None = None,
-    published: Mapping[str, Any] | None = None,
+    published: PublishedSteps | PublishedRadius | None = None,
     like: float | None = None,
 ) -> list[Plan]:
     """The plans that a boost's configuration entry leaves open; a single one where its length is known.
 
-    With `alpha` the number of steps is open: it is `steps`, or one of candidate_steps(published). With `steps` the
+    Of a StepBoost the number of steps is open: it is `steps`, or one of candidate_steps(published). Of a BallBoost the
     radius is (alpha = eps / steps, BIGRoC): it is `eps` at the guide's size, or as the entry's own eps says:
-    "published" (one of candidate_radii(published)), {value, pixels} (carried over at equal change per pixel) or
-    {percentile, of}, whose value is `like`, in [0, 1] per pixel (BIGRoC Fig. 4).
-    Raises InputError for entries with both or neither, and for what is missing.
+    "published" (one of candidate_radii(published)), stated (carried over at equal change per pixel) or a percentile,
+    whose value is `like`, in [0, 1] per pixel (BIGRoC Fig. 4). `published` is of the boost's own class for it.
+    Raises InputError for what is missing, and for lengths of the other sort.
     """
-    if ("alpha" in options) == ("steps" in options):
-        raise InputError("boost: expected either alpha (the number of steps is open) or steps (the radius is)")
     values = guide.channels * guide.size**2
-    if "alpha" in options:
+    if isinstance(boost, StepBoost):
         if eps is not None or like is not None:
             raise InputError("boost: has alpha, expected its number of steps (--steps, --published) and no radius")
         if steps is None and published is None:
             raise InputError("boost: has alpha, expected its number of steps (--steps or --published)")
-        boost = Boost.of(options)
         counts = [steps] if steps else candidate_steps(boost.alpha, values, published)
         return [Plan(boost, count) for count in counts]
     if steps:
-        raise InputError(f"--steps {steps}: the boost takes {options['steps']} steps, expected --eps, the radius")
-    return [of_radius(options, radius) for radius in _radii(options, values, eps, published, like)]
+        raise InputError(f"--steps {steps}: the boost takes {boost.steps} steps, expected --eps, the radius")
+    return [of_radius(boost, radius) for radius in _radii(boost, values, eps, published, like)]
 
 
 def _radii(
-    options: Mapping[str, Any],
-    values: int,
-    eps: float | None,
-    published: Mapping[str, Any] | None,
-    like: float | None,
+    boost: BallBoost, values: int, eps: float | None, published: PublishedRadius | None, like: float | None
 ) -> list[float]:
-    stated, norm = options.get("eps"), options.get("norm", "l2")
     if eps is not None:
         return [eps]
-    if stated == "published":
-        if published is None:
-            raise InputError("boost.eps: published, expected the radius (--eps) or what was published (--published)")
-        return candidate_radii(values, published, norm)
-    if isinstance(stated, Mapping) and "percentile" in stated:
+    if isinstance(boost.eps, OfChange):
         if like is None:
-            raise InputError(f"boost.eps: a percentile of {stated.get('of')}, expected its boosted samples (--like)")
+            raise InputError(f"boost.eps: a percentile of {boost.eps.of}, expected its boosted samples (--like)")
         return [like]
-    if isinstance(stated, Mapping):
-        _complete("boost.eps", stated, "value", "pixels")
-        return [carried_over(stated["value"], norm, values, stated["pixels"])]
-    raise InputError(f"boost.eps: {stated}, expected published, value and pixels, or percentile and of")
+    if isinstance(boost.eps, CarriedOver):
+        return [carried_over(boost.eps.value, boost.norm, values, boost.eps.pixels)]
+    if published is None:
+        raise InputError("boost.eps: published, expected the radius (--eps) or what was published (--published)")
+    return candidate_radii(values, published, boost.norm)
 
 
-def of_radius(options: Mapping[str, Any], eps: float) -> Plan:
-    """BIGRoC's walk of T = `steps` steps of alpha = eps / T in a ball of radius eps."""
-    steps = options["steps"]
-    cli.check_positive("boost.steps", steps, int)
-    cli.check_positive("eps", eps)
-    rest = {key: value for key, value in options.items() if key != "steps"}
-    return Plan(Boost.of(rest | {"alpha": eps / steps, "eps": eps}), steps)
+def of_radius(boost: BallBoost, eps: float) -> Plan:
+    """BIGRoC's walk of T = `steps` steps of alpha = eps / T in a ball of radius eps; InputError for no such radius."""
+    if not 0 < eps < math.inf:
+        raise InputError(f"eps: {eps}, expected a finite number above 0")
+    shared = msgspec.structs.asdict(boost)
+    steps = shared.pop("steps")
+    return Plan(StepBoost(**{**shared, "alpha": eps / steps, "eps": eps}), steps)
 
 
-def percentile_asked(options: Mapping[str, Any]) -> float:
-    """The percentile of a boost's eps {percentile, of}; InputError for an eps of another kind, or another norm."""
-    eps = options.get("eps")
-    if not isinstance(eps, Mapping) or "percentile" not in eps:
-        raise InputError(f"boost.eps: {eps}, expected percentile and of where --like gives the radius")
-    if options.get("norm") != "linf":
-        raise InputError(f"boost.norm: {options.get('norm', 'l2')}, expected linf (a percentile is a change per pixel)")
-    cli.check_positive("boost.eps.percentile", eps["percentile"])
-    if eps["percentile"] > 100:
-        raise InputError(f"boost.eps.percentile: {eps['percentile']}, expected at most 100")
-    return eps["percentile"]
+def percentile_asked(boost: StepBoost | BallBoost) -> float:
+    """The percentile of a boost's eps {percentile, of}; InputError for an eps of another kind."""
+    if not isinstance(boost.eps, OfChange):
+        stated = "published" if boost.eps == "published" else msgspec.to_builtins(boost.eps)
+        raise InputError(f"boost.eps: {stated}, expected percentile and of where --like gives the radius")
+    return boost.eps.percentile
 
 
 def percentile_of_change(boosted: SampleSet, samples: SampleSet, percentile: float, where: str) -> float:
@@ -186,14 +161,16 @@ def _facts(plan: Plan) -> dict[str, Any]:
     return {"steps": plan.steps, "eps": plan.boost.eps}
 
 
-def described(plan: Plan, guide: Guide, size: int, published: Mapping[str, Any] | None) -> dict[str, Any]:
+def described(
+    plan: Plan, guide: Guide, size: int, published: PublishedSteps | PublishedRadius | None
+) -> dict[str, Any]:
     """{steps, alpha, eps, norm} of a plan at images of `size` pixels a side.
 
     Where a published radius was the start: also published_eps and scaled_eps, the same at equal change per pixel.
     """
-    boost = plan.boost.scaled(size, guide.size)
+    boost = scaled(plan.boost, size, guide.size)
     facts = {"steps": plan.steps, "alpha": boost.alpha, "eps": boost.eps, "norm": boost.norm}
-    if published and "eps" in published:
-        scaled = carried_over(published["eps"], boost.norm, guide.channels * size**2, published["pixels"])
-        facts |= {"published_eps": published["eps"], "scaled_eps": scaled}
+    if isinstance(published, PublishedRadius):
+        carried = carried_over(published.eps, boost.norm, guide.channels * size**2, published.pixels)
+        facts |= {"published_eps": published.eps, "scaled_eps": carried}
     return facts

@@ -2,69 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 
-from pagboost import attacks, cli, images, objectives, rng, runtime
+from pagboost import attacks, images, objectives, rng, runtime
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 from pagboost.networks.folding import folded
-
-SAMPLERS = ("pgd", "sgld")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Boost:
-    """One way to boost. Lengths are L2 over a whole image of the size the guide was trained at, pixels in [0, 1].
-
-    At another size they grow with the side length, so that a pixel changes as much (see `scaled`).
-    alpha: step length. eps: radius around the source image (None: the path's length is the only bound). norm: l2, or
-    linf, whose alpha and eps are distances per pixel at every size. noise_std: SGLD's sigma per pixel. resolution: the
-    guide sees the image resized (antialiased) to this size, and gradients pass through the resize; None: at its own
-    size. stop_at_reference: an image whose softplus(f_c) has reached l0 stops (Golan Sec. 1: image-dependent early
-    stopping); needs a joint model.
-    """
-
-    objective: str
-    sampler: str
-    alpha: float
-    eps: float | None = None
-    norm: str = "l2"
-    noise_std: float = 0.0
-    resolution: int | None = None
-    stop_at_reference: bool = False
-
-    def __post_init__(self) -> None:
-        if self.sampler not in SAMPLERS:
-            raise InputError(f"sampler {self.sampler}: unknown, expected one of: {', '.join(SAMPLERS)}")
-        if self.resolution is not None and self.resolution < 1:
-            raise InputError(f"resolution {self.resolution}: expected a size of at least 1 pixel")
-        if not 0 < self.alpha < math.inf:
-            raise InputError(f"alpha {self.alpha}: expected a finite step length above 0")
-        if self.norm not in attacks.PROJECTIONS:
-            raise InputError(f"norm {self.norm}: unknown, expected one of: {', '.join(attacks.PROJECTIONS)}")
-        if self.sampler == "sgld" and self.eps is not None:
-            raise InputError(f"eps {self.eps}: SGLD is not projected, expected no eps")
-        if self.sampler == "sgld" and self.norm != "l2":
-            raise InputError(f"norm {self.norm}: SGLD steps along the gradient, expected l2")
-        if self.noise_std < 0 or (self.noise_std > 0) != (self.sampler == "sgld"):
-            raise InputError(f"noise_std {self.noise_std}: expected above 0 for SGLD, and none for PGD")
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Boost:
-        """From a configuration entry; its other keys (guide, labels, source, note) are not the walk's."""
-        own = {key: value for key, value in options.items() if key not in ("guide", "labels", "source", "note")}
-        return cli.call(cls, where="boost", options=own)
-
-    def scaled(self, size: int, guide_size: int) -> Boost:
-        """The boost for images of `size` pixels a side: alpha and eps times size / guide_size, in linf unchanged."""
-        ratio = size / guide_size if self.norm == "l2" else 1.0
-        return replace(self, alpha=self.alpha * ratio, eps=None if self.eps is None else self.eps * ratio)
+from pagboost.options.boosts import StepBoost
 
 
 @dataclass(frozen=True)
@@ -87,8 +37,21 @@ class Guide:
         return cls(folded(network), dataset["num_classes"], dataset["channels"], dataset["size"], description.get("l0"))
 
 
-def loss_of(guide: Guide, boost: Boost) -> attacks.LossFn:
-    """The loss a walk minimises: loss_fn(x, y) -> loss [N], or (loss, stop [N]) with stop_at_reference."""
+def scaled(boost: StepBoost, size: int, guide_size: int) -> StepBoost:
+    """The boost for images of `size` pixels a side: alpha and eps times size / guide_size, in linf unchanged.
+
+    So a pixel changes as much; lengths are stated at the size the guide was trained at.
+    """
+    ratio = size / guide_size if boost.norm == "l2" else 1.0
+    return replace(boost, alpha=boost.alpha * ratio, eps=None if boost.eps is None else boost.eps * ratio)
+
+
+def loss_of(guide: Guide, boost: StepBoost) -> attacks.LossFn:
+    """The loss a walk minimises: loss_fn(x, y) -> loss [N], or (loss, stop [N]) with stop_at_reference.
+
+    The guide sees x resized (antialiased) to the boost's resolution, and gradients pass through the resize. An image
+    whose softplus(f_c) has reached l0 stops (Golan Sec. 1: image-dependent early stopping).
+    """
     objective = objectives.objective(boost.objective, guide.l0)
     if boost.stop_at_reference and guide.l0 is None:
         raise InputError("stop_at_reference: the guide's weights carry no l0, expected those of a joint model")
@@ -104,13 +67,13 @@ def loss_of(guide: Guide, boost: Boost) -> attacks.LossFn:
 
 
 def walk(
-    guide: Guide, boost: Boost, x: torch.Tensor, y: torch.Tensor, streams: rng.SampleStreams, steps: int
+    guide: Guide, boost: StepBoost, x: torch.Tensor, y: torch.Tensor, streams: rng.SampleStreams, steps: int
 ) -> Iterator[torch.Tensor]:
     """Yield the boosted images after each of `steps` steps; x float32 [N, C, H, W] in [0, 1].
 
     SGLD is not clipped on the way: clip each yielded x to [0, 1] (images.to_uint8 does).
     """
-    loss_fn, boost = loss_of(guide, boost), boost.scaled(x.shape[-1], guide.size)
+    loss_fn, boost = loss_of(guide, boost), scaled(boost, x.shape[-1], guide.size)
     if boost.sampler == "sgld":
         return attacks.sgld_walk(
             loss_fn, x, y, alpha=boost.alpha, steps=steps, noise=streams.randn, noise_std=boost.noise_std
@@ -139,7 +102,7 @@ def check(guide: Guide, samples: SampleSet, where: str) -> None:
 
 
 def walk_samples(
-    guide: Guide, boost: Boost, samples: SampleSet, steps: Sequence[int], batch_size: int, device: torch.device
+    guide: Guide, boost: StepBoost, samples: SampleSet, steps: Sequence[int], batch_size: int, device: torch.device
 ) -> dict[int, SampleSet]:
     """The boosted set after each number of steps in `steps`, from one walk of max(steps) per batch.
 
@@ -166,7 +129,7 @@ def walk_samples(
 
 
 def boost_samples(
-    guide: Guide, boost: Boost, samples: SampleSet, steps: int, batch_size: int, device: torch.device
+    guide: Guide, boost: StepBoost, samples: SampleSet, steps: int, batch_size: int, device: torch.device
 ) -> SampleSet:
     """The set after `steps` steps (see walk_samples)."""
     return walk_samples(guide, boost, samples, [steps], batch_size, device)[steps]

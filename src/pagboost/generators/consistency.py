@@ -7,7 +7,7 @@ network input and solvers are those of EDM (pagboost.diffusion.karras); images a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,10 @@ import torch
 from pagboost import artifacts, networks, rng, training
 from pagboost.errors import InputError
 from pagboost.generators.diffusion import karras
-from pagboost.generators.diffusion.karras import RHO, SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
+from pagboost.generators.diffusion.karras import SIGMA_DATA
 from pagboost.images import per_image
+from pagboost.options.samplers import ConsistencySampler
+from pagboost.options.trainings import SIGMA_MIN, Consistency, ConsistencyDistillation, ConsistencyTraining
 
 PerImage = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -83,13 +85,6 @@ def inverse_c_out(sigma: torch.Tensor, sigma_next: torch.Tensor) -> torch.Tensor
 WEIGHTINGS: dict[str, PerImage] = {"uniform": uniform, "inverse_step": inverse_step, "inverse_c_out": inverse_c_out}
 
 
-def named_option(table: Mapping[str, Callable], name: str, key: str) -> Callable:
-    """The entry of a table of options; InputError names the key and what it may be."""
-    if name not in table:
-        raise InputError(f"{key}: {name}, expected one of: {', '.join(table)}")
-    return table[name]
-
-
 def discretisation(k: int, iterations: int, scale_start: int, scale_end: int) -> int:
     """N(k): number of noise levels at iteration k of CT, growing from scale_start to scale_end + 1 (Song App. C)."""
     growth = (scale_end + 1) ** 2 - scale_start**2
@@ -130,7 +125,7 @@ def same_noise(draw: Draw) -> torch.Tensor:
 
 def teacher_step(teacher: torch.nn.Module, solver: str) -> Neighbour:
     """CD's estimate of the neighbour: one step of an ODE solver with the teacher's denoiser (Song Eq. 6)."""
-    advance = named_option(karras.SOLVERS, solver, "solver")
+    advance = karras.SOLVERS[solver]
     return lambda draw: advance(karras.denoiser(teacher, draw.y), draw.at(draw.sigma), draw.sigma, draw.sigma_next)
 
 
@@ -142,33 +137,30 @@ def load_teacher(inputs: Mapping[str, Path | list[Path]], device: torch.device) 
     return teacher.requires_grad_(False).to(device, memory_format=torch.channels_last)
 
 
+def sigmas_of(options: Consistency, n: int) -> torch.Tensor:
+    """The n noise levels of a training, falling; float64. Raises InputError for levels out of order."""
+    return karras.sigmas_karras(n, sigma_min=options.sigma_min, sigma_max=options.sigma_max, rho=options.rho)
+
+
 def fit(
     model: torch.nn.Module,
     data: training.Data,
     run: training.Run,
     generator: torch.Generator,
     label: str,
-    *,
+    options: Consistency,
     levels: Callable[[int], tuple[torch.Tensor, float]],
     neighbour: Neighbour,
-    metric: str,
-    weighting: str,
-    iterations: int,
-    batch_size: int,
-    lr: float,
-    lr_end: float,
-    warmup: int,
-    ema_decay: float,
 ) -> torch.nn.Module:
     """Train `model` to agree with a slow copy of itself one noise level further down; returns its average.
 
     levels(i) -> (falling sigmas float64 [N], rate mu of the slow copy) at iteration i; the level is uniform among
     them. Song et al. 2023, Alg. 2 and 3; weighting: lambda there.
     """
-    distance, weight = named_option(METRICS, metric, "metric"), named_option(WEIGHTINGS, weighting, "weighting")
+    distance, weight = METRICS[options.metric], WEIGHTINGS[options.weighting]
     target, averaged = training.average(model), training.average(model)
-    optimizer = torch.optim.RAdam(model.parameters(), lr=lr)
-    batches = training.batches(data, batch_size, generator, run.device)
+    optimizer = torch.optim.RAdam(model.parameters(), lr=options.lr)
+    batches = training.batches(data, options.batch_size, generator, run.device)
 
     def step(i: int) -> torch.Tensor:
         sigmas, target_decay = levels(i)
@@ -182,14 +174,14 @@ def fit(
         found = consistency(model, draw.at(draw.sigma), draw.sigma, y, sigma_min)
         lambda_ = weight(draw.sigma, draw.sigma_next).to(found.dtype)
         loss = (lambda_ * distance(found, wanted)).mean()
-        training.set_lr(optimizer, training.learning_rate(i, iterations, lr, lr_end, warmup))
+        training.follow(optimizer, i, options)
         training.descend(loss, optimizer)
         training.update_average(target, model, target_decay)
-        training.update_average(averaged, model, ema_decay)
+        training.update_average(averaged, model, options.ema_decay)
         return loss.detach()
 
     state = {"network": model, "target": target, "averaged": averaged, "optimizer": optimizer}
-    training.loop(step, iterations, run, label, state, generator)
+    training.loop(step, options.iterations, run, label, state, generator)
     return averaged
 
 
@@ -198,51 +190,30 @@ def train_cd(
     network: Mapping[str, object],
     run: training.Run,
     inputs: Mapping[str, Path | list[Path]],
-    *,
-    scales: int,
-    solver: str,
-    metric: str,
-    weighting: str,
-    iterations: int,
-    batch_size: int,
-    lr: float,
-    lr_end: float,
-    warmup: int,
-    target_decay: float,
-    ema_decay: float,
-    sigma_min: float = SIGMA_MIN,
-    sigma_max: float = SIGMA_MAX,
-    rho: float = RHO,
+    options: ConsistencyDistillation,
 ) -> training.Trained:
     """Distil inputs["teacher"], an EDM network, on a grid of `scales` noise levels (Song et al. 2023, Alg. 2).
 
-    The student starts from the teacher's weights, so both have one architecture. solver: euler or heun; metric: l2 or
-    pseudo_huber; target_decay: rate of the slow copy; ema_decay: of the average that is kept.
-    Raises InputError for a missing or foreign teacher, or an unknown solver or metric.
+    The student starts from the teacher's weights, so both have one architecture.
+    Raises InputError for a missing or foreign teacher, and for levels out of order.
     """
     generator = training.seeded(run, "consistency distillation")
     teacher = load_teacher(inputs, run.device)
     model = networks.build(network)
     artifacts.load_into(model, teacher.state_dict(), inputs["teacher"])
-    sigmas = karras.sigmas_karras(scales, sigma_min=sigma_min, sigma_max=sigma_max, rho=rho)
+    sigmas = sigmas_of(options, options.scales)
     averaged = fit(
         model.to(run.device, memory_format=torch.channels_last),
         data,
         run,
         generator,
         "consistency distillation",
-        levels=lambda i: (sigmas, target_decay),
-        neighbour=teacher_step(teacher, solver),
-        metric=metric,
-        weighting=weighting,
-        iterations=iterations,
-        batch_size=batch_size,
-        lr=lr,
-        lr_end=lr_end,
-        warmup=warmup,
-        ema_decay=ema_decay,
+        options,
+        levels=lambda i: (sigmas, options.target_decay),
+        neighbour=teacher_step(teacher, options.solver),
     )
-    return training.Trained(averaged, network, {"iterations": iterations, "ema": ema_decay, "init": "teacher"})
+    facts = {"iterations": options.iterations, "ema": options.ema_decay, "init": "teacher"}
+    return training.Trained(averaged, network, facts)
 
 
 def train_ct(
@@ -250,40 +221,21 @@ def train_ct(
     network: Mapping[str, object],
     run: training.Run,
     inputs: Mapping[str, Path | list[Path]],
-    *,
-    init: str,
-    scale_start: int,
-    scale_end: int,
-    metric: str,
-    weighting: str,
-    iterations: int,
-    batch_size: int,
-    lr: float,
-    lr_end: float,
-    warmup: int,
-    target_decay: float,
-    ema_decay: float,
-    sigma_min: float = SIGMA_MIN,
-    sigma_max: float = SIGMA_MAX,
-    rho: float = RHO,
+    options: ConsistencyTraining,
 ) -> training.Trained:
     """Train a consistency model without a teacher (Song et al. 2023, Alg. 3), levels growing scale_start -> scale_end.
 
     init: "random" is the paper's; "teacher" starts from the weights of inputs["teacher"], an EDM network: a variant,
-    and the weights' facts say so. target_decay: mu_0 of `target_rate`; ema_decay: of the average that is kept.
-    Raises InputError for an unknown init or metric, or a missing or foreign teacher.
+    and the weights' facts say so. Raises InputError for a missing or foreign teacher, and for levels out of order.
     """
-    if init not in ("random", "teacher"):
-        raise InputError(f"init: {init}, expected random or teacher")
     generator = training.seeded(run, "consistency training")
     model = networks.build(network)
-    if init == "teacher":
+    if options.init == "teacher":
         artifacts.load_into(model, load_teacher(inputs, run.device).state_dict(), inputs["teacher"])
 
     def levels(i: int) -> tuple[torch.Tensor, float]:
-        n = discretisation(i, iterations, scale_start, scale_end)
-        sigmas = karras.sigmas_karras(n, sigma_min=sigma_min, sigma_max=sigma_max, rho=rho)
-        return sigmas, target_rate(n, scale_start, target_decay)
+        n = discretisation(i, options.iterations, options.scale_start, options.scale_end)
+        return sigmas_of(options, n), target_rate(n, options.scale_start, options.target_decay)
 
     averaged = fit(
         model.to(run.device, memory_format=torch.channels_last),
@@ -291,18 +243,12 @@ def train_ct(
         run,
         generator,
         "consistency training",
+        options,
         levels=levels,
         neighbour=same_noise,
-        metric=metric,
-        weighting=weighting,
-        iterations=iterations,
-        batch_size=batch_size,
-        lr=lr,
-        lr_end=lr_end,
-        warmup=warmup,
-        ema_decay=ema_decay,
     )
-    return training.Trained(averaged, network, {"iterations": iterations, "ema": ema_decay, "init": init})
+    facts = {"iterations": options.iterations, "ema": options.ema_decay, "init": options.init}
+    return training.Trained(averaged, network, facts)
 
 
 @torch.no_grad()
@@ -310,20 +256,16 @@ def sample_consistency(
     network: torch.nn.Module,
     y: torch.Tensor | None,
     streams: rng.SampleStreams,
-    *,
     shape: tuple[int, int, int],
-    sigmas: Sequence[float],
-    sigma_min: float = SIGMA_MIN,
+    options: ConsistencySampler,
 ) -> torch.Tensor:
     """Images [N, *shape] in [0, 1], one network call per noise level (Song et al. 2023, Alg. 1).
 
-    sigmas: falling, the first is where sampling starts ([80]: one step; [80, s]: two). Between calls the image gets
-    noise of standard deviation sqrt(sigma^2 - sigma_min^2). All noise comes from each sample's stream.
-    Raises InputError unless sigmas fall and stay above sigma_min.
+    Levels [80]: one step; [80, s]: two. Between calls the image gets noise of standard deviation
+    sqrt(sigma^2 - sigma_min^2). All noise comes from each sample's stream.
+    Raises InputError unless levels fall and stay above sigma_min.
     """
-    levels = list(sigmas)
-    if not levels or sorted(set(levels), reverse=True) != levels or levels[-1] <= sigma_min:
-        raise InputError(f"sigmas: {levels}, expected falling noise levels above {sigma_min}")
+    levels, sigma_min = options.sigmas, options.sigma_min
     x = streams.randn(shape) * levels[0]
     for i, level in enumerate(levels):
         if i:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
@@ -11,6 +11,7 @@ from pagboost.attacks import frozen, gradient
 from pagboost.errors import InputError
 from pagboost.generators.diffusion import ddpm
 from pagboost.objectives import ce
+from pagboost.options.samplers import Guided
 
 # (x_t [N, C, H, W], times [N]) -> log p(condition | x_t, t) [N]
 LogProbability = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -66,39 +67,21 @@ def sample_guided(
     network: torch.nn.Module,
     y: torch.Tensor,
     streams: rng.SampleStreams,
-    *,
-    classifier: torch.nn.Module,
-    scale: float,
     shape: tuple[int, int, int],
-    schedule: str,
-    diffusion_steps: int,
-    steps: int,
-    target: str,
-    clip_x_0: bool,
-    class_offsets: Sequence[int] | None = None,
+    options: Guided,
+    classifier: torch.nn.Module,
 ) -> torch.Tensor:
     """Images [N, *shape] in [0, 1] of classes y: `ddpm.sample_ddpm` guided by a classifier of the same schedule.
 
     class_offsets: guide towards several classes in one image, y + each offset (mod the number of classes), each with
     the weight 1; unless given, towards y alone. The diffusion network is asked for y.
-    Raises InputError for an unknown schedule or target, or a number of steps out of range.
+    Raises InputError for a number of steps out of range.
     """
-    if class_offsets is None:
-        towards = classifier_guidance(classifier, y, scale)
+    if options.class_offsets is None:
+        towards = classifier_guidance(classifier, y, options.scale)
     else:
-        offsets = torch.tensor(class_offsets, device=y.device)
+        offsets = torch.tensor(options.class_offsets, device=y.device)
         labels = (y[:, None] + offsets) % classifier.num_classes
-        towards = classifier_guidance(classifier, labels, scale, torch.ones(len(offsets), device=y.device))
+        towards = classifier_guidance(classifier, labels, options.scale, torch.ones(len(offsets), device=y.device))
     with frozen(classifier):
-        return ddpm.sample_ddpm(
-            network,
-            y,
-            streams,
-            shape=shape,
-            schedule=schedule,
-            diffusion_steps=diffusion_steps,
-            steps=steps,
-            target=target,
-            clip_x_0=clip_x_0,
-            guide=towards,
-        )
+        return ddpm.sample_ddpm(network, y, streams, shape, options, towards)

@@ -8,42 +8,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from pagboost import cli, images, rng, runtime
+from pagboost import images, rng, runtime
 from pagboost.artifacts import SampleSet, numbered
 from pagboost.errors import InputError
-from pagboost.registry import SAMPLERS, named
-
-# kind -> the kinds of model (training recipes) it draws from
-MODELS = {
-    "edm": ("edm",),
-    "consistency": ("consistency_distillation", "consistency_training"),
-    "ddpm": ("ddpm",),
-    "guided_ddpm": ("ddpm",),
-    "gan": ("gan", "vae"),
-}
+from pagboost.options.kinds import named
+from pagboost.options.samplers import Sampler
 
 
-def model_kinds(sampler: Mapping[str, Any]) -> tuple[str, ...]:
-    """The kinds of model that a sampler {kind, **options} draws from; InputError for an unknown kind."""
-    kind = sampler.get("kind")
-    if kind not in SAMPLERS:
-        raise InputError(f"sampler.kind: {kind}, expected one of: {', '.join(SAMPLERS)}")
-    return MODELS[kind]
-
-
-def check_fits(sampler: Mapping[str, Any], descriptions: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise InputError where a sampler {kind, **options} contradicts the weights {path: description} it runs with.
+def check_fits(options: Sampler, descriptions: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise InputError where a sampler contradicts the weights {path: description} it runs with.
 
     The forward process and the target are those of training; images and classes are one data set's.
     """
-    for key in ("shape", "guide", "classifier"):
-        if key in sampler:
-            raise InputError(f"sampler.{key}: {sampler[key]!r}, expected no such key (the weights say it)")
     first, *others = descriptions.items()
     for path, description in (first, *others):
         for key in ("schedule", "diffusion_steps", "target"):
-            if key in sampler and description.get(key, sampler[key]) != sampler[key]:
-                raise InputError(f"sampler.{key}: {sampler[key]!r}, expected {description[key]!r} ({path}'s)")
+            value = getattr(options, key, None)
+            if value is not None and description.get(key, value) != value:
+                raise InputError(f"sampler.{key}: {value!r}, expected {description[key]!r} ({path}'s)")
         if description["dataset"] != first[1]["dataset"]:
             raise InputError(
                 f"{path}: made for {description['dataset']}, expected {first[1]['dataset']} ({first[0]}'s)"
@@ -52,24 +34,24 @@ def check_fits(sampler: Mapping[str, Any], descriptions: Mapping[str, Mapping[st
 
 def generate(
     network: torch.nn.Module,
-    sampler: Mapping[str, Any],
+    options: Sampler,
     shape: tuple[int, int, int],
     num_classes: int,
     seeds: Sequence[int],
     per_seed: int,
     batch_size: int,
     device: torch.device,
+    classifier: torch.nn.Module | None = None,
 ) -> SampleSet:
     """`per_seed` images for each sampling seed; image i of a seed has class i mod num_classes.
 
     A network whose num_classes is None is unconditional: the samplers get the same y, and the set has no labels.
 
-    `sampler` is {kind, **options}; shape is (C, H, W). Image i of seed s is the same whatever per_seed, the other
+    shape is (C, H, W); classifier: a guided sampler's. Image i of seed s is the same whatever per_seed, the other
     seeds and the batch size are (within one grey level, where the backend's arithmetic depends on a batch's shape).
     """
-    model_kinds(sampler)  # refuses an unknown kind
-    options = dict(sampler)
-    kind = options.pop("kind")
+    sample = named(options.uses)
+    guides = (classifier.to(device),) if options.guided else ()
     own_seeds, index = numbered(seeds, per_seed)
     empty = np.empty((len(index), *shape[1:], shape[0]), np.uint8)
     classes = index % num_classes
@@ -77,15 +59,12 @@ def generate(
     result = SampleSet(empty, labels, own_seeds, index)
     network.to(device, memory_format=torch.channels_last)
     with torch.no_grad(), runtime.autocast(device):
-        for start in runtime.progress(range(0, len(result), batch_size), f"sampling, {kind}"):
+        for start in runtime.progress(range(0, len(result), batch_size), f"sampling, {options.kind}"):
             rows = slice(start, start + batch_size)
             part = result.subset(rows)
             streams = rng.SampleStreams("sample", *part.streams(), device)
             y = torch.from_numpy(classes[rows]).to(device)
-            x = cli.call(
-                named(SAMPLERS[kind]), network, y, streams, where="sampler", options=options | {"shape": shape}
-            )
-            part.images[:] = images.to_uint8(x)
+            part.images[:] = images.to_uint8(sample(network, y, streams, shape, options, *guides))
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,22 @@ from torch import nn
 
 from pagboost import networks, training
 from pagboost.errors import InputError
-from pagboost.generators.gan.blocks import check_halvings
 from pagboost.generators.gan.training import check_diversity, check_partner
+from pagboost.options.networks import VAEDecoder, VAEEncoder
+from pagboost.options.trainings import VAE
 
 
 class Encoder(nn.Module):
     """Images to the mean and log variance of q(z | x): halving convolutions and a linear layer."""
 
-    def __init__(self, channels: int, size: int, z_dim: int, widths: Sequence[int]) -> None:
+    def __init__(self, options: VAEEncoder) -> None:
         super().__init__()
-        self.z_dim = z_dim
+        self.z_dim = options.z_dim
         self.body = nn.Sequential()
-        for width_in, width_out in itertools.pairwise([channels, *widths]):
+        for width_in, width_out in itertools.pairwise([options.channels, *options.widths]):
             self.body.extend([nn.Conv2d(width_in, width_out, 4, stride=2, padding=1), nn.ReLU()])
-        self.out = nn.Linear(widths[-1] * (size >> len(widths)) ** 2, 2 * z_dim)
+        positions = (options.size >> len(options.widths)) ** 2
+        self.out = nn.Linear(options.widths[-1] * positions, 2 * options.z_dim)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean [N, z_dim] and log variance [N, z_dim] of images x [N, C, H, W] in [-1, 1]."""
@@ -41,14 +43,14 @@ class Decoder(nn.Module):
 
     num_classes = None
 
-    def __init__(self, channels: int, size: int, z_dim: int, widths: Sequence[int]) -> None:
+    def __init__(self, options: VAEDecoder) -> None:
         super().__init__()
-        self.shape = (channels, size, size)
-        self.z_dim = z_dim
-        self.bottom = size >> len(widths)
-        self.stem = nn.Linear(z_dim, widths[0] * self.bottom**2)
+        self.shape = (options.channels, options.size, options.size)
+        self.z_dim = options.z_dim
+        self.bottom = options.size >> len(options.widths)
+        self.stem = nn.Linear(options.z_dim, options.widths[0] * self.bottom**2)
         self.body = nn.Sequential()
-        for width_in, width_out in itertools.pairwise([*widths, channels]):
+        for width_in, width_out in itertools.pairwise([*options.widths, options.channels]):
             self.body.extend([nn.ReLU(), nn.ConvTranspose2d(width_in, width_out, 4, stride=2, padding=1)])
 
     def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
@@ -57,22 +59,14 @@ class Decoder(nn.Module):
         return torch.tanh(self.body(h))
 
 
-def encoder(*, size: int, channels: int, z_dim: int, widths: Sequence[int]) -> Encoder:
-    """An encoder of size x size images, one halving convolution per width.
-
-    Raises InputError if `size` cannot be halved that often.
-    """
-    check_halvings("size", size, 1, "widths", len(widths))
-    return Encoder(channels, size, z_dim, widths)
+def encoder(options: VAEEncoder) -> Encoder:
+    """An encoder of size x size images, one halving convolution per width."""
+    return Encoder(options)
 
 
-def decoder(*, size: int, channels: int, z_dim: int, widths: Sequence[int]) -> Decoder:
-    """A decoder to size x size images, one doubling convolution per width.
-
-    Raises InputError if `size` cannot be halved that often.
-    """
-    check_halvings("size", size, 1, "widths", len(widths))
-    return Decoder(channels, size, z_dim, widths)
+def decoder(options: VAEDecoder) -> Decoder:
+    """A decoder to size x size images, one doubling convolution per width."""
+    return Decoder(options)
 
 
 def train_vae(
@@ -80,16 +74,9 @@ def train_vae(
     network: Mapping[str, Any],
     run: training.Run,
     inputs: Mapping[str, Path | list[Path]],
-    *,
-    encoder: Mapping[str, Any],
-    sigma: float,
-    iterations: int,
-    batch_size: int,
-    lr: float,
-    lr_end: float,
-    warmup: int,
+    options: VAE,
 ) -> training.Trained:
-    """Train a decoder (`network`) by the ELBO with an `encoder`, both network specs; the encoder is not kept.
+    """Train a decoder (`network`, its spec) by the ELBO with an encoder, which is not kept.
 
     p(x | z) is normal around the decoder's image with standard deviation `sigma` per pixel, on the scale of [-1, 1];
     a sample is its mean. Adam at a learning rate that falls by a cosine from lr to lr_end after `warmup` iterations.
@@ -102,25 +89,26 @@ def train_vae(
             f"vae: the decoder makes images [C, H, W] of {list(decoder.shape)}, expected those of the data, "
             f"{list(data.x.shape[1:])}"
         )
-    check_partner("training.encoder", encoder, network)
-    posterior = networks.build(encoder, "training.encoder").to(run.device).train()
+    check_partner("training.encoder", options.encoder, network)
+    posterior = networks.build(options.encoder, "training.encoder").to(run.device).train()
     if posterior.z_dim != decoder.z_dim:
         raise InputError(f"training.encoder.z_dim: {posterior.z_dim}, expected {decoder.z_dim} (the decoder's)")
-    optimizer = torch.optim.Adam([*decoder.parameters(), *posterior.parameters()], lr=lr)
-    reals = training.batches(data, batch_size, draws, run.device)
+    optimizer = torch.optim.Adam([*decoder.parameters(), *posterior.parameters()], lr=options.lr)
+    reals = training.batches(data, options.batch_size, draws, run.device)
 
     def step(i: int) -> torch.Tensor:
-        training.set_lr(optimizer, training.learning_rate(i, iterations, lr, lr_end, warmup))
+        training.follow(optimizer, i, options)
         x = 2 * next(reals)[0] - 1
-        loss = negative_elbo(posterior, decoder, x, torch.randn(len(x), decoder.z_dim, device=x.device), sigma)
+        noise = torch.randn(len(x), decoder.z_dim, device=x.device)
+        loss = negative_elbo(posterior, decoder, x, noise, options.sigma)
         training.descend(loss, optimizer)
         return loss.detach()
 
     state = {"network": decoder, "encoder": posterior, "optimizer": optimizer}
-    training.loop(step, iterations, run, "vae", state, draws)
+    training.loop(step, options.iterations, run, "vae", state, draws)
     decoder.eval()
     diversity = check_diversity(decoder, data, draws, run.device, "vae")
-    return training.Trained(decoder, network, {"iterations": iterations, "diversity": diversity})
+    return training.Trained(decoder, network, {"iterations": options.iterations, "diversity": diversity})
 
 
 def negative_elbo(

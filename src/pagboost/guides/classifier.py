@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from pagboost import attacks, cli, images, networks, objectives, training
+from pagboost import attacks, images, networks, objectives, training
+from pagboost.options.trainings import Classifier, RampedAttack
 
 
 def shifted(x: torch.Tensor, pixels: int, generator: torch.Generator) -> torch.Tensor:
@@ -54,12 +55,10 @@ def attacked(
         return attacks.pgd(loss_fn, x, y, **options)
 
 
-def ramped(
-    i: int, iterations: int, *, eps: float, alpha: float, steps: int, norm: str, ramp: float
-) -> dict[str, object]:
+def ramped(i: int, iterations: int, attack: RampedAttack) -> dict[str, object]:
     """An attack's options as attacks.pgd_walk takes them, in iteration i: lengths grow over the share `ramp` of all."""
-    grown = min(1.0, (i + 1) / max(1.0, ramp * iterations))
-    return {"eps": grown * eps, "alpha": grown * alpha, "steps": steps, "norm": norm}
+    grown = min(1.0, (i + 1) / max(1.0, attack.ramp * iterations))
+    return {"eps": grown * attack.eps, "alpha": grown * attack.alpha, "steps": attack.steps, "norm": attack.norm}
 
 
 def one_cycle(i: int, iterations: int, lr: float, warmup: float = 0.2) -> float:
@@ -73,37 +72,29 @@ def train_classifier(
     network: Mapping,
     run: training.Run,
     inputs: Mapping[str, Path],
-    *,
-    iterations: int,
-    batch_size: int,
-    lr: float,
-    weight_decay: float,
-    shift: int,
-    sizes: Sequence[int],
-    attack: Mapping | None,
+    options: Classifier,
 ) -> training.Trained:
-    """A classifier by cross entropy; with `attack` {eps, alpha, steps, norm, ramp}, on attacked images only (Madry).
+    """A classifier by cross entropy; with an attack, on attacked images only (Madry et al. 2018).
 
-    eps and alpha are in [0, 1] pixel units and grow linearly over the first `ramp` share of the iterations; `shift`
-    is in pixels; `sizes` are the resolutions trained at (empty: the data's own).
+    The attack's eps and alpha are in [0, 1] pixel units. `inputs` is not used.
     """
     generator = training.seeded(run, "classifier")
     net = networks.build(network).to(run.device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
-    stream = augmented(training.batches(data, batch_size, generator, run.device), shift, sizes, generator)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
+    draw = training.batches(data, options.batch_size, generator, run.device)
+    stream = augmented(draw, options.shift, options.sizes, generator)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(stream)
-        if attack is not None:
-            options = cli.call(ramped, i, iterations, where="training.attack", options=attack)
-            x = attacked(net, misclassify(net), x, y, **options)
+        if options.attack is not None:
+            x = attacked(net, misclassify(net), x, y, **ramped(i, options.iterations, options.attack))
         net.train()
-        training.set_lr(optimizer, one_cycle(i, iterations, lr))
+        training.set_lr(optimizer, one_cycle(i, options.iterations, options.lr))
         loss = objectives.ce(net(x), y).mean()
         training.descend(loss, optimizer)
         return loss.detach()
 
-    training.loop(step, iterations, run, "classifier", {"network": net, "optimizer": optimizer}, generator)
+    training.loop(step, options.iterations, run, "classifier", {"network": net, "optimizer": optimizer}, generator)
     return training.Trained(net.eval(), network, {"train_accuracy": accuracy(net, data, run.device)})
 
 

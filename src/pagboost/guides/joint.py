@@ -10,30 +10,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from msgspec.structs import asdict
 
-from pagboost import artifacts, attacks, cli, images, networks, objectives, training
+from pagboost import artifacts, attacks, images, networks, objectives, training
 from pagboost.errors import InputError
 from pagboost.guides.classifier import accuracy, attacked, augmented, chunks, one_cycle
-from pagboost.registry import named
+from pagboost.options.kinds import named
+from pagboost.options.trainings import Attack, GrowingAttack, Joint
 
 
-def steady(*, eps: float, alpha: float, steps: int) -> dict[str, float]:
-    """The real images' attack: the same in every iteration."""
-    return {"eps": eps, "alpha": alpha, "steps": steps}
-
-
-def growing(i: int, *, eps: float, alpha: float, steps: int, grow_every: int, max_steps: int) -> dict[str, float]:
+def grown(attack: GrowingAttack, i: int) -> Attack:
     """The generated images' attack in iteration i: one step more after each `grow_every`, up to `max_steps`."""
-    return steady(eps=eps, alpha=alpha, steps=min(steps + i // grow_every, max_steps))
+    steps = min(attack.steps + i // attack.grow_every, attack.max_steps)
+    return Attack(eps=attack.eps, alpha=attack.alpha, steps=steps)
 
 
-def attack_real(net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Mapping) -> torch.Tensor:
+def attack_real(net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Attack) -> torch.Tensor:
     """Real images made to look less real: f_c lowered by ascending softplus(-f_c) (Golan Sec. 3.1.2)."""
-    return attacked(net, lambda x, y: -objectives.bce_real(net(x), y), x, y, **attack)
+    return attacked(net, lambda x, y: -objectives.bce_real(net(x), y), x, y, **asdict(attack))
 
 
 def attack_generated(
-    net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Mapping, stop_above: float
+    net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Attack, stop_above: float
 ) -> torch.Tensor:
     """Generated images made to look real: f_c raised, each image until sigma(f_c) exceeds `stop_above`.
 
@@ -45,7 +43,7 @@ def attack_generated(
         realness = torch.sigmoid(objectives.target_logit(logits, y)).detach()
         return objectives.bce_real(logits, y), realness > stop_above
 
-    return attacked(net, loss_fn, x, y, **attack)
+    return attacked(net, loss_fn, x, y, **asdict(attack))
 
 
 @torch.no_grad()
@@ -78,23 +76,12 @@ def train_joint(
     network: Mapping | None,
     run: training.Run,
     inputs: Mapping[str, Path | list[Path]],
-    *,
-    iterations: int,
-    batch_size: int,
-    generated_batch_size: int,
-    lr: float,
-    weight_decay: float,
-    shift: int,
-    sizes: Sequence[int],
-    fresh_head: bool,
-    real_attack: Mapping | None,
-    generated_attack: Mapping | None,
+    options: Joint,
 ) -> training.Trained:
     """The joint classifier-discriminator of Golan Sec. 3.1, from a robust backbone and files of generated samples.
 
-    inputs: "backbone" (weights), "fakes" (sample files). `real_attack` {eps, alpha, steps}; `generated_attack`
-    {eps, alpha, steps, grow_every, max_steps}: `steps` grows by one every `grow_every` iterations. Both null: the
-    non-robust ablation. L2, [0, 1] pixel units. Facts: l0 (Eq. 13).
+    inputs: "backbone" (weights), "fakes" (sample files). Attacks are L2, in [0, 1] pixel units; without both: the
+    non-robust ablation. The network is the backbone's. Facts: l0 (Eq. 13).
     Raises InputError for missing inputs, and for inputs that do not fit the data.
     """
     for role in ("backbone", "fakes"):
@@ -107,34 +94,34 @@ def train_joint(
     if description["dataset"]["num_classes"] != data.num_classes:
         classes = description["dataset"]["num_classes"]
         raise InputError(f"{inputs['backbone']}: has {classes} classes, expected {data.num_classes} (the data's)")
-    if fresh_head:
+    if options.fresh_head:
         named("pagboost.networks.resnet:fresh_head")(net)
     net.to(run.device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
     fakes = generated_data(inputs["fakes"], data)
     real_stream, fake_stream = (
-        augmented(training.batches(part, size, generator, run.device), shift, (), generator)
-        for part, size in ((data, batch_size), (fakes, generated_batch_size))
+        augmented(training.batches(part, size, generator, run.device), options.shift, (), generator)
+        for part, size in ((data, options.batch_size), (fakes, options.generated_batch_size))
     )
 
     def step(i: int) -> torch.Tensor:
         (x, y), (x_fake, y_fake) = next(real_stream), next(fake_stream)
-        if sizes:
-            size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
+        if options.sizes:
+            size = options.sizes[int(torch.randint(len(options.sizes), (), generator=generator))]
             x, x_fake = (images.resize(part, size).clamp(0, 1) for part in (x, x_fake))
-        if real_attack is not None:
-            x = attack_real(net, x, y, cli.call(steady, where="training.real_attack", options=real_attack))
-        if generated_attack is not None:
-            options = cli.call(growing, i, where="training.generated_attack", options=generated_attack)
-            x_fake = attack_generated(net, x_fake, y_fake, options, mean_realness(net, x, y))
+        if options.real_attack is not None:
+            x = attack_real(net, x, y, options.real_attack)
+        if options.generated_attack is not None:
+            attack = grown(options.generated_attack, i)
+            x_fake = attack_generated(net, x_fake, y_fake, attack, mean_realness(net, x, y))
         net.train()
-        training.set_lr(optimizer, one_cycle(i, iterations, lr))
+        training.set_lr(optimizer, one_cycle(i, options.iterations, options.lr))
         labels = torch.cat([y, y_fake])
         loss = joint_loss(net(torch.cat([x, x_fake])), labels, len(y))
         training.descend(loss, optimizer)
         return loss.detach()
 
-    training.loop(step, iterations, run, "joint", {"network": net, "optimizer": optimizer}, generator)
+    training.loop(step, options.iterations, run, "joint", {"network": net, "optimizer": optimizer}, generator)
     net.eval()
     facts = {"l0": reference_level(net, data, run.device), "train_accuracy": accuracy(net, data, run.device)}
     return training.Trained(net, description["network"], facts)

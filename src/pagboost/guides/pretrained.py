@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import msgspec
 import torch
 
-from pagboost import artifacts, cli, networks
+from pagboost import artifacts, networks
 from pagboost.errors import InputError, listed
-from pagboost.generators.diffusion import ddpm
 from pagboost.generators.diffusion.schedule import make_schedule
+from pagboost.options.trainings import Pretrained, Role
 from pagboost.sources import download
 from pagboost.training import Data, Run, Trained
 
@@ -26,30 +27,25 @@ def pretrained(
     network: Mapping,
     run: Run,
     inputs: Mapping[str, Path],
-    *,
-    file: str,
-    sha256: str | None,
-    downloads: str = "downloads",
-    stands_for: Mapping[str, object] | None = None,
+    options: Pretrained,
 ) -> Trained:
     """The network of a public file of tensors (.pt, .pth), which names them as the network does; nothing is trained.
 
-    file: a path, or a URL that is kept in `downloads`; sha256: of the file, whole or its first 8 digits or more (null:
-    whatever it holds, with a warning that says what to pin). stands_for: what it was trained as, where it is to be used
-    as more than an extractor: {kind: ddpm, schedule, diffusion_steps, target}, {kind: time_classifier, schedule,
-    diffusion_steps} or {kind: classifier}.
+    A file whose hash is not stated is taken with a warning that says what to pin. Facts: what it stands for.
     Raises InputError for another hash, a file that holds more than tensors, missing, unknown or misshapen tensors, and
     a network that is not what it is to stand for.
     """
-    if stands_for is not None:
-        check_role(stands_for, network, data.x.shape[1])
-    path = download.local(file, sha256, downloads, unpinned=True)
+    role = options.stands_for
+    if role is not None:
+        check_role(role, network, data.x.shape[1])
+    path = download.local(options.file, options.sha256, options.downloads, unpinned=True)
     digest = artifacts.file_hash(path)
-    if sha256 is None:
+    if options.sha256 is None:
         log.warning("%s: its content is not pinned, training.sha256 would be %s", path, digest)
-    return Trained(
-        network_of(network, path), network, {"file": Path(file).name, "sha256": digest, **(stands_for or {})}
-    )
+    facts = {"file": Path(options.file).name, "sha256": digest}
+    if role is not None:
+        facts |= {"kind": role.kind, **msgspec.to_builtins(role)}
+    return Trained(network_of(network, path), network, facts)
 
 
 def network_of(spec: Mapping, path: Path) -> torch.nn.Module:
@@ -118,34 +114,14 @@ def fitting_prefix(names: Iterable[str], own: Iterable[str]) -> str | None:
     return next((p for p in beginnings if {n[len(p) :] for n in found if n.startswith(p)} == wanted), None)
 
 
-def check_role(stands_for: Mapping[str, object], network: Mapping, channels: int) -> None:
-    """Raise InputError unless stands_for says all that its users need, and the network's spec is of that kind."""
-    where, options = "training.stands_for", dict(stands_for)
-    kind = options.pop("kind", None)
-    if kind not in ROLES:
-        raise InputError(f"{where}.kind: {kind}, expected one of: {', '.join(ROLES)}")
-    cli.call(ROLES[kind], network, channels, where=where, options=options)
-
-
-def _diffusion(network: Mapping, channels: int, *, schedule: str, diffusion_steps: int, target: str) -> None:
-    _spec("ddpm", network, kind="unet", out_channels=2 * channels)  # a mean and a variance, IDDPM Sec. 3.1
-    make_schedule(schedule, diffusion_steps)
-    ddpm.check_target(target)
-
-
-def _time_classifier(network: Mapping, channels: int, *, schedule: str, diffusion_steps: int) -> None:
-    _spec("time_classifier", network, kind="unet_encoder")
-    make_schedule(schedule, diffusion_steps)
-
-
-def _classifier(network: Mapping, channels: int) -> None:
-    _spec("classifier", network, kind="resnet")
-
-
-def _spec(role: str, network: Mapping, **expected: object) -> None:
+def check_role(role: Role, network: Mapping, channels: int) -> None:
+    """Raise InputError unless the network's spec is of the role's kind, and its forward process can be computed."""
+    expected: dict[str, object] = {"kind": role.network}
+    if role.outputs is not None:
+        expected["out_channels"] = role.outputs * channels
     for key, value in expected.items():
         if network.get(key) != value:
-            raise InputError(f"network.{key}: {network.get(key)}, expected {value} (training.stands_for.kind: {role})")
-
-
-ROLES = {"ddpm": _diffusion, "time_classifier": _time_classifier, "classifier": _classifier}
+            where = f"training.stands_for.kind: {role.kind}"
+            raise InputError(f"network.{key}: {network.get(key)}, expected {value} ({where})")
+    if hasattr(role, "schedule"):
+        make_schedule(role.schedule, role.diffusion_steps)

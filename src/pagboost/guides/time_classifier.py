@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import torch
 
-from pagboost import attacks, cli, networks, training
+from pagboost import attacks, networks, training
 from pagboost.generators.diffusion.schedule import make_schedule, q_sample
 from pagboost.objectives import ce
+from pagboost.options.trainings import NormAttack, TimeClassifier
 
 
 def attack_until_fooled(
@@ -20,16 +22,12 @@ def attack_until_fooled(
     x_t: torch.Tensor,
     times: torch.Tensor,
     y: torch.Tensor,
-    *,
-    eps: float,
-    alpha: float,
-    steps: int,
-    norm: str,
+    attack: NormAttack,
 ) -> torch.Tensor:
     """Untargeted PGD on x_t [N, C, H, W] that leaves a sample where it is first misclassified (Kawar Sec. 4).
 
-    eps and alpha are in the units of x_t ([-1, 1] scale, not clipped): an L2 length over the image, or per pixel for
-    "linf". times int64 [N]. No randomness. Raises InputError for a step, radius or norm out of range.
+    The attack's lengths are in the units of x_t ([-1, 1] scale, not clipped): L2 over the image, or per pixel for
+    "linf". times int64 [N]. No randomness.
     """
 
     def loss_fn(x: torch.Tensor, label_and_time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,7 +38,7 @@ def attack_until_fooled(
     with attacks.frozen(classifier):
         # the time travels with the label, so that both follow a sample when stopped ones leave the batch
         labels = torch.stack([y, times], 1)
-        return attacks.pgd(loss_fn, x_t, labels, eps=eps, alpha=alpha, steps=steps, norm=norm, bounds=None)
+        return attacks.pgd(loss_fn, x_t, labels, **msgspec.structs.asdict(attack), bounds=None)
 
 
 def train_time_classifier(
@@ -48,26 +46,19 @@ def train_time_classifier(
     network: Mapping[str, object],
     run: training.Run,
     inputs: Mapping[str, Path | list[Path]],
-    *,
-    schedule: str,
-    diffusion_steps: int,
-    iterations: int,
-    batch_size: int,
-    lr: float,
-    lr_end: float,
-    weight_decay: float,
-    attack: Mapping[str, object] | None,
+    options: TimeClassifier,
 ) -> training.Trained:
     """Train a classifier of x_t ~ q(x_t | x_0), t uniform, by cross entropy on x_t attacked until fooled (Kawar Eq. 5).
 
-    attack: None (vanilla) or the options of `attack_until_fooled`. lr goes linearly from `lr` to `lr_end`.
-    schedule and diffusion_steps must be those of the diffusion model to guide. `inputs` is not used.
+    No attack: vanilla. The learning rate goes linearly from `lr` to `lr_end`. schedule and diffusion_steps must be
+    those of the diffusion model to guide. `inputs` is not used.
+    Raises InputError for too few diffusion_steps.
     """
     generator = training.seeded(run, "time_classifier")
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
-    steps = make_schedule(schedule, diffusion_steps, device=run.device)
-    draw = training.batches(data, batch_size, generator, run.device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
+    steps = make_schedule(options.schedule, options.diffusion_steps, device=run.device)
+    draw = training.batches(data, options.batch_size, generator, run.device)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
@@ -75,13 +66,15 @@ def train_time_classifier(
         noise = torch.randn(x.shape, generator=generator).to(run.device)
         x_t = q_sample(steps, 2 * x - 1, t, noise)
         times = steps.timesteps[t]
-        if attack is not None:
-            x_t = cli.call(attack_until_fooled, model, x_t, times, y, where="training.attack", options=attack)
-        training.set_lr(optimizer, lr + (lr_end - lr) * i / iterations)
+        if options.attack is not None:
+            x_t = attack_until_fooled(model, x_t, times, y, options.attack)
+        training.set_lr(optimizer, options.lr + (options.lr_end - options.lr) * i / options.iterations)
         loss = ce(model(x_t, times.float()), y).mean()
         training.descend(loss, optimizer)
         return loss.detach()
 
-    training.loop(step, iterations, run, "time classifier", {"network": model, "optimizer": optimizer}, generator)
-    facts = {"iterations": iterations, "ema": None, "schedule": schedule, "diffusion_steps": diffusion_steps}
-    return training.Trained(model.eval(), network, {**facts, "attack": attack and dict(attack)})
+    state = {"network": model, "optimizer": optimizer}
+    training.loop(step, options.iterations, run, "time classifier", state, generator)
+    facts = {"iterations": options.iterations, "ema": None, "attack": msgspec.to_builtins(options.attack)}
+    process = {"schedule": options.schedule, "diffusion_steps": options.diffusion_steps}
+    return training.Trained(model.eval(), network, facts | process)

@@ -20,6 +20,7 @@ from torch import nn
 
 from pagboost.errors import InputError
 from pagboost.guides import pretrained
+from pagboost.options import networks
 from pagboost.sources import download
 
 SIZE = 299
@@ -38,7 +39,7 @@ class Inception(nn.Module):
     in_channels = 3
     input_size = SIZE
 
-    def __init__(self, resize: str = "pytorch") -> None:
+    def __init__(self, resize: str) -> None:
         super().__init__()
         self.resize = resize
         self.model = _architecture()
@@ -121,11 +122,9 @@ def _architecture() -> nn.Module:
     return net
 
 
-def inception(*, resize: str = "pytorch") -> Inception:
-    """The network of kind `inception`; raises InputError for a resize that is none of RESIZES."""
-    if resize not in RESIZES:
-        raise InputError(f"network.resize: {resize}, expected one of: {', '.join(RESIZES)}")
-    return Inception(resize)
+def inception(options: networks.Inception) -> Inception:
+    """The network of kind `inception`."""
+    return Inception(options.resize)
 
 
 def weights_file(given: str | None = None) -> Path:

@@ -17,6 +17,8 @@ from pagboost.metrics import reference
 from pagboost.metrics.features import PUBLIC, Extractor, extract
 from pagboost.metrics.image_sets import ImageSet, InMemory, in_channels, members, open_images
 from pagboost.metrics.reference import Reference
+from pagboost.options.models import Dataset
+from pagboost.options.reading import read
 from pagboost.sources import data
 
 PART = re.compile(r"(?P<entry>.+\.ya?ml:[\w.]+)/(?P<split>\w+)")  # a data set's part: scale.yaml:datasets.NAME/SPLIT
@@ -113,7 +115,7 @@ def _part(source: str) -> ImageSet:
         options = cli.spec(entry)
     except argparse.ArgumentTypeError as error:
         raise InputError(str(error)) from None
-    parts = cli.call(data.prepare, where=entry, options=options)
+    parts = data.prepare(read(Dataset, options, entry), entry)
     if split not in parts:
         raise InputError(f"{source}: no part {split}, expected one of: {', '.join(parts)}")
     return InMemory(parts[split].images, source)

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
+from torch.nn import init
 
-from pagboost import artifacts, cli
+from pagboost import artifacts
 from pagboost.errors import InputError
-from pagboost.registry import NETWORKS, named
+from pagboost.options.kinds import Options, hints, named
+from pagboost.options.networks import Network
+from pagboost.options.reading import read
+from pagboost.options.types import Count, Number, Side
 
 
-def build(spec: Mapping[str, Any] | None, where: str = "network") -> torch.nn.Module:
-    """A freshly initialised network; draws its weights from torch's global generator (seed it before)."""
-    if not isinstance(spec, (Mapping, type(None))):
-        raise InputError(f"{where}: {spec!r}, expected a mapping with a kind")
-    options = dict(spec or {})
-    kind = options.pop("kind", None)
-    if kind not in NETWORKS:
-        raise InputError(f"{where}.kind: {kind}, expected one of: {', '.join(NETWORKS)}")
+def build(spec: Mapping[str, Any] | Network | None, where: str = "network") -> torch.nn.Module:
+    """A freshly initialised network of a spec, or of options as read from one; where: the spec's path, for errors.
+
+    Draws its weights from torch's global generator (seed it before).
+    """
+    options = spec if isinstance(spec, Network) else read(Network, {} if spec is None else spec, where)
     try:
-        return cli.call(named(NETWORKS[kind]), where=where, options=options)
+        return named(options.uses)(options)
     except InputError:
         raise
     except (ArithmeticError, LookupError, ValueError) as error:  # what sizes that do not fit each other look like
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{where}: no {kind} can be built of {options} ({reason}), expected sizes that fit") from error
+        what = f"no {options.kind} can be built of {msgspec.to_builtins(options)}"
+        raise InputError(f"{where}: {what} ({reason}), expected sizes that fit") from error
 
 
 def save(path: str | Path, network: torch.nn.Module, spec: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
@@ -47,34 +51,53 @@ class Facts(dict):
         raise InputError(f"{self.where}: does not say {key}, expected weights that train.py wrote")
 
 
+class _Stated(Options):
+    """The facts that are computed with."""
+
+    kind: str | None = None
+    dataset: dict[str, Any] = msgspec.field(default_factory=dict)
+    schedule: str | None = None
+    diffusion_steps: Count | None = None
+    target: str | None = None
+    l0: Number | None = None
+
+
+class _StatedImages(Options):
+    """The same of the images that weights are made for."""
+
+    channels: Count = 1
+    size: Side = 1
+    num_classes: Count = 1
+
+
+def _check_types(known: type[Options], stated: Mapping[str, Any], where: str) -> None:
+    """Raise InputError for a fact of a wrong type; a description may say more than is known here."""
+    read(known, {key: value for key, value in stated.items() if key in hints(known)}, where)
+
+
 def _facts(description: Any, where: str) -> Facts:
     """The description of weights; InputError for a fact of a wrong type. Which facts are needed, their user knows."""
     if not isinstance(description, Mapping):
         raise InputError(f"{where}: its description is {description!r}, expected a mapping")
-    stated = {key: value for key, value in description.items() if key in inspect.signature(_stated).parameters}
-    cli.call(_stated, where=where, options=stated)
+    _check_types(_Stated, description, where)
     if "dataset" not in description:
         return Facts(description, where)
     dataset = description["dataset"]
-    images = {key: value for key, value in dataset.items() if key in inspect.signature(_images).parameters}
-    cli.call(_images, where=f"{where}: dataset", options=images)
+    _check_types(_StatedImages, dataset, f"{where}: dataset")
     return Facts({**description, "dataset": Facts(dataset, f"{where}: dataset")}, where)
 
 
-def _stated(
-    *,
-    kind: str | None = None,
-    dataset: Mapping[str, Any] = {},
-    schedule: str | None = None,
-    diffusion_steps: int | None = None,
-    target: str | None = None,
-    l0: float | None = None,
-) -> None:
-    """Types of the facts that are computed with."""
-
-
-def _images(*, channels: int = 1, size: int = 1, num_classes: int = 1) -> None:
-    """The same of the images that weights are made for."""
+@contextlib.contextmanager
+def _undrawn() -> Iterator[None]:
+    """Networks that are built within are not initialised, for weights that are loaded over them anyway."""
+    drawn = {name: getattr(init, name) for name in dir(init) if name.endswith("_") and name[0] != "_"}
+    try:
+        for name in drawn:
+            setattr(init, name, lambda tensor, *_, **__: tensor)
+        yield
+    finally:
+        for name, function in drawn.items():
+            setattr(init, name, function)
 
 
 def load(path: str | Path, kinds: Collection[str] | None = None) -> tuple[torch.nn.Module, dict[str, Any]]:
@@ -89,7 +112,7 @@ def load(path: str | Path, kinds: Collection[str] | None = None) -> tuple[torch.
         expected = " or ".join(sorted(kinds))  # a set's own order is another one in every run
         raise InputError(f"{path}: holds a model of kind {description.get('kind')}, expected {expected}")
     # Not on the meta device: materialising from it imports a second's worth of torch, in every job.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _undrawn():
         network = build(description.get("network", {}), f"{path}: network")
     artifacts.load_into(network, tensors, path)
     return network.eval(), description

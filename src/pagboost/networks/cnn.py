@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 
 from pagboost import images
-from pagboost.errors import InputError
+from pagboost.options import networks
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
@@ -38,43 +36,22 @@ class ConvNet(nn.Module):
         return self.features(x)[1]
 
 
-def cnn(
-    *,
-    in_channels: int,
-    num_classes: int,
-    input_size: int,
-    widths: Sequence[int],
-    depth: int,
-    kernel: int,
-    feature_dim: int,
-    activation: str,
-    pool: str,
-) -> ConvNet:
-    """A small classifier with `feature_dim` features: per width one stage of `depth` convolutions and a 2x2 pool.
+def cnn(options: networks.CNN) -> ConvNet:
+    """A small classifier with features: per width one stage of `depth` convolutions and a 2x2 pool, then a dense layer.
 
     The features keep where things are (no global pooling) and are taken after BatchNorm and activation.
-    activation: relu, gelu or silu; pool: max or average; kernel: odd.
-    Raises InputError for options outside these, and if the stages do not halve input_size evenly.
     """
-    for key, value, allowed in (("activation", activation, ACTIVATIONS), ("pool", pool, POOLS)):
-        if value not in allowed:
-            raise InputError(f"network.{key}: {value}, expected one of: {', '.join(allowed)}")
-    if kernel % 2 == 0:
-        raise InputError(f"network.kernel: {kernel}, expected an odd size")
-    if input_size % 2 ** len(widths):
-        raise InputError(
-            f"network.input_size: {input_size}, expected a multiple of {2 ** len(widths)} (a halving per width)"
-        )
-    activate = ACTIVATIONS[activation]
+    activate, pool = ACTIVATIONS[options.activation], POOLS[options.pool]
     layers: list[nn.Module] = []
-    channels = in_channels
-    for width in widths:
-        for _ in range(depth):
-            convolution = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False)
+    channels = options.in_channels
+    for width in options.widths:
+        for _ in range(options.depth):
+            convolution = nn.Conv2d(channels, width, options.kernel, padding=options.kernel // 2, bias=False)
             layers += [convolution, nn.BatchNorm2d(width), activate()]
             channels = width
-        layers.append(POOLS[pool](2))
-    positions = (input_size // 2 ** len(widths)) ** 2
-    embedding = nn.Linear(channels * positions, feature_dim, bias=False)
-    layers += [nn.Flatten(), embedding, nn.BatchNorm1d(feature_dim), activate()]
-    return ConvNet(nn.Sequential(*layers), nn.Linear(feature_dim, num_classes), in_channels, input_size)
+        layers.append(pool(2))
+    positions = (options.input_size // 2 ** len(options.widths)) ** 2
+    embedding = nn.Linear(channels * positions, options.feature_dim, bias=False)
+    layers += [nn.Flatten(), embedding, nn.BatchNorm1d(options.feature_dim), activate()]
+    head = nn.Linear(options.feature_dim, options.num_classes)
+    return ConvNet(nn.Sequential(*layers), head, options.in_channels, options.input_size)

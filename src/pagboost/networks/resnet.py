@@ -5,13 +5,14 @@ The blocks are our own: importing torchvision imports torch's compiler too, two 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import nn
 
 from pagboost.errors import InputError
+from pagboost.options import networks
 
 PUBLIC_WIDTH = 64  # channels of the first stage of every public ResNet
 
@@ -144,52 +145,27 @@ class Normalizer(nn.Module):
         return (x - self.new_mean) / self.new_std
 
 
-def resnet(
-    *,
-    layers: Sequence[int],
-    width: int,
-    bottleneck_width: int | None = None,
-    num_classes: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    stem: Mapping[str, int | bool],
-    block: str = "bottleneck",
-) -> NormalisedResNet:
+def resnet(options: networks.ResNet) -> NormalisedResNet:
     """A ResNet of `layers` blocks per stage; len(mean) is the number of image channels.
 
-    block: bottleneck (ResNet-50 and deeper) or basic (ResNet-18 and -34), which has no bottleneck_width.
     ResNet-50 is layers [3, 4, 6, 3], width 64, bottleneck_width 64, stem {kernel: 7, stride: 2, pool: true};
-    Wide-ResNet-50-2 doubles bottleneck_width (torchvision's width_per_group) alone; ResNet-18 is layers [2, 2, 2, 2]
-    of basic blocks. Small images take a smaller stem.
-    Raises InputError for another block, and for layers or a bottleneck_width that do not go with it.
+    Wide-ResNet-50-2 doubles bottleneck_width alone; ResNet-18 is layers [2, 2, 2, 2] of basic blocks. Small images
+    take a smaller stem.
     """
-    make = _block_maker(block, bottleneck_width)
-    if len(layers) != 4 or min(layers) < 1:
-        raise InputError(f"network.layers: {list(layers)}, expected four numbers of blocks, each at least 1")
+    make = BasicBlock if options.block == "basic" else partial(Bottleneck, bottleneck_width=options.bottleneck_width)
     # A network of the public width and stem is drawn first, and only its stages and head are ever used: torchvision's
     # constructor did so, and without its draws from the generator every seed would give other weights than it has.
     public_stem = nn.Conv2d(3, PUBLIC_WIDTH, 7, bias=False)
-    stages, head = _body(make, layers, PUBLIC_WIDTH, num_classes)
+    stages, head = _body(make, options.layers, PUBLIC_WIDTH, options.num_classes)
     _initialise(public_stem, *stages)
-    if width != PUBLIC_WIDTH:
-        stages, head = _body(make, layers, width, num_classes)
-    kernel, stride = stem["kernel"], stem["stride"]
-    conv1 = nn.Conv2d(len(mean), width, kernel, stride=stride, padding=kernel // 2, bias=False)
-    maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem["pool"] else nn.Identity()
+    if options.width != PUBLIC_WIDTH:
+        stages, head = _body(make, options.layers, options.width, options.num_classes)
+    stem, channels = options.stem, len(options.mean)
+    padding = stem.kernel // 2
+    conv1 = nn.Conv2d(channels, options.width, stem.kernel, stride=stem.stride, padding=padding, bias=False)
+    maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem.pool else nn.Identity()
     _initialise(conv1, *stages)
-    return NormalisedResNet(ResNet(conv1, maxpool, stages, head), mean, std)
-
-
-def _block_maker(block: str, bottleneck_width: int | None) -> Callable[[int, int, int], nn.Module]:
-    """f(in_channels, width, stride) -> a block of that kind; raises InputError as `resnet` does."""
-    if block == "basic" and bottleneck_width is None:
-        return BasicBlock
-    if block == "bottleneck" and bottleneck_width is not None:
-        return partial(Bottleneck, bottleneck_width=bottleneck_width)
-    if block not in ("bottleneck", "basic"):
-        raise InputError(f"network.block: {block}, expected one of: bottleneck, basic")
-    expected = "none (block: basic)" if block == "basic" else "a number of channels (block: bottleneck)"
-    raise InputError(f"network.bottleneck_width: {bottleneck_width}, expected {expected}")
+    return NormalisedResNet(ResNet(conv1, maxpool, stages, head), options.mean, options.std)
 
 
 def _body(

@@ -6,7 +6,6 @@ Dhariwal and Nichol 2021, "Diffusion models beat GANs on image synthesis", Sec. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,8 +23,7 @@ from pagboost.networks.unet_layers import (
     timestep_embedding,
     zeroed,
 )
-
-ATTENTION_ORDERS = ("legacy", "new")
+from pagboost.options import networks
 
 
 class Stage(nn.Sequential):
@@ -39,69 +37,47 @@ class Stage(nn.Sequential):
 
 @dataclass(frozen=True)
 class Architecture:
-    """The options that a UNet and its encoder share, and the layers they make."""
+    """The layers that the options of a UNet or its encoder make."""
 
-    image_size: int
-    in_channels: int
-    model_channels: int
-    num_res_blocks: int
-    attention_resolutions: Sequence[int]
-    channel_mult: Sequence[float]
-    num_heads: int | None
-    num_head_channels: int | None
-    dropout: float
-    use_scale_shift_norm: bool
-    resblock_updown: bool
-    attention_order: str
-    attention_dims: int
-    norm_groups: int
-    patch: int
+    options: networks.ADM
 
-    def __post_init__(self) -> None:
-        if (self.num_heads is None) == (self.num_head_channels is None):
-            given = f"num_heads {self.num_heads}, num_head_channels {self.num_head_channels}"
-            raise InputError(f"unet: {given}, expected just one of them")
-        if self.attention_order not in ATTENTION_ORDERS:
-            raise InputError(f"unet.attention_order: {self.attention_order}, expected {' or '.join(ATTENTION_ORDERS)}")
-        if self.attention_dims not in (1, 2):
-            raise InputError(f"unet.attention_dims: {self.attention_dims}, expected 1 or 2")
-        factor = self.patch * 2 ** (len(self.channel_mult) - 1)
-        if self.image_size % factor:
-            raise InputError(f"unet.image_size: {self.image_size}, expected a multiple of {factor} (patch and levels)")
-        name = "num_heads" if self.num_heads else "num_head_channels"
-        divisor = self.num_heads or self.num_head_channels
-        last = len(self.channel_mult) - 1
-        for level in range(last + 1):
-            width = self.width(level)
-            if width % self.norm_groups:
-                raise InputError(f"unet.norm_groups: {self.norm_groups}, expected a divisor of {width} channels")
-            attends = level == last or self.resolution(level) in self.attention_resolutions
-            if attends and width % divisor:
-                raise InputError(f"unet.{name}: {divisor}, expected a divisor of {width} channels")
+    @property
+    def levels(self) -> int:
+        """How many resolutions there are."""
+        return len(self.options.channel_mult)
 
     @property
     def embed_dim(self) -> int:
-        return 4 * self.model_channels
+        """Length of the time and class embedding."""
+        return 4 * self.options.model_channels
 
     def width(self, level: int) -> int:
         """Channels of a level; level 0 is the finest."""
-        return int(self.channel_mult[level] * self.model_channels)
+        return self.options.widths()[level]
 
     def resolution(self, level: int) -> int:
         """Side of a level's feature maps, in positions."""
-        return self.image_size // self.patch // 2**level
+        return self.options.image_size // self.options.patch // 2**level
+
+    def attends(self, level: int) -> bool:
+        """Whether a level's blocks have attention."""
+        return self.resolution(level) in self.options.attention_resolutions
 
     def heads(self, channels: int) -> int:
-        return self.num_heads or channels // self.num_head_channels
+        """Number of attention heads over so many channels."""
+        return self.options.num_heads or channels // self.options.num_head_channels
+
+    def norm(self, channels: int) -> GroupNorm:
+        return GroupNorm(self.options.norm_groups, channels)
 
     def res_block(self, channels: int, out_channels: int, resample: str | None = None) -> ResBlock:
         return ResBlock(
             channels,
             out_channels,
             self.embed_dim,
-            groups=self.norm_groups,
-            dropout=self.dropout,
-            scale_shift=self.use_scale_shift_norm,
+            groups=self.options.norm_groups,
+            dropout=self.options.dropout,
+            scale_shift=self.options.use_scale_shift_norm,
             resample=resample,
         )
 
@@ -109,35 +85,34 @@ class Architecture:
         return AttentionBlock(
             channels,
             heads=self.heads(channels),
-            groups=self.norm_groups,
-            order=self.attention_order,
-            dims=self.attention_dims,
+            groups=self.options.norm_groups,
+            order=self.options.attention_order,
+            dims=self.options.attention_dims,
         )
 
     def block(self, channels: int, level: int) -> list[nn.Module]:
         """A residual block to the level's width, with attention where the level has it."""
         width = self.width(level)
-        attention = [self.attention_block(width)] if self.resolution(level) in self.attention_resolutions else []
+        attention = [self.attention_block(width)] if self.attends(level) else []
         return [self.res_block(channels, width), *attention]
 
     def time_embed(self) -> nn.Sequential:
-        return nn.Sequential(
-            nn.Linear(self.model_channels, self.embed_dim), nn.SiLU(), nn.Linear(self.embed_dim, self.embed_dim)
-        )
+        width = self.options.model_channels
+        return nn.Sequential(nn.Linear(width, self.embed_dim), nn.SiLU(), nn.Linear(self.embed_dim, self.embed_dim))
 
     def input_blocks(self) -> tuple[nn.ModuleList, list[int]]:
         """The way down, and the channels each of its stages leaves for the way up."""
         widths = [self.width(0)]
-        blocks = nn.ModuleList([Stage(nn.Conv2d(self.in_channels * self.patch**2, widths[0], 3, padding=1))])
-        for level in range(len(self.channel_mult)):
-            for _ in range(self.num_res_blocks):
+        first = nn.Conv2d(self.options.in_channels * self.options.patch**2, widths[0], 3, padding=1)
+        blocks = nn.ModuleList([Stage(first)])
+        for level in range(self.levels):
+            for _ in range(self.options.num_res_blocks):
                 blocks.append(Stage(*self.block(widths[-1], level)))
                 widths.append(self.width(level))
-            if level < len(self.channel_mult) - 1:
+            if level < self.levels - 1:
                 width = widths[-1]
-                blocks.append(
-                    Stage(self.res_block(width, width, "down") if self.resblock_updown else Downsample(width))
-                )
+                down = self.res_block(width, width, "down") if self.options.resblock_updown else Downsample(width)
+                blocks.append(Stage(down))
                 widths.append(width)
         return blocks, widths
 
@@ -147,13 +122,13 @@ class Architecture:
     def output_blocks(self, widths: list[int]) -> nn.ModuleList:
         """The way up; each stage also takes what the mirrored stage of the way down left."""
         blocks, channels, skips = nn.ModuleList(), widths[-1], list(widths)
-        for level in reversed(range(len(self.channel_mult))):
-            for i in range(self.num_res_blocks + 1):
+        for level in reversed(range(self.levels)):
+            for i in range(self.options.num_res_blocks + 1):
                 layers = self.block(channels + skips.pop(), level)
                 channels = self.width(level)
-                if level and i == self.num_res_blocks:
-                    up = self.res_block(channels, channels, "up") if self.resblock_updown else Upsample(channels)
-                    layers.append(up)
+                if level and i == self.options.num_res_blocks:
+                    updown = self.options.resblock_updown
+                    layers.append(self.res_block(channels, channels, "up") if updown else Upsample(channels))
                 blocks.append(Stage(*layers))
         return blocks
 
@@ -161,21 +136,18 @@ class Architecture:
 class UNet(nn.Module):
     """ADM's UNet: an image and a time (and a class) to an image of the same size."""
 
-    def __init__(self, arch: Architecture, out_channels: int, num_classes: int | None) -> None:
+    def __init__(self, options: networks.UNet) -> None:
         super().__init__()
-        self.patch, self.model_channels = arch.patch, arch.model_channels
+        arch, classes = Architecture(options), options.num_classes
+        self.patch, self.model_channels = options.patch, options.model_channels
         self.time_embed = arch.time_embed()
-        self.num_classes = num_classes
-        self.label_emb = None if num_classes is None else nn.Embedding(num_classes, arch.embed_dim)
+        self.num_classes = classes
+        self.label_emb = None if classes is None else nn.Embedding(classes, arch.embed_dim)
         self.input_blocks, widths = arch.input_blocks()
         self.middle_block = arch.middle_block(widths[-1])
         self.output_blocks = arch.output_blocks(widths)
-        width = arch.width(0)
-        self.out = nn.Sequential(
-            GroupNorm(arch.norm_groups, width),
-            nn.SiLU(),
-            zeroed(nn.Conv2d(width, out_channels * arch.patch**2, 3, padding=1)),
-        )
+        last = nn.Conv2d(arch.width(0), options.out_channels * options.patch**2, 3, padding=1)
+        self.out = nn.Sequential(arch.norm(arch.width(0)), nn.SiLU(), zeroed(last))
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         """x [N, C, H, W], times t [N], classes y [N] (ignored by a network without classes) to [N, out, H, W]."""
@@ -197,19 +169,17 @@ class UNet(nn.Module):
 class UNetEncoder(nn.Module):
     """The way down of ADM's UNet with attention pooling: a time-dependent classifier."""
 
-    def __init__(self, arch: Architecture, num_classes: int) -> None:
+    def __init__(self, options: networks.UNetEncoder) -> None:
         super().__init__()
-        self.num_classes = num_classes
-        self.patch, self.model_channels = arch.patch, arch.model_channels
+        arch = Architecture(options)
+        self.num_classes = options.num_classes
+        self.patch, self.model_channels = options.patch, options.model_channels
         self.time_embed = arch.time_embed()
         self.input_blocks, widths = arch.input_blocks()
-        self.middle_block = arch.middle_block(widths[-1])
-        size = arch.resolution(len(arch.channel_mult) - 1)
-        self.out = nn.Sequential(
-            GroupNorm(arch.norm_groups, widths[-1]),
-            nn.SiLU(),
-            AttentionPool(size, widths[-1], arch.heads(widths[-1]), num_classes),
-        )
+        width, size = widths[-1], arch.resolution(arch.levels - 1)
+        self.middle_block = arch.middle_block(width)
+        pool = AttentionPool(size, width, arch.heads(width), options.num_classes)
+        self.out = nn.Sequential(arch.norm(width), nn.SiLU(), pool)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """x [N, C, H, W] with H = W = image_size and times t [N] to logits [N, num_classes]."""
@@ -220,92 +190,20 @@ class UNetEncoder(nn.Module):
         return self.out(self.middle_block(h, emb))
 
 
-def unet(
-    *,
-    image_size: int,
-    in_channels: int,
-    out_channels: int,
-    model_channels: int,
-    num_res_blocks: int,
-    attention_resolutions: Sequence[int],
-    channel_mult: Sequence[float],
-    num_heads: int | None = None,
-    num_head_channels: int | None = None,
-    num_classes: int | None = None,
-    dropout: float = 0.0,
-    use_scale_shift_norm: bool = True,
-    resblock_updown: bool = False,
-    attention_order: str = "legacy",
-    attention_dims: int = 1,
-    norm_groups: int = 32,
-    patch: int = 1,
-) -> UNet:
+def unet(options: networks.UNet) -> UNet:
     """ADM's UNet; options as in its code base, forward(x [N, in, H, W], t [N], y [N] or None) -> [N, out, H, W].
 
     attention_resolutions: sides of the feature maps that get attention, in positions: image_size / patch / 2^level.
-    Heads: num_heads in every block, or num_head_channels channels for each. attention_order: how qkv is packed, see
-    `attend`. attention_dims: 2 makes qkv and projection 1x1 convolutions over the image (the consistency
-    checkpoints), 1 over a sequence (guided-diffusion's). norm_groups: 32 in ADM. patch: pixels folded into channels,
-    in each direction. Raises InputError for options that do not fit together.
+    attention_order: how qkv is packed, see `attend`. attention_dims: 2 makes qkv and projection 1x1 convolutions over
+    the image (the consistency checkpoints), 1 over a sequence (guided-diffusion's).
+    Raises InputError for options that do not fit together.
     """
-    arch = Architecture(
-        image_size=image_size,
-        in_channels=in_channels,
-        model_channels=model_channels,
-        num_res_blocks=num_res_blocks,
-        attention_resolutions=attention_resolutions,
-        channel_mult=channel_mult,
-        num_heads=num_heads,
-        num_head_channels=num_head_channels,
-        dropout=dropout,
-        use_scale_shift_norm=use_scale_shift_norm,
-        resblock_updown=resblock_updown,
-        attention_order=attention_order,
-        attention_dims=attention_dims,
-        norm_groups=norm_groups,
-        patch=patch,
-    )
-    return UNet(arch, out_channels, num_classes)
+    return UNet(options)
 
 
-def encoder_classifier(
-    *,
-    image_size: int,
-    in_channels: int,
-    num_classes: int,
-    model_channels: int,
-    num_res_blocks: int,
-    attention_resolutions: Sequence[int],
-    channel_mult: Sequence[float],
-    num_heads: int | None = None,
-    num_head_channels: int | None = None,
-    dropout: float = 0.0,
-    use_scale_shift_norm: bool = True,
-    resblock_updown: bool = True,
-    attention_order: str = "legacy",
-    attention_dims: int = 1,
-    norm_groups: int = 32,
-    patch: int = 1,
-) -> UNetEncoder:
+def encoder_classifier(options: networks.UNetEncoder) -> UNetEncoder:
     """ADM's classifier of noisy images; options as in `unet`, forward(x [N, in, S, S], t [N]) -> logits [N, classes].
 
     Raises InputError for options that do not fit together.
     """
-    arch = Architecture(
-        image_size=image_size,
-        in_channels=in_channels,
-        model_channels=model_channels,
-        num_res_blocks=num_res_blocks,
-        attention_resolutions=attention_resolutions,
-        channel_mult=channel_mult,
-        num_heads=num_heads,
-        num_head_channels=num_head_channels,
-        dropout=dropout,
-        use_scale_shift_norm=use_scale_shift_norm,
-        resblock_updown=resblock_updown,
-        attention_order=attention_order,
-        attention_dims=attention_dims,
-        norm_groups=norm_groups,
-        patch=patch,
-    )
-    return UNetEncoder(arch, num_classes)
+    return UNetEncoder(options)

@@ -15,9 +15,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from pagboost import registry
 from pagboost.errors import InputError
-from pagboost.planning import sourcecode
+from pagboost.planning import kinds_used, sourcecode
 from pagboost.planning.fingerprints import fingerprint
 from pagboost.planning.memory import Memory
 
@@ -67,9 +66,11 @@ class Digests:
     def of(self, result: Result) -> str:
         """Of all that a result depends on: code, settings, files from elsewhere, and the same of its inputs."""
         if result not in self._known:
+            used = kinds_used.used(result.settings)
             content = {
-                "code": sourcecode.digest(result.script, *registry.modules(result.settings)),
+                "code": sourcecode.digest(result.script, *used.modules),
                 "settings": result.settings,
+                "defaults": used.defaults,
                 "outside": [fingerprint(path, self.fingerprints) for path in result.outside],
                 "inputs": {role: [self.of(one) for one in _listed(made)] for role, made in result.inputs.items()},
             }

@@ -25,7 +25,7 @@ class Outputs:
         """A table of a paper; a survey's is of whatever answers there are."""
         spec = self.scale["papers"][paper]["tables"][name]
         file = str(cells.table_file(self.folder, paper, name, extension))
-        if spec["kind"] == "survey":
+        if spec.get("kind") == "survey":
             answers = self.answers(f"{paper}/{name}")
             page = {"page": self.survey(f"{paper}/{name}")} if answers else {}
             return Result(file, "survey_table.py", {"spec": spec}, page, answers)
@@ -107,8 +107,8 @@ class Outputs:
 
     def survey_names(self) -> list[str]:
         """All surveys of this scale's papers."""
-        papers = self.scale["papers"].items()
-        return [f"{p}/{t}" for p, paper in papers for t, spec in paper["tables"].items() if spec["kind"] == "survey"]
+        tables = ((p, t, spec) for p, paper in self.scale["papers"].items() for t, spec in paper["tables"].items())
+        return [f"{paper}/{table}" for paper, table, spec in tables if spec.get("kind") == "survey"]
 
     def surveys(self, paper: str) -> list[Result]:
         """The pages that this scale can build."""

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from pagboost.options import plugins
+
 SOURCE = Path(__file__).parents[2]  # the folder of the scripts and of the package
 PACKAGE = "pagboost"
-# Kinds are looked up in the registry by name. Whoever uses one says which (registry.modules): a kind that is added
-# there changes no result.
-REGISTRY = SOURCE / PACKAGE / "registry.py"
+# Classes of options name all kinds. Whoever uses one says which, and its defaults (kinds_used): a kind that is added,
+# or an option's line for users, changes no result.
+OPTIONS = SOURCE / PACKAGE / "options"
 
-_FROM = re.compile(r"^\s*from (pagboost[\w.]*) import (\([^)]*\)|[^\n#]*)", re.MULTILINE)
-_IMPORT = re.compile(r"^\s*import (pagboost[\w.]*)", re.MULTILINE)
-_NAMED = re.compile(r"\"(pagboost[\w.]*):\w+\"")
+_FROM = re.compile(r"^\s*from ([\w.]+) import (\([^)]*\)|[^\n#]*)", re.MULTILINE)
+_IMPORT = re.compile(r"^\s*import ([\w.]+)", re.MULTILINE)
+_NAMED = re.compile(r"\"([\w.]+):\w+\"")
 _TEMPLATE = re.compile(r"\"([\w.]+\.j2)\"")
 
 
@@ -28,12 +30,13 @@ def digest(*entries: str) -> str:
     """
     hashed = hashlib.sha256()
     for file in files(*entries):
-        hashed.update(f"{file.relative_to(SOURCE).as_posix()}\0{_content_hash(file)}\n".encode())
+        place = file.relative_to(SOURCE).as_posix() if file.is_relative_to(SOURCE) else file.name  # of a plug-in
+        hashed.update(f"{place}\0{_content_hash(file)}\n".encode())
     return hashed.hexdigest()
 
 
 def files(*entries: str) -> list[Path]:
-    """The files of these scripts and modules, and all of this project that they import, at whatever time; sorted."""
+    """The files of these scripts and modules, and all of this project and its plug-ins that they import; sorted."""
     found: set[Path] = set()
     waiting = [file for entry in entries for file in _entry(entry)]
     while waiting:
@@ -41,7 +44,7 @@ def files(*entries: str) -> list[Path]:
         if file not in found:
             found.add(file)
             waiting += _used_by(file)
-    return sorted(found - {REGISTRY})
+    return sorted(file for file in found if not file.is_relative_to(OPTIONS))
 
 
 def _entry(name: str) -> Iterable[Path]:
@@ -51,7 +54,7 @@ def _entry(name: str) -> Iterable[Path]:
 @cache
 def _used_by(file: Path) -> tuple[Path, ...]:
     """The files of this project that a source file imports, names as "module:name", or renders as a template."""
-    if file.suffix != ".py" or file == REGISTRY:
+    if file.suffix != ".py" or file.is_relative_to(OPTIONS):
         return ()
     text = file.read_text(encoding="utf-8")
     names = [*_IMPORT.findall(text), *_NAMED.findall(text)]
@@ -61,8 +64,18 @@ def _used_by(file: Path) -> tuple[Path, ...]:
     return (*(path for name in names for path in _module(name)), *(path for path in templates if path.is_file()))
 
 
-def _module(name: str) -> Iterator[Path]:
+@cache
+def _module(name: str) -> tuple[Path, ...]:
+    return tuple(_files_of(name))
+
+
+def _files_of(name: str) -> Iterator[Path]:
     """The files of a module and of the packages it lies in; of what is no module (a function's name) none."""
+    if name.partition(".")[0] != PACKAGE:
+        file = plugins.file_of(name)
+        if file is not None:
+            yield file
+        return
     path = SOURCE.joinpath(*name.split("."))
     for package in (parent for parent in [path, *path.parents] if parent.is_relative_to(SOURCE / PACKAGE)):
         if (package / "__init__.py").is_file():

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pagboost.errors import InputError
+from pagboost.options.figures import Figure
+from pagboost.options.tables import Table
 
 RAW = "none"  # the boost of a sample set as its generator made it
 
@@ -30,8 +32,6 @@ def expand(claim: Part) -> list[dict[str, Any]]:
     result = {key: value for key, value in claim.items() if key != "over"}
     for side in ("lower", "than"):
         named = [claim[side]["generator"]] if "generator" in claim[side] else claim[side].get("generators")
-        if (named is None) == ("over" not in claim):
-            raise InputError(f"claims.{claim['id']}.{side}: expected either a generator here or each/over in the claim")
         result[side] = {"generators": named or claim["over"], "boost": claim[side]["boost"]}
     return [result]
 
@@ -72,8 +72,8 @@ def cells(spec: Part | Sequence[Part], unavailable: Mapping[str, str] | None = N
     """
     if not isinstance(spec, Mapping):
         found: Iterable[Cell] = [cell for entry in spec for cell in cells(entry)]
-    elif spec.get("kind") == "survey":
-        found = [(spec["generators"][side], RAW) for side in ("a", "b")]
+    elif "generators" in spec:
+        found = [(generator, RAW) for generator in spec["generators"].values()]
     elif "rows" in spec:
         bases = [spec["base"]] if "base" in spec else []
         found = [(row["generator"], row["boost"]) for row in (*spec["rows"], *bases)]
@@ -100,8 +100,15 @@ def inputs(results: str | Path, part: Part, unavailable: Mapping[str, str]) -> l
     choices = [steps_file(results, *cell) for cell in boosted(pairs)]
     if "panels" in part:
         return [*(samples_file(results, *cell) for cell in pairs), *choices]
-    from_choices = part.get("kind", "metrics") not in ("metrics", "sweep") or part.get("metric") in LABEL_METRICS
-    return choices if from_choices else [metrics_file(results, *cell) for cell in pairs]
+    return [metrics_file(results, *cell) for cell in pairs] if _of_metrics(part) else choices
+
+
+def _of_metrics(part: Part) -> bool:
+    """Whether a table, a figure or a claim is made from metrics, and not from what boosting chose."""
+    if "kind" not in part:
+        return part.get("metric") not in LABEL_METRICS  # a claim; a table that names no kind is one of metrics
+    family = Figure if part["kind"] in Figure.kinds() else Table
+    return family.of(part).of_metrics
 
 
 def boosted(pairs: Iterable[Cell]) -> list[Cell]:

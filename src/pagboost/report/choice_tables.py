@@ -1,26 +1,73 @@
-"""Rows of tables about boosting itself: its steps, its radius, and the classes it aims at."""
+"""Tables about boosting itself: its steps, its radius, and the classes it aims at."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from pagboost.errors import InputError
 from pagboost.report import choices
 from pagboost.report.cells import reason
+from pagboost.report.columns import Column, Record, comparison, nfe, number, spread
+from pagboost.report.render import rendered
+from pagboost.report.sheets import Frame, Row, Sheet, Spec
 
-Row = dict[str, Any]
+
+def steps(spec: Spec, paper: Spec) -> Sheet:
+    """Steps and step size chosen here beside the reported ones, which are of other data (Golan Table 5)."""
+    shown = [
+        Column("Steps (reported)", lambda r: _beside(r, "steps", 0)),
+        Column("Step size (reported)", lambda r: _beside(r, "alpha", 3)),
+    ]
+    return Sheet(
+        rows=lambda *here: [_steps(row, *here) for row in spec["rows"]],
+        people=lambda frame: rendered(frame, spec, [*nfe(frame, paper), *shown]),
+    )
 
 
-def _choice(row: Mapping[str, Any], results: str | Path, unavailable: Mapping[str, str]) -> choices.Choice | None:
+def eps(spec: Spec, paper: Spec) -> Sheet:
+    """The radius chosen here beside the reported one, which is carried over at equal change per pixel (BIGRoC Table 3).
+
+    eps_multiple is the chosen radius in units of the one carried over; eps_published is what was carried over, assumed
+    where eps_reported is empty. Its rows raise InputError where boosting started from another radius than the reported
+    one.
+    """
+    shown = [
+        Column("eps (reported)", _published_eps, measured=False),
+        Column("At equal change per pixel", lambda r: number(r["eps_scaled"], 3)),
+        Column("Chosen here", lambda r: number(r["eps"], 3)),
+        Column("Its multiple", lambda r: number(r["eps_multiple"], 2)),
+        Column("Steps", lambda r: number(r["steps"], 0)),
+        Column("Step size", lambda r: number(r["alpha"], 4)),
+    ]
+    return Sheet(
+        rows=lambda *here: [_eps(row, *here) for row in spec["rows"]],
+        people=lambda frame: rendered(frame, spec, shown),
+    )
+
+
+def labels(spec: Spec, paper: Spec) -> Sheet:
+    """How the classes a boost aims at are spread (BIGRoC Fig. 3): mean and _std over sampling seeds.
+
+    share_<class>, the smallest and the largest share, and total_variation, the distance from equal shares. n is the
+    number of images of all seeds together.
+    """
+    return Sheet(
+        rows=lambda *here: [_labels(row, *here) for row in spec["rows"]],
+        people=lambda frame: rendered(frame, spec, _label_columns(frame)),
+    )
+
+
+# -- for machines
+
+
+def _choice(row: Spec, results: str | Path, unavailable: Mapping[str, str]) -> choices.Choice | None:
     cell = row["generator"], row["boost"]
     return None if reason(*cell, unavailable) else choices.load(results, *cell)
 
 
-def steps_row(row: Mapping[str, Any], results: str | Path, unavailable: Mapping[str, str]) -> Row:
-    """Steps and step size chosen here beside the reported ones, which are of other data (Golan Table 5)."""
+def _steps(row: Spec, results: str | Path, unavailable: Mapping[str, str]) -> Row:
     choice = _choice(row, results, unavailable)
     result: Row = {}
     for quantity in ("steps", "alpha"):
@@ -29,12 +76,7 @@ def steps_row(row: Mapping[str, Any], results: str | Path, unavailable: Mapping[
     return result
 
 
-def eps_row(row: Mapping[str, Any], results: str | Path, unavailable: Mapping[str, str]) -> Row:
-    """The radius chosen here beside the reported one, which is carried over at equal change per pixel (BIGRoC Table 3).
-
-    eps_multiple is the chosen radius in units of the one carried over; eps_published is what was carried over, assumed
-    where eps_reported is empty. Raises InputError where boosting started from another radius than the reported one.
-    """
+def _eps(row: Spec, results: str | Path, unavailable: Mapping[str, str]) -> Row:
     reported = row.get("reported", {}).get("eps")
     result: Row = dict.fromkeys(("eps_published", "eps_scaled", "eps", "eps_multiple", "norm", "steps", "alpha"))
     choice = _choice(row, results, unavailable)
@@ -60,12 +102,7 @@ def eps_row(row: Mapping[str, Any], results: str | Path, unavailable: Mapping[st
     return {"eps_reported": reported} | result
 
 
-def labels_row(row: Mapping[str, Any], results: str | Path, unavailable: Mapping[str, str]) -> Row:
-    """How the classes a boost aims at are spread (BIGRoC Fig. 3): mean and _std over sampling seeds.
-
-    share_<class>, the smallest and the largest share, and total_variation, the distance from equal shares. n is the
-    number of images of all seeds together.
-    """
+def _labels(row: Spec, results: str | Path, unavailable: Mapping[str, str]) -> Row:
     choice = _choice(row, results, unavailable)
     if choice is None:
         return {"rule": "", "n_seeds": None, "n": None}
@@ -82,3 +119,29 @@ def labels_row(row: Mapping[str, Any], results: str | Path, unavailable: Mapping
         result[name] = statistics.fmean(values)
         result[f"{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
     return result
+
+
+# -- for people
+
+
+def _beside(record: Record, key: str, places: int) -> str:
+    return comparison(number(record[key], places), number(record[f"{key}_reported"], places))
+
+
+def _published_eps(record: Record) -> str:
+    assumed = number(record["eps_published"], 2)
+    return number(record["eps_reported"], 2) or (f"assumed {assumed}" if assumed else "")
+
+
+def _label_columns(frame: Frame) -> list[Column]:
+    def percent(key: str) -> Callable[[Record], str]:
+        return lambda r: spread(r, key, 1, 100)
+
+    classes = [column for column in frame if column.startswith("share_") and not column.endswith("_std")]
+    return [
+        Column("Labels by", lambda r: r["rule"]),
+        Column("Total variation distance from uniform", lambda r: spread(r, "total_variation", 3)),
+        Column("Smallest share, %", percent("smallest_share")),
+        Column("Largest share, %", percent("largest_share")),
+        *(Column(f"Class {name.removeprefix('share_')}, %", percent(name), further=True) for name in classes),
+    ]

@@ -1,8 +1,8 @@
-"""Figures of a paper as PNG: which kinds there are, and how a picture carries its caption."""
+"""Figures of a paper as PNG, each drawn by what the class of its kind names; how a picture carries its caption."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +10,9 @@ from PIL import Image, PngImagePlugin
 
 from pagboost import artifacts
 from pagboost.errors import InputError
-from pagboost.report import debiasing, guidance_figures, sample_figures, study_figures, sweep_figures
-
-Drawing = Callable[[Mapping[str, Any], Mapping[str, Any], str | Path, Mapping[str, str]], tuple[Image.Image, str]]
-
-KINDS: dict[str, Drawing] = {
-    "before_after": sample_figures.before_after,
-    "blocks": sample_figures.blocks,
-    "debiasing": debiasing.debiasing,
-    "targeted": study_figures.targeted,
-    "interpolation": study_figures.interpolation,
-    "same_seeds": guidance_figures.same_seeds,
-    "time_gradients": guidance_figures.time_gradients,
-    "time_targeted": guidance_figures.time_targeted,
-    "trajectories": guidance_figures.trajectories,
-    "advantages": guidance_figures.advantages,
-    "sweep": sweep_figures.sweep,
-}
+from pagboost.options.figures import Figure
+from pagboost.options.kinds import named
+from pagboost.report import study_figures
 
 
 def figure(
@@ -43,7 +29,7 @@ def figure(
     if spec.get("study") in unavailable:
         picture, shown = study_figures.absent(spec, unavailable)
     else:
-        picture, shown = KINDS[spec["kind"]](spec, paper["names"], results, unavailable)
+        picture, shown = named(Figure.of(spec).uses)(spec, paper["names"], results, unavailable)
     return picture, " ".join(filter(None, (f"{spec['title']} ({spec['place']}).", shown, spec.get("note", "").strip())))
 
 

@@ -15,9 +15,10 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from pagboost import artifacts
-from pagboost.report import claims, figures, render, survey, tables
+from pagboost.report import claims, figures, render, tables
 from pagboost.report import measured as ms
 from pagboost.report.cells import cells, claims_file, figure_file, table_file
+from pagboost.report.reported import metrics_tables
 
 VERDICT_CLASSES = {
     claims.HELD: "held",
@@ -60,7 +61,7 @@ def section(paper: Mapping[str, Any], results: str | Path) -> Section:
     """
     key = paper["key"]
     rendered = {
-        name: _rendered(tables.load(table_file(results, key, name)), spec, paper)
+        name: render.people(tables.load(table_file(results, key, name)), spec, paper)
         for name, spec in paper["tables"].items()
     }
     said = said_once(rendered.values())
@@ -117,12 +118,6 @@ def marked_up(text: str) -> Markup:
     return Markup(" ").join(Markup('<span class="{}">{}</span>').format(*piece) for piece in pieces) + marks
 
 
-def _rendered(frame: tables.Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> render.Rendered:
-    if spec["kind"] == "survey":
-        return survey.people(frame, survey.Spec.of(spec))
-    return render.people(frame, spec, paper)
-
-
 def data_uri(path: str | Path) -> str:
     """A PNG file as text that a page can hold."""
     return "data:image/png;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
@@ -134,7 +129,7 @@ def provenance(
     """(fact, value) rows: package versions and seeds that the metrics files state, and the configuration's hashes."""
     found: dict[Path, ms.Measured] = {}
     for paper in papers:
-        wanted = cells([spec for spec in paper["tables"].values() if spec["kind"] == "metrics"])
+        wanted = cells(metrics_tables(paper))
         found |= {one.path: one for one in ms.load(results, wanted, unavailable).values()}
     versions: dict[str, set[str]] = {}
     seeds: set[str] = set()

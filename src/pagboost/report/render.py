@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from pagboost.report import columns, sweeps
-from pagboost.report.cells import name_of
+from pagboost.report import sweeps
 from pagboost.report.columns import Column, Record, comparison, number
-from pagboost.report.measured import DECIMALS, METRICS
-from pagboost.report.tables import Frame
+from pagboost.report.measured import DECIMALS
+from pagboost.report.sheets import Frame, Rendered, Spec, sheet
 
-SEEDS = (
-    "Measured: mean ± standard deviation over sampling seeds. The networks were trained once, so the deviation says "
-    "nothing about another training run."
-)
-REPORTED = "In parentheses: what the paper reports; where there are none, the number is not in the paper."
-UNLIKE = (
-    "It was measured on other data or by another protocol, so that measured and reported have no difference that means "
-    "anything: signs, orders and improvements in percent compare."
-)
-ALIKE = "After a semicolon: measured - reported, where data, extractor and number of samples are the paper's: {}."
-IMPROVEMENTS = "Improvements in percent, measured (by the reported numbers), are over {}."
 CLAIMS = (
     "A claim says that a metric is lower on one side than on the other. The difference is of numbers measured here, "
     "above zero if the claim holds; the paper's are compared with it in percent alone. Intervals are Student's, 95 %, "
@@ -43,55 +30,25 @@ SWEEPS = (
 NOT_HERE = "not available"
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """What a reader sees: header and rows of text; marks [1], [2], … in rows refer to notes; remarks stand below.
-
-    shared: {subject: remark} that other tables of a paper make too; a page of several says each once.
-    further: how many of the last columns are details, which a page may show apart.
-    """
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-    notes: list[str]
-    remarks: list[str]
-    shared: dict[str, str] = field(default_factory=dict)
-    further: int = 0
-
-
-def people(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> Rendered:
+def people(frame: Frame, spec: Spec, paper: Spec) -> Rendered:
     """The readable form of a machine table made for `spec`, one of the paper's tables."""
-    shown = columns.of(frame, spec, paper)
+    return sheet(spec, paper).people(frame)
+
+
+def rendered(frame: Frame, spec: Spec, shown: Sequence[Column], shared: Mapping[str, str] | None = None) -> Rendered:
+    """A table under these columns, a line per row or as a grid, its notes numbered; shared: see Rendered."""
     notes: list[str] = []
     header, rows = _grid(frame, spec["grid"], shown, notes) if "grid" in spec else _list(frame, shown, notes)
     remarks = [spec["note"].strip()] if "note" in spec else []
     if "grid" in spec and len(shown) == 1:
         remarks.append(f"In each cell: {shown[0].header}.")
-    shared = _shared(frame, spec, paper) if spec["kind"] == "metrics" else {}
     further = sum(column.further for column in shown)
-    return Rendered(f"{spec['title']} ({spec['place']})", header, rows, notes, remarks, shared, further)
+    return Rendered(heading(spec["title"], spec["place"]), header, rows, notes, remarks, dict(shared or {}), further)
 
 
-def _shared(frame: Frame, spec: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, str]:
-    """What the numbers of a metrics table are, by subject: other tables of the paper mostly say the same."""
-    scores = [(column["metric"], column["protocol"]) for column in spec["columns"]]
-    result = {"measured": SEEDS}
-    if any(_filled(frame, f"{metric}_{protocol}_reported") for metric, protocol in scores):
-        alike = [score for score in scores if _filled(frame, "{}_{}_difference".format(*score))]
-        named = ", ".join(f"{METRICS[m]} ({p}, {paper['measured_as'][p]['data']})" for m, p in alike)
-        result["reported"] = f"{REPORTED} {ALIKE.format(named) if alike else UNLIKE}"
-    if any(column.get("improvement") for column in spec["columns"]):
-        named = name_of(paper["names"], **spec["base"]) if "base" in spec else "the same generator without boosting"
-        result["improvements"] = IMPROVEMENTS.format(named)
-    for column in (name for name in frame if name.startswith("protocol_")):
-        protocol = column.removeprefix("protocol_")
-        result[f"protocol {protocol}"] = f"Protocol {protocol}: {frame[column].iloc[0]}."
-    return result
-
-
-def _filled(frame: Frame, column: str) -> bool:
-    return column in frame and frame[column].notna().any()
+def heading(title: str, place: str) -> str:
+    """What a table is called, and where the paper prints it."""
+    return f"{title} ({place})"
 
 
 def _list(frame: Frame, shown: Sequence[Column], notes: list[str]) -> tuple[list[str], list[list[str]]]:

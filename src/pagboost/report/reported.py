@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pagboost.options.tables import MetricsTable, Table
 from pagboost.report.cells import RAW, Cell
 from pagboost.report.measured import FACTS, LOWER_IS_BETTER, METRICS, PERCENT
 
@@ -52,11 +53,15 @@ def numbers_of_row(row: Mapping[str, Any], protocol: str) -> Numbers:
 def numbers(paper: Mapping[str, Any]) -> Numbers:
     """Every printed metric of a paper; where tables disagree, the first table's."""
     result: Numbers = {}
-    for table in paper["tables"].values():
-        if table["kind"] == "metrics":
-            for key, number in numbers_of(table, paper["protocol"]).items():
-                result.setdefault(key, number)
+    for table in metrics_tables(paper):
+        for key, number in numbers_of(table, paper["protocol"]).items():
+            result.setdefault(key, number)
     return result
+
+
+def metrics_tables(paper: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A paper's tables of metrics."""
+    return [table for table in paper["tables"].values() if issubclass(Table.of(table), MetricsTable)]
 
 
 def improvement(base: float | None, value: float | None, metric: str = "fid") -> float | None:

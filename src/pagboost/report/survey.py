@@ -10,31 +10,31 @@ import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jinja2
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pagboost import artifacts, cli
+from pagboost import artifacts
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError, listed
+from pagboost.options.reading import read
+from pagboost.options.tables import Preferences, SurveyTable, Threshold
 from pagboost.report.columns import Record, comparison, number
-from pagboost.report.render import NOT_HERE, Rendered
-from pagboost.report.tables import Frame
+from pagboost.report.render import NOT_HERE, heading
+from pagboost.report.sheets import Frame, Rendered, Row, Sheet
 from pagboost.sources import class_names
 
 log = logging.getLogger(__name__)
 
 QUESTION = "Which image is more realistic, and more aligned to the description?"
 VERSION = 1  # of the answers' format
-PAGE_KEYS = ("generators", "pairs", "seed")  # of a paper's entry: what its page shows
-THRESHOLDS = (50, 60, 70, 80)  # percent of the raters who selected a side
+THRESHOLDS = get_args(Threshold)  # percent of the raters who selected a side
 SIDES = ("a", "b", "none")
-FACTS = {"pairs": (), "answers": (), "per_pair": ("mean", "min", "max"), "shares": ("a", "b")}  # and their parts
 RESAMPLES = 10_000
 
 NO_ANSWERS = "no rater has answered yet"
@@ -61,46 +61,21 @@ class Survey:
     pairs: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spec:
-    """A survey's table as declared: sets {a, b: name}, what the paper prints in rows, and facts about its survey.
+def sheet(spec: Mapping[str, Any], paper: Mapping[str, Any]) -> Sheet:
+    """The table of a survey's answers, as a paper's page shows it; src/survey_table.py makes it."""
 
-    rows: [{threshold, reported: {a, b, none}}], percent. facts: any of pairs, answers, per_pair {mean, min, max},
-    shares {a, b} in percent of the answers.
-    """
+    def rows(results: str | Path, unavailable: Mapping[str, str]) -> list[Row]:
+        raise InputError(f"{spec['title']}: a survey, whose rows are made of answers: expected src/survey_table.py")
 
-    title: str
-    place: str
-    sets: Mapping[str, str]
-    rows: Sequence[Mapping[str, Any]] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    note: str = ""
-    kind: str = "survey"
-
-    @classmethod
-    def of(cls, table: Mapping[str, Any]) -> Spec:
-        """From a paper's entry, which also says how its page is made. Raises InputError for a key of neither."""
-        return cli.call(cls, where="reported", options={k: v for k, v in table.items() if k not in PAGE_KEYS})
-
-    def __post_init__(self) -> None:
-        if set(self.sets) != {"a", "b"}:
-            raise InputError(f"reported.sets: {self.sets}, expected a name each of a and b")
-        for row in self.rows:
-            if row.get("threshold") not in THRESHOLDS:
-                raise InputError(f"reported.rows: threshold {row.get('threshold')}, expected one of: {THRESHOLDS}")
-            if not _numbers(row.get("reported"), SIDES):
-                raise InputError(f"reported.rows: {row.get('reported')}, expected percentages of {', '.join(SIDES)}")
-        for key, names in FACTS.items():
-            stated = self.facts.get(key) if names else {key: self.facts.get(key)}
-            if key in self.facts and not _numbers(stated, names or [key]):
-                expected = f"numbers of {', '.join(names)}" if names else "a number"
-                raise InputError(f"reported.facts.{key}: {self.facts[key]!r}, expected {expected}")
+    return Sheet(rows, lambda frame: people(frame, declared(spec)))
 
 
-def _numbers(value: Any, names: Sequence[str]) -> bool:
-    """Whether a value is {name: number} of exactly these names."""
-    numbers = isinstance(value, Mapping) and all(isinstance(number, (int, float)) for number in value.values())
-    return numbers and set(value) == set(names)
+def declared(table: Mapping[str, Any]) -> SurveyTable:
+    """A survey's table as a paper's file, or a command line, has it. Raises InputError for what does not fit."""
+    kind, own = table.get("kind", SurveyTable.kind), {key: value for key, value in table.items() if key != "kind"}
+    if kind != SurveyTable.kind:
+        raise InputError(f"reported.kind: {kind}, expected {SurveyTable.kind}")
+    return read(SurveyTable, own, "reported")
 
 
 def load_names(source: str | Path) -> list[str]:
@@ -281,7 +256,7 @@ def share_interval(votes: np.ndarray) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def table(spec: Spec, votes: np.ndarray | None) -> Frame:
+def table(spec: SurveyTable, votes: np.ndarray | None) -> Frame:
     """Table 2 for machines: one row per threshold, of votes [R, P], beside what the paper prints.
 
     Columns: pairs_<a, b, none> counts; <a, b, none>_percent of the pairs with answers, _reported and _difference
@@ -289,7 +264,7 @@ def table(spec: Spec, votes: np.ndarray | None) -> Frame:
     raters, answers, answers_per_pair_<mean, min, max>, share_<a, b, same> and share_difference in percent of the
     answers with its interval ci_low, ci_high. Without votes only what is reported is there.
     """
-    printed = {row["threshold"]: row["reported"] for row in spec.rows}
+    printed = {row.threshold: row.reported for row in spec.rows}
     facts = _facts(votes)
     records = []
     for threshold in THRESHOLDS:
@@ -299,9 +274,9 @@ def table(spec: Spec, votes: np.ndarray | None) -> Frame:
         for side, count in counts.items():
             percent = None if count is None else 100 * count / facts["pairs"]
             record[f"{side}_percent"] = percent
-            record[f"{side}_percent_reported"] = printed.get(threshold, {}).get(side)
+            record[f"{side}_percent_reported"] = getattr(printed.get(threshold), side, None)
         record["sign_test_p"] = None if votes is None else sign_test(counts["a"], counts["b"])
-        record["sign_test_p_reported"] = _sign_test_of_printed(printed.get(threshold), spec.facts.get("pairs"))
+        record["sign_test_p_reported"] = _sign_test_of_printed(printed.get(threshold), spec.facts.pairs)
         sums = _sum_note(threshold, printed.get(threshold))
         records.append(record | facts | {"unavailable": NO_ANSWERS if votes is None else "", "note": sums})
     frame = pd.DataFrame(records)
@@ -322,32 +297,36 @@ def _facts(votes: np.ndarray | None) -> dict[str, float | None]:
     return dict(zip(names, [*values, a, b, same, a - b, *(share_interval(votes) or (None, None))], strict=True))
 
 
-def _adds_up(printed: Mapping[str, float]) -> bool:
-    return abs(sum(printed.values()) - 100) < 0.2  # three percentages rounded to 0.1
+def _sum(printed: Preferences) -> float:
+    return printed.a + printed.b + printed.none
 
 
-def _sum_note(threshold: int, printed: Mapping[str, float] | None) -> str:
+def _adds_up(printed: Preferences) -> bool:
+    return abs(_sum(printed) - 100) < 0.2  # three percentages rounded to 0.1
+
+
+def _sum_note(threshold: int, printed: Preferences | None) -> str:
     if printed is None or _adds_up(printed):
         return ""
-    return f"The paper's percentages at {threshold} % add up to {sum(printed.values()):.1f} %, not 100 %."
+    return f"The paper's percentages at {threshold} % add up to {_sum(printed):.1f} %, not 100 %."
 
 
-def _sign_test_of_printed(printed: Mapping[str, float] | None, pairs: int | None) -> float | None:
+def _sign_test_of_printed(printed: Preferences | None, pairs: int | None) -> float | None:
     """The p-value that a printed row implies for its number of pairs; None for a row that does not add up."""
     if printed is None or pairs is None or not _adds_up(printed):
         return None
-    return sign_test(*(round(printed[side] * pairs / 100) for side in ("a", "b")))
+    return sign_test(*(round(share * pairs / 100) for share in (printed.a, printed.b)))
 
 
-def people(frame: Frame, spec: Spec) -> Rendered:
+def people(frame: Frame, spec: SurveyTable) -> Rendered:
     """The readable form of table()'s frame, as it was made or as it was read from its CSV."""
-    names = {**spec.sets, "none": "no preference"}
+    names = {"a": spec.sets.a, "b": spec.sets.b, "none": "no preference"}
     header = ["Threshold", *(f"{names[side]}, % of pairs" for side in SIDES), "Sign test, p (by the paper's numbers)"]
     records = frame.to_dict("records")
     notes = list(dict.fromkeys(record["note"] for record in records if record["note"]))
     rows = [_row(record, notes) for record in records]
     remarks = [RULE, SIGN_TEST, _collected(records[0], spec), _printed_facts(spec), spec.note.strip()]
-    return Rendered(f"{spec.title} ({spec.place})", header, rows, notes, list(filter(None, remarks)))
+    return Rendered(heading(spec.title, spec.place), header, rows, notes, list(filter(None, remarks)))
 
 
 def _row(record: Record, notes: Sequence[str]) -> list[str]:
@@ -364,7 +343,7 @@ def _p(value: float | None) -> str:
     return "< 0.001" if value is not None and value < 0.001 else number(value, 3)
 
 
-def _collected(record: Record, spec: Spec) -> str:
+def _collected(record: Record, spec: SurveyTable) -> str:
     """What was collected here, in words."""
     if record["unavailable"]:
         return COLLECT
@@ -381,16 +360,22 @@ def _collected(record: Record, spec: Spec) -> str:
     return (
         f"Measured: raters: {record['raters']}; answers: {record['answers']}, {low_count} to {high_count} per pair "
         f"({mean} on average); pairs without an answer: {record['unanswered']}. {shares[0]} % of the answers are for "
-        f"{spec.sets['a']}, {shares[1]} % for {spec.sets['b']}, {shares[2]} % for the same; the first minus the second "
+        f"{spec.sets.a}, {shares[1]} % for {spec.sets.b}, {shares[2]} % for the same; the first minus the second "
         f"is {number(record['share_difference'], 1, '+')} points, {interval}."
     )
 
 
-def _printed_facts(spec: Spec) -> str:
+def _printed_facts(spec: SurveyTable) -> str:
     """What the paper states of its own survey, in words."""
-    facts = spec.facts
-    parts = [f"{facts[key]} {key}" for key in ("pairs", "answers") if key in facts]
-    if "per_pair" in facts:
-        parts.append("{min} to {max} answers per pair ({mean} on average)".format(**facts["per_pair"]))
-    parts += [f"{value} % of the answers for {spec.sets[side]}" for side, value in facts.get("shares", {}).items()]
+    facts, parts = spec.facts, []
+    parts += [f"{getattr(facts, what)} {what}" for what in ("pairs", "answers") if getattr(facts, what) is not None]
+    if facts.per_pair is not None:
+        parts.append(
+            f"{facts.per_pair.min} to {facts.per_pair.max} answers per pair ({facts.per_pair.mean} on average)"
+        )
+    if facts.shares is not None:
+        parts += [
+            f"{facts.shares.a} % of the answers for {spec.sets.a}",
+            f"{facts.shares.b} % of the answers for {spec.sets.b}",
+        ]
     return f"Reported: {', '.join(parts)}." if parts else ""

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pagboost import cli, images, rng, runtime, said
+from pagboost import images, rng, runtime, said
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError, listed
+from pagboost.options import datasets
+from pagboost.options.kinds import named
+from pagboost.options.models import Dataset
 from pagboost.sources import archives, download
 from pagboost.sources import class_names as names_of_classes
 from pagboost.sources import pictures as picture_files
@@ -30,11 +33,14 @@ IMAGES_AT_A_TIME = 1000  # encoded images that wait in memory
 REPORTED_IMAGES = 100_000  # a line in the log each time
 CHUNK = 1024  # images that are moved at a time
 
+# Parts are cut in this order, however an entry lists them: the workflow's jobs get entries with sorted keys
+SPLIT_ORDER = ("heldout", "train", "validation")
+
 # What a source gives: its images, and its official test part where it has one
 Parts = tuple[SampleSet, SampleSet | None]
 
 
-def sklearn_digits(*, size: int) -> Parts:
+def sklearn_digits(size: int, options: datasets.Digits) -> Parts:
     """The 1,797 handwritten digits that scikit-learn ships (8x8, 17 grey levels), bicubic to size x size, one channel.
 
     UCI "Optical recognition of handwritten digits", test part; real data, no network needed.
@@ -47,16 +53,16 @@ def sklearn_digits(*, size: int) -> Parts:
     return SampleSet(resized, digits.target.astype(np.int64)), None
 
 
-def cifar10(*, size: int, file: str, sha256: str | None = None, downloads: str = "downloads") -> Parts:
+def cifar10(size: int, options: datasets.CIFAR10) -> Parts:
     """CIFAR-10 (Krizhevsky 2009) from its binary version: 50,000 and 10,000 images, 32x32x3, classes 0..9.
 
-    The version of fixed-size records, because the one for Python is pickled. file: the archive cifar-10-binary.tar.gz
-    or its unpacked folder, or the URL of the archive, which is kept in `downloads`; sha256: of the archive.
+    The version of fixed-size records, because the one for Python is pickled: the archive cifar-10-binary.tar.gz or its
+    unpacked folder.
     Raises InputError for a missing or truncated batch and a label beyond 9.
     """
     if size != 32:
         raise InputError(f"datasets.size: {size}, expected 32 (CIFAR-10's)")
-    path = download.local(file, sha256, downloads)
+    path = download.local(options.file, options.sha256, options.downloads)
     listing = archives.listing(path)
     places: dict[str, str] = {}
     for place in listing.files:
@@ -84,24 +90,14 @@ def _cifar10_batch(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def folder(
-    num_classes: int | None = None,
-    class_names: Sequence[str] | None = None,
-    *,
-    size: int,
-    file: str,
-    sha256: str | None = None,
-    downloads: str = "downloads",
-    channels: int = 3,
-    test: str = "test",
-    crop: bool = False,
+    size: int, options: datasets.Folder, num_classes: int | None = None, class_names: Sequence[str] | None = None
 ) -> Parts:
     """Pictures below train/<class>/ and, where there is one, test/<class>/ of a folder or archive (picture_files).
 
     num_classes, class_names: what is declared of the classes, where it is; there must be as many folders.
-    file: the folder or archive, or an archive's URL, which is kept in `downloads`; sha256: of the archive. train/ lies
-    at its top, or in the folder nearest to it that has one. test: the official test part's own name, such as val.
-    crop: images of any size are fitted as in `centre_square`, not turned by EXIF, CMYK converted; unless so, all are
-    size x size already, and are turned upright.
+    train/ lies at its top, or in the folder nearest to it that has one.
+    options.crop: images of any size are fitted as in `centre_square`, not turned by EXIF, CMYK converted; unless so,
+    all are size x size already, and are turned upright.
     Classes are numbered in the order of their names as text, as torchvision does, or in that of class_names where
     these are the folders' own. Images come in one fixed random order, so that the first ones of a part are of all
     classes. They are stored as decoded: a set that was compressed before has other statistics than its original.
@@ -109,11 +105,7 @@ def folder(
     Raises InputError naming the first file that is no image, of another size or type, of a class not in train or of
     none, and an empty class folder.
     """
-    if channels not in (1, 3):
-        raise InputError(f"datasets.channels: {channels}, expected 1 or 3")
-    if f"{test}/".startswith("train/"):
-        raise InputError(f"datasets.test: {test}, expected another part's name than the training images'")
-    path = download.local(file, sha256, downloads)
+    path, test = download.local(options.file, options.sha256, options.downloads), options.test
     listing = archives.listing(path)
     parts, left_out = _listed(listing, ("train", test))
     if not parts["train"]:
@@ -131,9 +123,9 @@ def folder(
     sets, target = {}, {}
     for part, found in parts.items():
         labels = np.array([classes[kind] for kind, _, _ in found], np.int64)
-        sets[part] = SampleSet(np.empty((len(found), size, size, channels), np.uint8), labels)
+        sets[part] = SampleSet(np.empty((len(found), size, size, options.channels), np.uint8), labels)
         target |= {name: sets[part].images[row] for row, (_, _, name) in enumerate(found)}
-    _fill(target, listing, size, channels, crop)
+    _fill(target, listing, size, options.channels, options.crop)
     return sets["train"], sets[test] if parts[test] else None
 
 
@@ -278,59 +270,30 @@ def centre_square(image: Image, size: int) -> Image:
     return image.crop((left, top, left + size, top + size))
 
 
-SOURCES = {"sklearn_digits": sklearn_digits, "cifar10": cifar10, "folder": folder}
+def prepare(dataset: Dataset, where: str = "datasets") -> dict[str, SampleSet]:
+    """The parts {name: images} of a data set (see `split`).
 
-
-def load(
-    source: str,
-    options: Mapping[str, object],
-    where: str,
-    num_classes: int | None = None,
-    class_names: Sequence[str] | None = None,
-) -> Parts:
-    """(images, official test part or None) of a source, each in the source's own order.
-
-    num_classes, class_names: what is declared of the classes; of their sources, folders alone are numbered by it.
-    """
-    if source not in SOURCES:
-        raise InputError(f"{where}.source: {source}, expected one of: {', '.join(SOURCES)}")
-    declared = (num_classes, class_names) if source == "folder" else ()
-    return cli.call(SOURCES[source], *declared, where=where, options=options)
-
-
-def prepare(
-    *,
-    source: str,
-    size: int,
-    options: Mapping[str, object],
-    num_classes: int,
-    split_seed: int,
-    splits: Mapping[str, int],
-    class_names: str | Sequence[str] | None = None,
-) -> dict[str, SampleSet]:
-    """The parts {name: images} of a data set as its configuration entry describes it (see `split`).
-
-    class_names: by number, or a file of them; they are for people, and number the classes of a folder whose own they
-    are (see `folder`).
     Where the source has an official test part, that is `heldout`, whole and in its own order; the rest is split.
-    Raises InputError for an unknown source or option, a label beyond num_classes, another number of names, and sizes
-    that do not fit.
+    class_names are for people, and number the classes of a folder whose own they are (see `folder`).
+    Raises InputError for a label beyond num_classes, another number of names, and sizes that do not fit.
     """
-    names = None if class_names is None else names_of_classes.load(class_names, "datasets.class_names")
-    if "size" in options:
-        raise InputError(f"datasets.options.size: {options['size']}, expected datasets.size alone to say it")
-    samples, test = load(source, {**options, "size": size}, "datasets", num_classes, names)
+    given, num_classes = dataset.class_names, dataset.num_classes
+    names = None if given is None else names_of_classes.load(given, f"{where}.class_names")
+    load, options = named(dataset.options.uses), dataset.options
+    declared = (num_classes, names) if options.numbers_classes else ()
+    samples, test = load(dataset.size, options, *declared)
     for part in (samples, test):
         if part is not None and part.labels.max() >= num_classes:
-            raise InputError(f"datasets.num_classes: {num_classes}, expected {part.labels.max() + 1} or more")
+            raise InputError(f"{where}.num_classes: {num_classes}, expected {part.labels.max() + 1} or more")
     if names is not None and len(names) != num_classes:
-        raise InputError(f"datasets.class_names: {len(names)} names, expected {num_classes} (datasets.num_classes)")
+        raise InputError(f"{where}.class_names: {len(names)} names, expected {num_classes} ({where}.num_classes)")
+    sizes = {name: getattr(dataset.splits, name) for name in SPLIT_ORDER}
     if test is None:
-        return split(samples, splits, split_seed)
-    if splits.get("heldout") != len(test):
-        raise InputError(f"splits.heldout: {splits.get('heldout')}, expected {len(test)} (the source's test part)")
-    own = {name: count for name, count in splits.items() if name != "heldout"}
-    return {**split(samples, own, split_seed), "heldout": test}
+        return split(samples, sizes, dataset.split_seed)
+    if sizes["heldout"] != len(test):
+        raise InputError(f"splits.heldout: {sizes['heldout']}, expected {len(test)} (the source's test part)")
+    own = {name: count for name, count in sizes.items() if name != "heldout"}
+    return {**split(samples, own, dataset.split_seed), "heldout": test}
 
 
 def split(samples: SampleSet, sizes: Mapping[str, int], seed: int) -> dict[str, SampleSet]:

@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from pagboost import attacks, cli, images
+from pagboost import attacks, images
 from pagboost.artifacts import SampleSet
 from pagboost.boosting import walks
 from pagboost.boosting.walks import Guide
 from pagboost.errors import InputError
+from pagboost.options import studies
+from pagboost.options.kinds import named
 from pagboost.studies import interpolation, targeted
-
-COUNTS = ("count", "pairs", "pixels", "steps", "shown")
-WORKFLOW_KEYS = ("kind", "dataset", "split", "networks", "judge", "source", "note")
 
 
 @dataclass(frozen=True)
@@ -46,22 +45,21 @@ class Study:
     n: int
 
 
-def run(spec: Mapping[str, Any], bench: Bench) -> Study:
-    """The study that a configuration entry {kind, networks, judge, **options} describes.
+def run(options: studies.Study, bench: Bench) -> Study:
+    """The study that a configuration entry describes.
 
-    Raises InputError for an unknown kind or option, networks that do not fit the images or each other.
+    Raises InputError for networks that do not fit the images or each other.
     """
-    check_kind(spec, STUDIES)
     check_any(bench.networks)
     guides = {**bench.networks, **dict([bench.judge] if bench.judge else [])}
     for name, guide in guides.items():
         walks.check(guide, bench.samples, f"images for {name}")
         guide.network.to(bench.device, memory_format=torch.channels_last)
     check_classes(guides)
-    return call(STUDIES[spec["kind"]], bench, {k: v for k, v in spec.items() if k not in WORKFLOW_KEYS}, COUNTS)
+    return named(options.uses)(bench, options)
 
 
-def targeted_study(bench: Bench, *, count: int, eps: float, pixels: int, steps: int, shown: int) -> Study:
+def targeted_study(bench: Bench, options: studies.Targeted) -> Study:
     """BIGRoC Fig. 2: the first `count` images, attacked towards every class by each network.
 
     eps is an L2 length at images of `pixels` values and is carried over to these at equal change per value. One value
@@ -73,8 +71,9 @@ def targeted_study(bench: Bench, *, count: int, eps: float, pixels: int, steps: 
     judge_name, judge = bench.judge
     if judge_name in bench.networks:
         raise InputError(f"study.judge: {judge_name} is attacked itself, expected a network trained apart")
-    part, x, y = first(bench.samples, count, bench.device)
-    radius = images.equal_change(eps, x[0].numel(), pixels)
+    steps, shown = options.steps, options.shown
+    part, x, y = first(bench.samples, options.count, bench.device)
+    radius = images.equal_change(options.eps, x[0].numel(), options.pixels)
     done = {name: _attacked(bench, guide, x, radius, steps) for name, guide in bench.networks.items()}
     others = (torch.arange(judge.num_classes, device=bench.device) != y[:, None]).float()
     quantities = {
@@ -83,7 +82,7 @@ def targeted_study(bench: Bench, *, count: int, eps: float, pixels: int, steps: 
     }
     settings = {"eps": radius, "alpha": radius / steps, "steps": steps, "norm": "l2", "judge": judge_name}
     arrays = {"source": part.images[:shown], "labels": part.labels[:shown]}
-    return Study(arrays | first_shown(done, ("probability", "l2"), shown), quantities, settings, count)
+    return Study(arrays | first_shown(done, ("probability", "l2"), shown), quantities, settings, options.count)
 
 
 def _attacked(bench: Bench, guide: Guide, x: torch.Tensor, eps: float, steps: int) -> dict[str, torch.Tensor]:
@@ -103,22 +102,21 @@ def _attacked(bench: Bench, guide: Guide, x: torch.Tensor, eps: float, steps: in
     return {name: value.unflatten(0, (len(x), classes)) for name, value in zip(names, values, strict=True)}
 
 
-def interpolation_study(
-    bench: Bench, *, pairs: int, ks: Sequence[float], weights: Sequence[float], steps: int, shown: int
-) -> Study:
+def interpolation_study(bench: Bench, options: studies.Interpolation) -> Study:
     """BIGRoC Sec. 4, Fig. 6: `pairs` source images led to target images of another class (see `paired`).
 
     One value per pair: distance, ||x - x_t||_2 / ||x_s - x_t||_2 in pixels at the largest k.
     """
-    chosen = [bench.samples.subset(rows) for rows in paired(bench.samples.labels, pairs)]
+    ks, shown = options.ks, options.shown
+    chosen = [bench.samples.subset(rows) for rows in paired(bench.samples.labels, options.pairs)]
     source, target = (images.to_float(part.images).to(bench.device) for part in chosen)
-    options = {"ks": ks, "weights": weights, "steps": steps}
-    done = {name: _led(bench, name, source, target, **options) for name in bench.networks}
+    path = {"ks": ks, "weights": options.weights, "steps": options.steps}
+    done = {name: _led(bench, name, source, target, **path) for name in bench.networks}
     initial, furthest = attacks.l2_norm(source - target), int(np.argmax(ks))
     values = {name: rounded(result["distance"][:, furthest] / initial) for name, result in done.items()}
     arrays = {"source": chosen[0].images[:shown], "target": chosen[1].images[:shown], "ks": np.array(ks)}
-    settings = options | {"alpha_over_eps": interpolation.PATH / steps}
-    return Study(arrays | first_shown(done, ("distance",), shown), {"distance": values}, settings, pairs)
+    settings = path | {"alpha_over_eps": interpolation.PATH / options.steps}
+    return Study(arrays | first_shown(done, ("distance",), shown), {"distance": values}, settings, options.pairs)
 
 
 def _led(
@@ -137,16 +135,6 @@ def _led(
     return {"images": moved, "distance": distance.unflatten(0, moved.shape[:2])}
 
 
-STUDIES: dict[str, Callable[..., Study]] = {"targeted": targeted_study, "interpolation": interpolation_study}
-
-
-def check_kind(spec: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raise InputError unless a configuration entry is of a known kind of study."""
-    kind = spec.get("kind")
-    if kind not in known:
-        raise InputError(f"study.kind: {kind}, expected one of: {', '.join(known)}")
-
-
 def check_any(networks: Collection[Any]) -> None:
     """Raise InputError where a study has no network to look at."""
     if not networks:
@@ -158,14 +146,6 @@ def check_classes(networks: Mapping[str, Any]) -> None:
     classes = {name: network.num_classes for name, network in networks.items()}
     if len(set(classes.values())) > 1:
         raise InputError(f"networks tell different numbers of classes apart ({classes}), expected one data set")
-
-
-def call(study: Callable[..., Study], bench: Any, options: Mapping[str, Any], counts: Collection[str]) -> Study:
-    """study(bench, **options), eps and `counts` above 0 where given; InputError for unknown or missing options."""
-    for key in (*counts, "eps"):
-        if key in options:
-            cli.check_positive(f"study.{key}", options[key], int if key in counts else float)
-    return cli.call(study, bench, where="study", options=options)
 
 
 def paired(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,13 +22,13 @@ from pagboost.generators import guidance
 from pagboost.generators.diffusion import ddpm
 from pagboost.generators.diffusion.schedule import make_schedule, q_sample
 from pagboost.metrics.features import Extractor, FeatureNetwork, Features, extract
+from pagboost.options import studies
+from pagboost.options.kinds import named
 from pagboost.studies import advantages
 from pagboost.studies.images import (
     Study,
-    call,
     check_any,
     check_classes,
-    check_kind,
     first,
     first_shown,
     in_batches,
@@ -36,9 +36,6 @@ from pagboost.studies.images import (
     rounded,
 )
 from pagboost.studies.noisiness import high_frequency_share, min_max
-
-COUNTS = ("count", "targets", "pixels", "steps", "moments", "shown")
-WORKFLOW_KEYS = ("kind", "dataset", "split", "networks", "diffusion", "generators", "judge", "source", "note")
 
 
 @dataclass(frozen=True)
@@ -88,14 +85,13 @@ class Bench:
         return first.schedule, first.diffusion_steps
 
 
-def run(spec: Mapping[str, Any], bench: Bench) -> Study:
-    """The study that a configuration entry {kind, **options} describes.
+def run(options: studies.Study, bench: Bench) -> Study:
+    """The study that a configuration entry describes.
 
-    Raises InputError for an unknown kind or option, networks that do not fit the images or each other.
+    Raises InputError for networks that do not fit the images or each other.
     """
-    check_kind(spec, STUDIES)
     _check(bench)
-    return call(STUDIES[spec["kind"]], bench, {k: v for k, v in spec.items() if k not in WORKFLOW_KEYS}, COUNTS)
+    return named(options.uses)(bench, options)
 
 
 def _check(bench: Bench) -> None:
@@ -119,16 +115,17 @@ def _check(bench: Bench) -> None:
 # -- gradients
 
 
-def gradient_study(bench: Bench, *, count: int, timesteps: Sequence[int], shown: int) -> Study:
+def gradient_study(bench: Bench, options: studies.TimeGradients) -> Study:
     """Kawar Fig. 3: grad_{x_t} log p(y | x_t, t) of the first `count` images and their true classes y.
 
     x_t ~ q(x_t | x) at each of `timesteps`, the same for every network. One value per image: noisiness, the mean
     over timesteps of the gradient's `high_frequency_share`, and noisiness_at_<t>.
     """
+    count, timesteps, shown = options.count, options.timesteps, options.shown
     part, x, y = _first(bench, count)
     schedule = make_schedule(*bench.process, device=bench.device)
     for time in timesteps:
-        if not 0 <= time < len(schedule):
+        if time >= len(schedule):
             raise InputError(f"study.timesteps: {time}, expected times in 0..{len(schedule) - 1}")
     streams = rng.SampleStreams("gradients", *part.streams(), bench.device)
     times = torch.tensor(timesteps, device=bench.device).expand(count, -1)
@@ -146,7 +143,7 @@ def gradient_study(bench: Bench, *, count: int, timesteps: Sequence[int], shown:
         quantities[f"noisiness_at_{time}"] = {name: rounded(values[:, column]) for name, values in noisiness.items()}
     arrays = {"source": part.images[:shown], "labels": part.labels[:shown], "timesteps": np.array(timesteps)}
     arrays["noisy"] = pictures((x_t[:shown] + 1) / 2)
-    return Study(arrays | first_shown(done, ("noisiness",), shown), quantities, {"timesteps": list(timesteps)}, count)
+    return Study(arrays | first_shown(done, ("noisiness",), shown), quantities, {"timesteps": timesteps}, count)
 
 
 def _gradients_of(network: torch.nn.Module) -> Callable[..., tuple[torch.Tensor]]:
@@ -178,7 +175,7 @@ def targeted_attack(
         return attacks.pgd(loss_fn, x, targets, eps=eps, alpha=eps / steps, steps=steps, bounds=None)
 
 
-def targeted_study(bench: Bench, *, count: int, targets: int, eps: float, pixels: int, steps: int, shown: int) -> Study:
+def targeted_study(bench: Bench, options: studies.TimeTargeted) -> Study:
     """Kawar Fig. 4: the first `count` images, led at t = 0 to each of the `targets` classes that follow their own.
 
     eps is an L2 length in the [-1, 1] scale at images of `pixels` values, carried over to these at equal change per
@@ -186,11 +183,12 @@ def targeted_study(bench: Bench, *, count: int, targets: int, eps: float, pixels
     agreement, the share of targets that the judge sees; noisiness of the perturbation (`high_frequency_share`).
     """
     judge_name, judge = _judge(bench)
+    targets, steps, shown = options.targets, options.steps, options.shown
     if targets >= judge.num_classes:
         raise InputError(f"study.targets: {targets}, expected 1..{judge.num_classes - 1}, the number of other classes")
-    part, x, y = _first(bench, count)
+    part, x, y = _first(bench, options.count)
     wanted = (y[:, None] + torch.arange(1, targets + 1, device=bench.device)) % judge.num_classes
-    radius = images.equal_change(eps, x[0].numel(), pixels)
+    radius = images.equal_change(options.eps, x[0].numel(), options.pixels)
     done = {}
     for name, classifier in bench.classifiers.items():
         values = in_batches(
@@ -205,7 +203,7 @@ def targeted_study(bench: Bench, *, count: int, targets: int, eps: float, pixels
     quantities = {key: {name: rounded(result[key].mean(1)) for name, result in done.items()} for key in keys}
     arrays = {"source": part.images[:shown], "labels": part.labels[:shown], "targets": wanted[:shown].cpu().numpy()}
     settings = {"eps": radius, "alpha": radius / steps, "steps": steps, "norm": "l2", "judge": judge_name}
-    return Study(arrays | first_shown(done, keys, shown), quantities, settings, count)
+    return Study(arrays | first_shown(done, keys, shown), quantities, settings, options.count)
 
 
 def _led(
@@ -227,39 +225,26 @@ def _led(
 # -- guided trajectories
 
 
-def trajectory_study(
-    bench: Bench,
-    *,
-    count: int,
-    seed: int,
-    scales: Mapping[str, float],
-    steps: int,
-    clip_x_0: bool,
-    moments: int,
-    shown: int,
-) -> Study:
+def trajectory_study(bench: Bench, options: studies.Trajectories) -> Study:
     """Kawar Fig. 5: x_0 as predicted at `moments` evenly spaced steps of sampling, guided by each classifier.
 
     Image i has class i mod num_classes and the streams of sampling seed `seed` under every classifier, as in sets that
-    `sampling.generate` draws. scales: each classifier's s. One value per image: probability, the mean over moments of
-    the judge's probability of the class in the predicted x_0, and probability_at_<t>.
+    `sampling.generate` draws. One value per image: probability, the mean over moments of the judge's probability of the
+    class in the predicted x_0, and probability_at_<t>.
     """
     judge_name, judge = _judge(bench)
+    count, steps, moments, shown = options.count, options.steps, options.moments, options.shown
     if bench.diffusion is None:
         raise InputError("study.diffusion: missing, expected the model that the classifiers guide")
-    if set(scales) != set(bench.classifiers):
-        raise InputError(f"study.scales: names {', '.join(scales)}, expected {', '.join(bench.classifiers)}")
-    if not 2 <= moments <= steps:
-        raise InputError(f"study.moments: {moments}, expected 2..{steps}, the number of steps")
+    if set(options.scales) != set(bench.classifiers):
+        raise InputError(f"study.scales: names {', '.join(options.scales)}, expected {', '.join(bench.classifiers)}")
     kept = [round(k * (steps - 1) / (moments - 1)) for k in range(moments)]
     times = make_schedule(*bench.process, steps).timesteps.flip(0)[kept].tolist()
     y = torch.arange(count, device=bench.device) % judge.num_classes
     done = {}
     for name, classifier in bench.classifiers.items():
-        options = {"seed": seed, "scale": scales[name], "steps": steps, "clip_x_0": clip_x_0, "kept": kept}
-        predicted, final = in_batches(
-            _walked(bench, classifier, **options), bench.batch_size, torch.arange(count, device=bench.device), y
-        )
+        walk = _walked(bench, classifier, options, options.scales[name], kept)
+        predicted, final = in_batches(walk, bench.batch_size, torch.arange(count, device=bench.device), y)
         probability = [_probability(judge.network, x, y, bench.batch_size) for x in predicted.unbind(1)]
         done[name] = {"images": predicted, "final": final, "probability": torch.stack(probability, 1)}
     values = {name: result["probability"] for name, result in done.items()}
@@ -268,24 +253,24 @@ def trajectory_study(
         quantities[f"probability_at_{time}"] = {name: rounded(value[:, column]) for name, value in values.items()}
     arrays = {"labels": y[:shown].cpu().numpy(), "timesteps": np.array(times)}
     arrays["final"] = np.stack([images.to_uint8(result["final"][:shown]) for result in done.values()])
-    settings = {"scales": dict(scales), "steps": steps, "seed": seed, "judge": judge_name}
+    settings = {"scales": options.scales, "steps": steps, "seed": options.seed, "judge": judge_name}
     return Study(arrays | first_shown(done, ("probability",), shown), quantities, settings, count)
 
 
 def _walked(
-    bench: Bench, classifier: TimeNetwork, *, seed: int, scale: float, steps: int, clip_x_0: bool, kept: Sequence[int]
+    bench: Bench, classifier: TimeNetwork, options: studies.Trajectories, scale: float, kept: Sequence[int]
 ) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
     """(index, y) -> x_0 predicted at the kept steps [N, M, C, H, W], and the sample, both in [0, 1]."""
     diffusion = bench.diffusion
-    respaced = make_schedule(*bench.process, steps, bench.device)
+    respaced = make_schedule(*bench.process, options.steps, bench.device)
 
     def walk(index: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        streams = rng.SampleStreams("sample", [seed] * len(index), index.tolist(), bench.device)
+        streams = rng.SampleStreams("sample", [options.seed] * len(index), index.tolist(), bench.device)
         guide = guidance.classifier_guidance(classifier.network, y, scale)
-        options = (respaced, diffusion.shape, diffusion.target, clip_x_0, guide)
+        walked = (respaced, diffusion.shape, diffusion.target, options.clip_x_0, guide)
         predicted = []
         with attacks.frozen(classifier.network), runtime.autocast(bench.device):
-            for i, step in enumerate(ddpm.ancestral(diffusion.network, y, streams, *options)):
+            for i, step in enumerate(ddpm.ancestral(diffusion.network, y, streams, *walked)):
                 if i in kept:
                     predicted.append(step.x_0)
         return tuple(((x + 1) / 2).clamp(0, 1) for x in (torch.stack(predicted, 1), step.x_t))
@@ -303,7 +288,7 @@ def _probability(judge: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, batch
 # -- where one classifier's images are better
 
 
-def advantage_study(bench: Bench, *, of: str, over: str, shown: int) -> Study:
+def advantage_study(bench: Bench, options: studies.Advantages) -> Study:
     """Kawar Fig. 6: pairs of images of equal class and noise where the set `of` is better than the set `over`, by rule.
 
     By the judge, per image: log_probability of its class, and distance of its features to those of the nearest real
@@ -311,12 +296,13 @@ def advantage_study(bench: Bench, *, of: str, over: str, shown: int) -> Study:
     largest wins of `of`, fewer where it has fewer. One value per image: the two measurements, and wins (0 or 1).
     """
     judge_name, _ = _judge(bench)
+    of, over = options.of, options.over
     measured = _measured(bench, (of, over))
     sets = {name: bench.sets[name] for name in (of, over)}
     if not (sets[of].same_streams(sets[over]) and np.array_equal(sets[of].labels, sets[over].labels)):
         raise InputError(f"study.sets: {of} and {over} differ in labels, seeds or index, expected pairs")
     ahead = advantages.margins(measured[of], measured[over])
-    order = ahead.argsort(descending=True, stable=True)[: min(shown, int((ahead > 0).sum()))].cpu()
+    order = ahead.argsort(descending=True, stable=True)[: min(options.shown, int((ahead > 0).sum()))].cpu()
     quantities = {key: {name: rounded(found[key]) for name, found in measured.items()} for key in measured[of]}
     wins = {of: ahead > 0, over: advantages.margins(measured[over], measured[of]) > 0}
     quantities["wins"] = {name: rounded(won.float()) for name, won in wins.items()}
@@ -352,14 +338,6 @@ def _measured(bench: Bench, names: Sequence[str]) -> dict[str, dict[str, torch.T
         distance = advantages.nearest_of_class(found.features.double(), y, real.features.double(), real_y)
         result[name] = {"log_probability": -objectives.ce(found.logits, y).double(), "distance": distance}
     return result
-
-
-STUDIES: dict[str, Callable[..., Study]] = {
-    "time_gradients": gradient_study,
-    "time_targeted": targeted_study,
-    "trajectories": trajectory_study,
-    "advantages": advantage_study,
-}
 
 
 def _judge(bench: Bench) -> tuple[str, Guide]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from pagboost.artifacts import SampleSet
 from pagboost.boosting import labels, walks
 from pagboost.boosting.walks import Guide
 from pagboost.errors import InputError
+from pagboost.options.boosts import LabelRule, StepBoost
+from pagboost.options.reading import read
 
 CPU = torch.device("cpu")
 
@@ -73,7 +76,7 @@ def test_debiased_labels_are_more_even_and_follow_from_the_validation_images(gui
 
 def test_a_guide_that_has_labelled_can_boost(guide, unlabelled, others):
     labelled, _, _ = complete(guide, unlabelled, others)
-    boost = walks.Boost(objective="ce", sampler="pgd", alpha=0.1)
+    boost = StepBoost(objective="ce", sampler="pgd", alpha=0.1)
     boosted = walks.boost_samples(guide, boost, labelled, 2, 5, CPU)
     assert (boosted.images != unlabelled.images).any((1, 2, 3)).all()
     assert np.array_equal(boosted.labels, labelled.labels)
@@ -90,10 +93,17 @@ def test_given_labels_are_kept_and_counted_by_seed(guide, samples, others):
     assert facts == {"rule": "given", "shift": None, "counts": {"5": [2, 2, 2], "6": [2, 2, 2]}}
 
 
+def test_rules_are_named():
+    boost = {"objective": "ce", "sampler": "pgd", "alpha": 0.1}
+    assert set(get_args(LabelRule)) == {"debiased", "argmax"}
+    assert read(StepBoost, boost, "boost").labels == "debiased"
+    with pytest.raises(InputError, match="boost.labels: 'uniform', expected one of: debiased, argmax"):
+        read(StepBoost, boost | {"labels": "uniform"}, "boost")
+
+
 @pytest.mark.parametrize(
     ("rule", "change", "message"),
     [
-        ("uniform", {}, "labels: uniform, expected one of: debiased, argmax"),
         ("debiased", {}, r"mine.npz: has no labels \(arr_1\), expected other generated images to debias"),
         ("argmax", {"images": np.zeros((12, 8, 8, 3), np.uint8)}, "mine.npz: images have 3 channels, expected 1"),
         ("argmax", {"labels": np.full(12, 3)}, r"mine.npz: holds label 3, expected 0\.\.2"),

@@ -10,13 +10,33 @@ import torch
 
 from pagboost.boosting import lengths, walks
 from pagboost.boosting.lengths import Plan
-from pagboost.boosting.walks import Boost, Guide
+from pagboost.boosting.walks import Guide
 from pagboost.errors import InputError
+from pagboost.options.boosts import AnyBoost, PublishedRadius, PublishedSteps
+from pagboost.options.reading import read
 
 CPU = torch.device("cpu")
 PGD = {"objective": "ce", "sampler": "pgd", "alpha": 0.1}
-BIGROC = {"objective": "ce", "sampler": "pgd", "steps": 30, "eps": "published", "labels": "debiased"}
+BIGROC = {"objective": "ce", "sampler": "pgd", "steps": 30, "eps": "published", "labels": "argmax"}
 RADII = {"eps": 4.0, "pixels": 256, "multiples": [1, 2]}
+STEPS = {"steps": 1, "alpha": 0.1, "pixels": 64, "multiples": [1]}
+
+
+def made(options):
+    return read(AnyBoost, options, "boost")
+
+
+def stated(options):
+    """What was published, of the class that the keys are of."""
+    return read(PublishedRadius if "eps" in options else PublishedSteps, options, "published")
+
+
+def plans(options, guide, published=None, **given):
+    """As boost.py: the plans of an entry, with what was published as a mapping."""
+    boost = made(options)
+    if published is not None:
+        published = read(boost.published, published, "published")
+    return lengths.plans(boost, guide, published=published, **given)
 
 
 @pytest.fixture
@@ -27,37 +47,40 @@ def guide(classifier):
 def test_candidate_steps_carry_the_published_path_over():
     # 10 steps of 0.5 at 400 values are 2.5 at 100 values, and 12.5 steps of 0.2 there
     published = {"steps": 10, "alpha": 0.5, "pixels": 400, "multiples": [0.01, 1, 2, 2.001]}
-    assert lengths.candidate_steps(0.2, 100, published) == [1, 12, 25]
-    assert lengths.candidate_steps(0.5, 300, {**published, "pixels": 300, "multiples": [1]}) == [10]
+    assert lengths.candidate_steps(0.2, 100, stated(published)) == [1, 12, 25]
+    assert lengths.candidate_steps(0.5, 300, stated({**published, "pixels": 300, "multiples": [1]})) == [10]
 
 
 @pytest.mark.parametrize("key", ["steps", "alpha", "pixels", "multiples"])
-def test_published_steps_are_complete(key):
-    published = {"steps": 1, "alpha": 0.1, "pixels": 64, "multiples": [1]}
-    del published[key]
-    with pytest.raises(InputError, match=f"published: missing key {key}"):
-        lengths.candidate_steps(0.1, 64, published)
+def test_published_steps_are_complete(guide, key):
+    published = {name: value for name, value in STEPS.items() if name != key}
+    with pytest.raises(InputError, match=f"published.{key}: missing key, expected "):
+        plans(PGD, guide, published)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"multiples": 3}, "published.multiples: 3, expected a list of numbers above 0"),
-        ({"multiples": []}, r"published.multiples: \[\], expected a list"),
-        ({"multiples": [True]}, "published.multiples: True, expected a number above 0"),
-        ({"steps": [1]}, r"published.steps: \[1\], expected a number above 0"),
-        ({"steps": 1e300, "alpha": 1e300}, "published: inf steps of 0.1, expected at most 2147483647"),
+        ({"multiples": 3}, "published.multiples: 3, expected a list, each a number above 0"),
+        ({"multiples": []}, r"published.multiples: \[\], expected at least one"),
+        ({"multiples": [True]}, "published.multiples.0: True, expected a number above 0"),
+        ({"steps": [1]}, r"published.steps: \[1\], expected an integer of at least 1"),
+        ({"steps": 10**9, "alpha": 1e30}, r"published: 1e\+40 steps of 0.1, expected at most 2147483647"),
+        ({"eps": 1.0}, "published.eps: unknown key"),
     ],
 )
-def test_published_steps_are_numbers(change, message):
+def test_published_steps_are_numbers(guide, change, message):
     with pytest.raises(InputError, match=message):
-        lengths.candidate_steps(0.1, 64, {"steps": 1, "alpha": 0.1, "pixels": 64, "multiples": [1]} | change)
+        plans(PGD, guide, STEPS | change)
 
 
 def test_a_published_radius_becomes_walks_of_t_steps_of_eps_over_t(guide):
-    made = lengths.plans(BIGROC, guide, published=RADII)  # at 64 values: 2.0 and 4.0
-    assert [(plan.steps, plan.boost.eps, plan.boost.alpha) for plan in made] == [(30, 2.0, 2 / 30), (30, 4.0, 4 / 30)]
-    assert lengths.described(made[1], guide, 16, RADII) == {
+    found = plans(BIGROC, guide, RADII)  # at 64 values: 2.0 and 4.0
+    assert [(plan.steps, plan.boost.eps, plan.boost.alpha) for plan in found] == [(30, 2.0, 2 / 30), (30, 4.0, 4 / 30)]
+    assert {(plan.boost.objective, plan.boost.sampler, plan.boost.labels) for plan in found} == {
+        ("ce", "pgd", "argmax")
+    }
+    assert lengths.described(found[1], guide, 16, stated(RADII)) == {
         "steps": 30,
         "alpha": 8 / 30,
         "eps": 8.0,
@@ -68,10 +91,11 @@ def test_a_published_radius_becomes_walks_of_t_steps_of_eps_over_t(guide):
 
 
 def test_a_step_length_leaves_the_number_of_steps_open(guide):
-    published = {"steps": 1, "alpha": 0.1, "pixels": 64, "multiples": [1, 3]}
-    made = lengths.plans(PGD, guide, published=published)
-    assert made == [Plan(Boost.of(PGD), 1), Plan(Boost.of(PGD), 3)]
-    assert lengths.described(made[1], guide, 8, published) == {"steps": 3, "alpha": 0.1, "eps": None, "norm": "l2"}
+    published = STEPS | {"multiples": [1, 3]}
+    found = plans(PGD, guide, published)
+    assert found == [Plan(made(PGD), 1), Plan(made(PGD), 3)]
+    described = lengths.described(found[1], guide, 8, stated(published))
+    assert described == {"steps": 3, "alpha": 0.1, "eps": None, "norm": "l2"}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +107,7 @@ def test_a_step_length_leaves_the_number_of_steps_open(guide):
     ],
 )
 def test_a_known_radius_is_a_single_plan(guide, options, given, eps):
-    (plan,) = lengths.plans(options, guide, **given)
+    (plan,) = plans(options, guide, **given)
     assert (plan.steps, plan.boost.eps, plan.boost.alpha) == (30, eps, pytest.approx(eps / 30))
     assert plan.boost.norm == options.get("norm", "l2")
 
@@ -91,39 +115,46 @@ def test_a_known_radius_is_a_single_plan(guide, options, given, eps):
 @pytest.mark.parametrize(
     ("options", "given", "message"),
     [
-        (PGD | {"steps": 3}, {}, "either alpha"),
-        ({"objective": "ce", "sampler": "pgd"}, {}, "either alpha"),
+        (PGD | {"steps": 3}, {}, "boost.alpha: unknown key, expected one of: .*steps, eps"),
+        ({"objective": "ce", "sampler": "pgd"}, {}, "boost.alpha: missing key, expected a number above 0"),
         (PGD, {}, "has alpha, expected its number of steps"),
         (PGD, {"eps": 1.0}, "has alpha, expected its number of steps .* and no radius"),
         (PGD, {"steps": 3, "like": 1.0}, "and no radius"),
-        (PGD, {"published": {}}, "published: missing key steps"),
+        (PGD, {"published": {}}, "published.steps: missing key"),
         (BIGROC, {}, r"boost.eps: published, expected the radius \(--eps\)"),
-        (BIGROC, {"published": {}}, "published: missing key eps"),
+        (BIGROC, {"published": {}}, "published.eps: missing key"),
+        (BIGROC, {"published": STEPS}, "published.steps: unknown key.*, expected one of: eps, pixels, multiples"),
         (BIGROC, {"published": RADII | {"eps": "1e0"}}, "published.eps: '1e0', expected a number above 0"),
-        (BIGROC, {"published": RADII | {"multiples": [1, 0]}}, "published.multiples: 0, expected"),
-        (BIGROC, {"eps": float("inf")}, "eps: inf, expected a number above 0"),
+        (BIGROC, {"published": RADII | {"multiples": [1, 0]}}, "published.multiples.1: 0, expected"),
+        (BIGROC, {"eps": float("inf")}, "eps: inf, expected a finite number above 0"),
         (BIGROC, {"eps": float("nan")}, "eps: nan, expected"),
-        (BIGROC | {"steps": 0}, {"eps": 1.0}, "boost.steps: 0, expected an integer above 0"),
-        (BIGROC | {"steps": 1.5}, {"eps": 1.0}, "boost.steps: 1.5, expected an integer above 0"),
+        (BIGROC | {"steps": 0}, {"eps": 1.0}, "boost.steps: 0, expected at least 1"),
+        (BIGROC | {"steps": 1.5}, {"eps": 1.0}, "boost.steps: 1.5, expected an integer of at least 1"),
         (BIGROC | {"eps": {"value": "1", "pixels": 64}}, {}, "boost.eps.value: '1', expected a number above 0"),
         (BIGROC, {"steps": 3}, "--steps 3: the boost takes 30 steps, expected --eps"),
-        (BIGROC | {"eps": 1.0}, {}, "boost.eps: 1.0, expected published"),
-        (BIGROC | {"eps": {"value": 1.0}}, {}, "missing key pixels"),
-        (BIGROC | {"eps": {"percentile": 70, "of": "wide"}}, {}, "percentile of wide, expected its boosted samples"),
+        (BIGROC | {"eps": 1.0}, {}, "boost.eps: 1.0, expected one of: published or "),
+        (BIGROC | {"eps": {"value": 1.0}}, {}, "boost.eps.pixels: missing key"),
+        (BIGROC | {"sampler": "sgld"}, {}, "boost.sampler: 'sgld', expected one of: pgd"),
+        (
+            BIGROC | {"eps": {"percentile": 70, "of": "wide"}, "norm": "linf"},
+            {},
+            "percentile of wide, expected its boosted samples",
+        ),
     ],
 )
 def test_an_entry_that_does_not_say_how_far_is_refused(guide, options, given, message):
     with pytest.raises(InputError, match=message):
-        lengths.plans(options, guide, **given)
+        plans(options, guide, **given)
 
 
 def test_an_linf_radius_is_per_pixel_and_not_carried_over(guide):
     linf = BIGROC | {"norm": "linf"}
-    (plan,) = lengths.plans(linf | {"eps": {"value": 0.03, "pixels": 3072}}, guide)
+    (plan,) = plans(linf | {"eps": {"value": 0.03, "pixels": 3072}}, guide)
     assert plan.boost.eps == 0.03
-    made = lengths.plans(linf, guide, published={"eps": 0.03, "pixels": 3072, "multiples": [1, 2]})
-    assert [plan.boost.eps for plan in made] == [0.03, 0.06]
-    assert lengths.described(made[0], guide, 16, {"eps": 0.03, "pixels": 3072})["scaled_eps"] == 0.03
+    published = {"eps": 0.03, "pixels": 3072, "multiples": [1, 2]}
+    found = plans(linf, guide, published)
+    assert [plan.boost.eps for plan in found] == [0.03, 0.06]
+    assert lengths.described(found[0], guide, 16, stated(published))["scaled_eps"] == 0.03
 
 
 # -- the radius that another boost's change sets
@@ -134,6 +165,7 @@ def test_an_linf_radius_is_per_pixel_and_not_carried_over(guide):
     [
         (PGD, "boost.eps: None, expected percentile"),
         (BIGROC, "boost.eps: published, expected percentile"),
+        (BIGROC | {"eps": {"value": 1.0, "pixels": 64}}, r"boost.eps: {'value': 1.0, .*}, expected percentile"),
         (BIGROC | {"eps": {"percentile": 70, "of": "wide"}}, "boost.norm: l2, expected linf"),
         (BIGROC | {"eps": {"percentile": "70", "of": "wide"}, "norm": "linf"}, "boost.eps.percentile: '70', expected"),
         (BIGROC | {"eps": {"percentile": 101, "of": "wide"}, "norm": "linf"}, "percentile: 101, expected at most 100"),
@@ -141,7 +173,12 @@ def test_an_linf_radius_is_per_pixel_and_not_carried_over(guide):
 )
 def test_a_boost_that_asks_for_no_percentile_is_refused(options, message):
     with pytest.raises(InputError, match=message):
-        lengths.percentile_asked(options)
+        lengths.percentile_asked(made(options))
+
+
+def test_a_percentile_is_asked_for():
+    boost = made(BIGROC | {"eps": {"percentile": 70, "of": "wide"}, "norm": "linf"})
+    assert lengths.percentile_asked(boost) == 70
 
 
 def test_the_percentile_of_change_is_over_all_pixels(samples):
@@ -156,8 +193,8 @@ def test_the_percentile_of_change_is_over_all_pixels(samples):
 
 
 def test_linf_moves_every_pixel_by_at_most_eps_at_every_size(guide, y):
-    boost = Boost.of(PGD | {"norm": "linf", "eps": 0.06, "alpha": 0.02})
-    assert boost.scaled(16, 8) == boost
+    boost = made(PGD | {"norm": "linf", "eps": 0.06, "alpha": 0.02})
+    assert walks.scaled(boost, 16, 8) == boost
     x = torch.full((12, 1, 8, 8), 0.5)
     *_, end = walks.walk(guide, boost, x, y, None, 5)
     assert float((end - x).abs().max()) == pytest.approx(0.06, abs=1e-6)
@@ -168,26 +205,27 @@ def test_linf_moves_every_pixel_by_at_most_eps_at_every_size(guide, y):
 
 @pytest.mark.parametrize(("fids", "chosen"), [([3.0, 1.0, 2.0], 2), ([1.0, 1.0, 1.0], 1), ([2.0, 1.0, 1.0], 2)])
 def test_the_lowest_validation_score_wins_and_ties_go_to_fewer_steps(guide, samples, fids, chosen):
-    plans = [Plan(Boost.of(PGD), steps) for steps in (1, 2, 3)]
+    candidates = [Plan(made(PGD), steps) for steps in (1, 2, 3)]
     given = iter(fids)
-    plan, tried = lengths.choose(guide, plans, samples, lambda _: next(given), 12, CPU)
+    plan, tried = lengths.choose(guide, candidates, samples, lambda _: next(given), 12, CPU)
     assert plan.steps == chosen
     assert tried == [{"steps": n, "eps": None, "fid": fid} for n, fid in zip((1, 2, 3), fids, strict=True)]
 
 
 def test_radii_are_each_walked_and_scored(guide, samples):
-    plans = lengths.plans(BIGROC | {"steps": 2}, guide, published={"eps": 0.2, "pixels": 64, "multiples": [1, 2]})
+    candidates = plans(BIGROC | {"steps": 2}, guide, {"eps": 0.2, "pixels": 64, "multiples": [1, 2]})
     walked = []
-    plan, tried = lengths.choose(guide, plans, samples, lambda made: walked.append(made) or -len(walked), 12, CPU)
+    score = lambda boosted: walked.append(boosted) or -len(walked)  # noqa: E731
+    plan, tried = lengths.choose(guide, candidates, samples, score, 12, CPU)
     assert [entry["eps"] for entry in tried] == [0.2, 0.4]
-    assert plan is plans[1]
-    for made, one in zip(walked, plans, strict=True):
+    assert plan is candidates[1]
+    for boosted, one in zip(walked, candidates, strict=True):
         alone = walks.boost_samples(guide, one.boost, samples, 2, 12, CPU)
-        assert np.array_equal(made.images, alone.images)
+        assert np.array_equal(boosted.images, alone.images)
 
 
 def test_a_single_plan_needs_no_validation(guide):
-    plan = Plan(Boost.of(PGD), 4)
+    plan = Plan(made(PGD), 4)
     assert lengths.choose(guide, [plan], None, None, 12, CPU) == (plan, [{"steps": 4, "eps": None}])
     with pytest.raises(InputError, match="2 candidate walks, expected validation samples"):
         lengths.choose(guide, [plan, dataclasses.replace(plan, steps=5)], None, None, 12, CPU)

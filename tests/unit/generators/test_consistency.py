@@ -1,5 +1,6 @@
 import itertools
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -8,6 +9,10 @@ from pagboost import networks, training
 from pagboost.errors import InputError
 from pagboost.generators import consistency
 from pagboost.generators.diffusion import karras
+from pagboost.options.kinds import hints
+from pagboost.options.reading import read, unwrapped
+from pagboost.options.samplers import ConsistencySampler
+from pagboost.options.trainings import EDM, ConsistencyDistillation, ConsistencyTraining
 from pagboost.rng import SampleStreams
 
 NETWORK = {
@@ -37,6 +42,16 @@ COMMON = {
 CT = {**COMMON, "init": "random", "scale_start": 2, "scale_end": 8, "iterations": 100, "target_decay": 0.0}
 CD = {**COMMON, "scales": 8, "solver": "heun"}
 RUN = training.Run(seed=0, device=torch.device("cpu"))
+
+
+def train_ct(data, inputs, **changed):
+    options = read(ConsistencyTraining, CT | changed, "training")
+    return consistency.train_ct(data, NETWORK, RUN, inputs, options)
+
+
+def train_cd(data, inputs, **changed):
+    options = read(ConsistencyDistillation, CD | changed, "training")
+    return consistency.train_cd(data, NETWORK, RUN, inputs, options)
 
 
 def two_grey_levels():
@@ -121,7 +136,8 @@ def test_neighbours_stay_on_the_trajectory():
 
 def sample(network, index, sigmas):
     streams = SampleStreams("test", [0] * len(index), index)
-    return consistency.sample_consistency(network, torch.tensor(index) % 2, streams, shape=(1, 4, 4), sigmas=sigmas)
+    options = read(ConsistencySampler, {"sigmas": sigmas}, "sampler")
+    return consistency.sample_consistency(network, torch.tensor(index) % 2, streams, (1, 4, 4), options)
 
 
 def test_one_step_is_one_call_from_pure_noise():
@@ -166,7 +182,7 @@ def class_means(network):
 
 
 def test_consistency_training_learns_each_class():
-    trained = consistency.train_ct(two_grey_levels(), NETWORK, RUN, {}, **CT)
+    trained = train_ct(two_grey_levels(), {})
     dark, bright = class_means(trained.network)
     assert dark < 0.45 and bright > 0.55  # on the way to 0.25 and 0.75
     assert trained.facts["init"] == "random"
@@ -177,20 +193,20 @@ def teacher(tmp_path_factory):
     """A short EDM training of the same data, on disk."""
     path = tmp_path_factory.mktemp("teacher") / "edm.safetensors"
     options = {key: COMMON[key] for key in ("iterations", "batch_size", "lr", "lr_end", "warmup", "ema_decay")}
-    trained = karras.train_edm(two_grey_levels(), NETWORK, RUN, {}, **options, p_mean=-1.2, p_std=1.2)
+    options = read(EDM, options | {"p_mean": -1.2, "p_std": 1.2}, "training")
+    trained = karras.train_edm(two_grey_levels(), NETWORK, RUN, {}, options)
     networks.save(path, trained.network, NETWORK, {"kind": "edm"})
     return path
 
 
 @pytest.mark.parametrize("options", [{}, {"solver": "euler", "metric": "l2"}])
 def test_distillation_follows_its_teacher(teacher, options):
-    trained = consistency.train_cd(two_grey_levels(), NETWORK, RUN, {"teacher": teacher}, **{**CD, **options})
+    trained = train_cd(two_grey_levels(), {"teacher": teacher}, **options)
     assert class_means(trained.network) == pytest.approx([0.25, 0.75], abs=0.1)
 
 
 def test_training_from_a_teacher_starts_at_its_weights_and_says_so(teacher):
-    options = {**CT, "init": "teacher", "iterations": 1, "lr": 0.0}
-    trained = consistency.train_ct(two_grey_levels(), NETWORK, RUN, {"teacher": teacher}, **options)
+    trained = train_ct(two_grey_levels(), {"teacher": teacher}, init="teacher", iterations=1, lr=1e-12)
     expected, _ = networks.load(teacher)
     for a, b in zip(trained.network.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(a, b)
@@ -200,12 +216,24 @@ def test_training_from_a_teacher_starts_at_its_weights_and_says_so(teacher):
 def test_inputs_and_options_that_are_wrong_are_named(teacher):
     data = two_grey_levels()
     with pytest.raises(InputError, match="expected a teacher"):
-        consistency.train_cd(data, NETWORK, RUN, {}, **CD)
-    with pytest.raises(InputError, match="solver: rk4, expected one of: euler, heun"):
-        consistency.train_cd(data, NETWORK, RUN, {"teacher": teacher}, **{**CD, "solver": "rk4"})
-    with pytest.raises(InputError, match="metric: lpips"):
-        consistency.train_ct(data, NETWORK, RUN, {}, **{**CT, "metric": "lpips"})
-    with pytest.raises(InputError, match="weighting: none"):
-        consistency.train_ct(data, NETWORK, RUN, {}, **{**CT, "weighting": "none"})
-    with pytest.raises(InputError, match="init: warm, expected random or teacher"):
-        consistency.train_ct(data, NETWORK, RUN, {}, **{**CT, "init": "warm"})
+        train_cd(data, {})
+    with pytest.raises(InputError, match="expected a teacher"):
+        train_ct(data, {}, init="teacher")
+    with pytest.raises(InputError, match="training.solver: 'rk4', expected one of: euler, heun"):
+        train_cd(data, {"teacher": teacher}, solver="rk4")
+    with pytest.raises(InputError, match="training.metric: 'lpips', expected one of: l2"):
+        train_ct(data, {}, metric="lpips")
+    with pytest.raises(InputError, match="training.weighting: 'none', expected one of: uniform"):
+        train_ct(data, {}, weighting="none")
+    with pytest.raises(InputError, match="training.init: 'warm', expected one of: random, teacher"):
+        train_ct(data, {}, init="warm")
+    with pytest.raises(InputError, match="sigma_min: 90.0, expected less than sigma_max, 80.0"):
+        train_ct(data, {}, sigma_min=90.0)
+
+
+@pytest.mark.parametrize(
+    ("option", "known"),
+    [("metric", consistency.METRICS), ("weighting", consistency.WEIGHTINGS), ("solver", karras.SOLVERS)],
+)
+def test_options_name_all_that_there_is(option, known):
+    assert set(get_args(unwrapped(hints(ConsistencyDistillation)[option])[0])) == set(known)

@@ -8,6 +8,8 @@ from pagboost.errors import InputError
 from pagboost.generators import guidance
 from pagboost.generators.diffusion import ddpm
 from pagboost.generators.diffusion.schedule import make_schedule, respace
+from pagboost.options.reading import read
+from pagboost.options.samplers import Ancestral, Guided
 
 SHAPE = (1, 2, 2)
 SCHEDULE = make_schedule("linear", 1000)
@@ -43,18 +45,13 @@ def streams(n, first=0):
     return rng.SampleStreams("test", [0] * n, range(first, first + n))
 
 
-def options(**changed):
-    return {
-        "classifier": BayesClassifier(),
-        "scale": 1.0,
-        "shape": SHAPE,
-        "schedule": "linear",
-        "diffusion_steps": 1000,
-        "steps": 100,
-        "target": "noise",
-        "clip_x_0": False,
-        **changed,
-    }
+PROCESS = {"schedule": "linear", "diffusion_steps": 1000, "steps": 100, "target": "noise", "clip_x_0": False}
+
+
+def guided(network, y, classifier=None, **changed):
+    """sample_guided of these classes; by the Bayes classifier unless another is given."""
+    options = read(Guided, {"scale": 1.0, **PROCESS, **changed}, "sampler")
+    return guidance.sample_guided(network, y, streams(len(y)), SHAPE, options, classifier or BayesClassifier())
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
@@ -79,7 +76,7 @@ def test_guide_does_not_depend_on_the_batch():
 
 def test_unconditional_model_with_bayes_guidance_samples_the_class():
     y = torch.arange(2).repeat(300)
-    x = guidance.sample_guided(MixtureDenoiser(), y, streams(600), **options()) * 2 - 1
+    x = guided(MixtureDenoiser(), y) * 2 - 1
     for label, centre in enumerate((-CENTRE, CENTRE)):
         assert x[y == label].mean().item() == pytest.approx(centre, abs=0.06)
         assert x[y == label].std().item() == pytest.approx(STD, rel=0.15)
@@ -87,20 +84,9 @@ def test_unconditional_model_with_bayes_guidance_samples_the_class():
 
 def test_scale_zero_is_no_guidance_and_more_goes_further():
     y = torch.ones(50, dtype=torch.long)
-    plain = ddpm.sample_ddpm(
-        MixtureDenoiser(),
-        y,
-        streams(50),
-        shape=SHAPE,
-        schedule="linear",
-        diffusion_steps=1000,
-        steps=20,
-        target="noise",
-        clip_x_0=False,
-    )
-    zero, one, many = (
-        guidance.sample_guided(MixtureDenoiser(), y, streams(50), **options(steps=20, scale=s)) for s in (0.0, 1.0, 6.0)
-    )
+    unguided = read(Ancestral, {**PROCESS, "steps": 20}, "sampler")
+    plain = ddpm.sample_ddpm(MixtureDenoiser(), y, streams(50), SHAPE, unguided)
+    zero, one, many = (guided(MixtureDenoiser(), y, steps=20, scale=s) for s in (0.0, 1.0, 6.0))
     torch.testing.assert_close(zero, plain)
     assert plain.mean() < one.mean() < many.mean()
 
@@ -240,8 +226,7 @@ def test_a_sampler_s_offsets_name_the_classes_beside_the_label():
             return gaussian_denoiser(x_t, times, y)
 
     def sampled(y, scale, **offsets):
-        setting = options(classifier=ThreeWay(), scale=scale, steps=20, **offsets)
-        return guidance.sample_guided(Denoiser(), torch.tensor(y), streams(2), **setting)
+        return guided(Denoiser(), torch.tensor(y), ThreeWay(), scale=scale, steps=20, **offsets)
 
     plain = sampled([0, 2], 3.0)
     torch.testing.assert_close(sampled([0, 2], 3.0, class_offsets=[0]), plain)
@@ -279,15 +264,13 @@ class LinearClassifier(torch.nn.Module):
 def test_scale_zero_does_not_ask_the_classifier():
     classifier = LinearClassifier()
     assert guidance.classifier_guidance(classifier, torch.tensor([0]), 0.0) is None
-    guidance.sample_guided(
-        MixtureDenoiser(), torch.tensor([0]), streams(1), **options(classifier=classifier, steps=4, scale=0)
-    )
+    guided(MixtureDenoiser(), torch.tensor([0]), classifier, steps=4, scale=0)
     assert classifier.modes == []
 
 
 def test_classifier_guides_in_eval_mode_and_is_left_as_it_was():
     classifier = LinearClassifier().train()
-    guidance.sample_guided(MixtureDenoiser(), torch.tensor([0]), streams(1), **options(classifier=classifier, steps=2))
+    guided(MixtureDenoiser(), torch.tensor([0]), classifier, steps=2)
     assert classifier.modes == [False, False]
     assert classifier.training
     assert all(p.requires_grad and p.grad is None for p in classifier.parameters())

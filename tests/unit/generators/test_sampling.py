@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import inspect
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
-from pagboost import networks, recipes
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 from pagboost.generators import sampling
+from pagboost.options.kinds import named
+from pagboost.options.reading import read
+from pagboost.options.samplers import Ancestral, Guided, Latent, Sampler
+from pagboost.options.trainings import Training
 
 CPU = torch.device("cpu")
-SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "scale.schema.yaml"
 
 
-def draw(network, y, streams, *, shape, contrast):
+def draw(network, y, streams, shape, options):
     """A sampler for tests: noise through the network, its class as the mean."""
     x = streams.randn(shape)
-    return (
-        0.2 + 0.2 * y.view(-1, 1, 1, 1) + contrast * network(x).mean(1).view(-1, 1, 1, 1) + 0.01 * streams.randn(shape)
-    )
+    seen = options.truncation * network(x).mean(1).view(-1, 1, 1, 1)
+    return 0.2 + 0.2 * y.view(-1, 1, 1, 1) + seen + 0.01 * streams.randn(shape)
 
 
 @pytest.fixture
 def generate(monkeypatch, classifier):
     monkeypatch.setattr(sampling, "named", lambda reference: draw)
 
-    def run(seeds=(0, 1), per_seed=7, batch_size=100, **options):
-        sampler = {"kind": "edm", "contrast": 0.1, **options}
-        return sampling.generate(classifier, sampler, (1, 8, 8), 3, seeds, per_seed, batch_size, CPU)
+    def run(seeds=(0, 1), per_seed=7, batch_size=100):
+        options = Latent(truncation=0.1)
+        return sampling.generate(classifier, options, (1, 8, 8), 3, seeds, per_seed, batch_size, CPU)
 
     return run
 
@@ -75,21 +75,36 @@ def test_equal_calls_give_equal_bytes(generate):
     assert np.array_equal(generate().images, generate().images)
 
 
+def test_a_guided_sampler_gets_its_classifier(monkeypatch, classifier):
+    given = []
+
+    def guided(network, y, streams, shape, options, guide):
+        given.append((guide, options.scale))
+        return streams.randn(shape)
+
+    monkeypatch.setattr(sampling, "named", lambda reference: guided)
+    options, guide = read(Guided, FITTING | {"scale": 2.0}, "sampler"), torch.nn.Linear(1, 1)
+    sampling.generate(classifier, options, (1, 8, 8), 3, [0], 5, 3, CPU, guide)
+    assert given == [(guide, 2.0)] * 2
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("sampler", "message"),
     [
         ({"kind": "edn"}, "sampler.kind: edn, expected one of: edm, consistency"),
-        ({"contrats": 1}, "sampler.contrats: unknown key, expected one of: contrast, shape"),
-        ({"contrast": float("nan")}, "sampler.contrast: nan, expected a finite number"),
+        ({}, "sampler.kind: missing key, expected one of: edm, consistency"),
+        ({"kind": "gan", "truncatoin": 1}, r"sampler.truncatoin: unknown key \(did you mean truncation\?\)"),
+        ({"kind": "gan", "truncation": float("nan")}, "sampler.truncation: nan, expected a finite number"),
     ],
 )
-def test_bad_samplers_are_named(generate, change, message):
+def test_bad_samplers_are_named(sampler, message):
     with pytest.raises(InputError, match=message):
-        generate(**change)
+        read(Sampler, sampler, "sampler")
 
 
 DATASET = {"channels": 1, "size": 8, "num_classes": 3}
 DDPM = {"dataset": DATASET, "schedule": "linear", "diffusion_steps": 10, "target": "noise"}
+FITTING = {"schedule": "linear", "diffusion_steps": 10, "steps": 3, "target": "noise", "clip_x_0": True}
 
 
 @pytest.mark.parametrize(
@@ -100,32 +115,39 @@ DDPM = {"dataset": DATASET, "schedule": "linear", "diffusion_steps": 10, "target
         ({"target": "x_0"}, {}, "sampler.target: 'x_0', expected 'noise'"),
         ({"schedule": "linear"}, {"schedule": "cosine"}, r"'linear', expected 'cosine' \(guide's\)"),
         ({}, {"dataset": DATASET | {"num_classes": 4}}, "guide: made for .* 4}, expected .* 3} .ddpm's"),
-        ({"shape": [1, 8, 8]}, {}, r"sampler.shape: \[1, 8, 8\], expected no such key"),
-        ({"guide": 3}, {}, "sampler.guide: 3, expected no such key"),
     ],
 )
 def test_a_sampler_does_not_contradict_its_weights(sampler, classifier, message):
+    options = read(Ancestral, FITTING | sampler, "sampler")
     with pytest.raises(InputError, match=message):
-        sampling.check_fits(sampler, {"ddpm": DDPM, "guide": {"dataset": DATASET, **classifier}})
+        sampling.check_fits(options, {"ddpm": DDPM, "guide": {"dataset": DATASET, **classifier}})
 
 
-def test_a_sampler_that_fits_its_weights():
-    sampling.check_fits({"schedule": "linear", "steps": 3}, {"ddpm": DDPM, "guide": {"dataset": DATASET}})
+@pytest.mark.parametrize("sampler", [{"kind": "ddpm", **FITTING}, {"kind": "edm", "steps": 2}, {"kind": "gan"}])
+def test_a_sampler_that_fits_its_weights(sampler):
+    options = read(Sampler, sampler, "sampler")
+    sampling.check_fits(options, {"ddpm": DDPM, "guide": {"dataset": DATASET}})
+
+
+@pytest.mark.parametrize(("key", "value"), [("shape", [1, 8, 8]), ("guide", 3), ("classifier", "weights")])
+def test_a_sampler_does_not_say_what_its_weights_do(key, value):
+    with pytest.raises(InputError, match=f"sampler.{key}: unknown key.*, expected one of: schedule, diffusion_steps"):
+        read(Sampler, {"kind": "guided_ddpm", "scale": 1.0, **FITTING, key: value}, "sampler")
 
 
 def test_every_sampler_says_which_models_it_draws_from():
-    assert sampling.MODELS.keys() == sampling.SAMPLERS.keys()
-    assert {kind for kinds in sampling.MODELS.values() for kind in kinds} <= recipes.RECIPES.keys()
-    assert sampling.model_kinds({"kind": "gan"}) == ("gan", "vae")
-    with pytest.raises(InputError, match="sampler.kind: None"):
-        sampling.model_kinds({})
+    assert all(options.models for options in Sampler.kinds().values())
+    assert {kind for options in Sampler.kinds().values() for kind in options.models} <= Training.kinds().keys()
+    assert Sampler.of_kind("gan", "sampler.kind").models == ("gan", "vae")
 
 
-@pytest.mark.parametrize("kind", sampling.SAMPLERS)
-def test_every_sampler_exists_and_is_known_to_the_schema(kind):
-    assert callable(networks.named(sampling.SAMPLERS[kind]))
-    schema = yaml.safe_load(SCHEMA.read_text())
-    assert kind in schema["$defs"]["sampler"]["properties"]["kind"]["enum"]
+@pytest.mark.parametrize("kind", Sampler.kinds())
+def test_every_sampler_exists_and_takes_its_options(kind):
+    options = Sampler.kinds()[kind]
+    parameters = inspect.signature(named(options.uses)).parameters
+    needed = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
+    assert needed == ["network", "y", "streams", "shape", "options", *(["classifier"] if options.guided else [])]
+    assert parameters["options"].annotation.rpartition(".")[2] == options.__name__
 
 
 # -- real images

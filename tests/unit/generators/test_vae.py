@@ -11,6 +11,9 @@ from pagboost import networks, rng, training
 from pagboost.errors import InputError
 from pagboost.generators import vae
 from pagboost.generators.gan import biggan
+from pagboost.options.reading import read
+from pagboost.options.samplers import Latent
+from pagboost.options.trainings import VAE
 
 CPU = torch.device("cpu")
 DECODER = dict(kind="vae_decoder", size=8, channels=1, z_dim=3, widths=[8, 8])
@@ -26,7 +29,7 @@ def data():
 
 def train(run=None, network=DECODER, **changes):
     run = run or training.Run(0, CPU)
-    return vae.train_vae(data(), network, run, {}, **{**OPTIONS, **changes})
+    return vae.train_vae(data(), network, run, {}, read(VAE, {**OPTIONS, **changes}, "training"))
 
 
 def test_kl_is_that_of_normals():
@@ -73,7 +76,7 @@ def test_training_draws_images_like_the_data():
     trained = train(iterations=150, lr=1e-2)
     assert not trained.network.training
     streams = rng.SampleStreams("vae", [0] * 200, range(200))
-    x = biggan.sample_gan(trained.network, torch.zeros(200).long(), streams, shape=(1, 8, 8))
+    x = biggan.sample_gan(trained.network, torch.zeros(200).long(), streams, (1, 8, 8), Latent())
     assert x.std((1, 2, 3)).mean() < 0.05  # flat
     grey = x.mean((1, 2, 3))
     assert grey.std() > 0.1  # of any grey, of which the data's spread is 0.28

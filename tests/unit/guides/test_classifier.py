@@ -7,10 +7,11 @@ import torch
 
 from pagboost import attacks, objectives, rng, training
 from pagboost.guides import classifier as classifiers
+from pagboost.options.reading import read
+from pagboost.options.trainings import Classifier
 
 RUN = training.Run(seed=0, device=torch.device("cpu"))
-REAL_ATTACK = {"eps": 0.5, "alpha": 0.2, "steps": 4}
-FAKE_ATTACK = {"eps": 1.0, "alpha": 0.1, "steps": 1, "grow_every": 2, "max_steps": 3}
+ATTACK = {"eps": 0.5, "alpha": 0.2, "steps": 4}
 CLASSIFIER = {
     "iterations": 25,
     "batch_size": 30,
@@ -21,22 +22,10 @@ CLASSIFIER = {
     "attack": None,
 }
 ROBUST = {"eps": 0.5, "alpha": 0.3, "steps": 2, "norm": "l2", "ramp": 0.5}
-JOINT = {
-    "iterations": 6,
-    "batch_size": 10,
-    "generated_batch_size": 7,
-    "lr": 0.01,
-    "weight_decay": 0.0,
-    "shift": 0,
-    "sizes": [],
-    "fresh_head": False,
-    "real_attack": REAL_ATTACK,
-    "generated_attack": FAKE_ATTACK,
-}
 
 
 def test_untargeted_attack_raises_cross_entropy(classifier, x, y):
-    attacked = classifiers.attacked(classifier, classifiers.misclassify(classifier), x, y, **REAL_ATTACK)
+    attacked = classifiers.attacked(classifier, classifiers.misclassify(classifier), x, y, **ATTACK)
     with torch.no_grad():
         before, after = (objectives.ce(classifier(part), y) for part in (x, attacked))
     assert bool((after > before).all())
@@ -84,7 +73,7 @@ def test_batches_come_at_every_asked_size():
 
 def train_classifier(data, spec, seed=0, **changed):
     run = training.Run(seed=seed, device=RUN.device)
-    return classifiers.train_classifier(data, spec, run, {}, **{**CLASSIFIER, **changed})
+    return classifiers.train_classifier(data, spec, run, {}, read(Classifier, CLASSIFIER | changed, "training"))
 
 
 @pytest.mark.parametrize("attack", [None, ROBUST])

@@ -11,6 +11,9 @@ import torch
 from pagboost import artifacts, attacks, networks, objectives, training
 from pagboost.errors import InputError
 from pagboost.guides import joint
+from pagboost.networks.cnn import ConvNet
+from pagboost.options.reading import read
+from pagboost.options.trainings import Attack, Joint
 
 RUN = training.Run(seed=0, device=torch.device("cpu"))
 REAL_ATTACK = {"eps": 0.5, "alpha": 0.2, "steps": 4}
@@ -27,15 +30,6 @@ JOINT = {
     "real_attack": REAL_ATTACK,
     "generated_attack": FAKE_ATTACK,
 }
-CLASSIFIER = {
-    "iterations": 25,
-    "batch_size": 30,
-    "lr": 0.05,
-    "weight_decay": 0.0,
-    "shift": 1,
-    "sizes": [],
-    "attack": None,
-}
 
 
 def f_c(network, x, y):
@@ -44,14 +38,13 @@ def f_c(network, x, y):
 
 
 def test_the_attack_on_real_images_lowers_the_target_logit(classifier, x, y):
-    attacked = joint.attack_real(classifier, x, y, REAL_ATTACK)
+    attacked = joint.attack_real(classifier, x, y, Attack(**REAL_ATTACK))
     assert bool((f_c(classifier, attacked, y) < f_c(classifier, x, y)).all())
     assert float(attacks.l2_norm(attacked - x).max()) <= 0.5 + 1e-5
 
 
 def test_the_attack_on_generated_images_raises_the_target_logit(classifier, x, y):
-    attack = {"eps": 0.5, "alpha": 0.2, "steps": 4}
-    attacked = joint.attack_generated(classifier, x, y, attack, stop_above=1.0)
+    attacked = joint.attack_generated(classifier, x, y, Attack(**REAL_ATTACK), stop_above=1.0)
     assert bool((f_c(classifier, attacked, y) > f_c(classifier, x, y)).all())
     assert float(attacks.l2_norm(attacked - x).max()) <= 0.5 + 1e-5
 
@@ -59,7 +52,7 @@ def test_the_attack_on_generated_images_raises_the_target_logit(classifier, x, y
 def test_a_generated_image_more_real_than_the_threshold_stays(classifier, x, y):
     realness = torch.sigmoid(f_c(classifier, x, y))
     threshold = float(realness.median())
-    attack = {"eps": 5.0, "alpha": 0.05, "steps": 3}
+    attack = Attack(eps=5.0, alpha=0.05, steps=3)
     attacked = joint.attack_generated(classifier, x, y, attack, threshold)
     above = realness > threshold
     assert torch.equal(attacked[above], x[above])
@@ -98,7 +91,7 @@ def inputs(tmp_path, classifier, cnn_spec):
 
 
 def train_joint(data, inputs, **changed):
-    return joint.train_joint(data, None, RUN, inputs, **{**JOINT, **changed})
+    return joint.train_joint(data, None, RUN, inputs, read(Joint, JOINT | changed, "training"))
 
 
 def test_a_joint_model_carries_its_reference_level(data, inputs, cnn_spec):
@@ -120,9 +113,9 @@ def test_the_attack_on_generated_images_grows_and_stops_at_the_attacked_real_one
     attack, realness = joint.attack_generated, joint.mean_realness
 
     def watched_attack(net, x, y, options, stop_above):
-        assert set(options) == {"eps", "alpha", "steps"}
+        assert (options.eps, options.alpha) == (1.0, 0.1)
         assert len(x) == 7
-        steps.append(options["steps"])
+        steps.append(options.steps)
         assert stop_above == thresholds[-1]
         return attack(net, x, y, options, stop_above)
 
@@ -139,13 +132,13 @@ def test_the_attack_on_generated_images_grows_and_stops_at_the_attacked_real_one
 
 def test_updates_see_real_and_generated_images_in_one_batch(data, inputs, monkeypatch):
     sizes = {True: [], False: []}
-    forward = networks.named("pagboost.networks.cnn:ConvNet").forward
+    forward = ConvNet.forward
 
     def watched(network, x):
         sizes[network.training].append(len(x))
         return forward(network, x)
 
-    monkeypatch.setattr(networks.named("pagboost.networks.cnn:ConvNet"), "forward", watched)
+    monkeypatch.setattr(ConvNet, "forward", watched)
     train_joint(data, inputs, iterations=2)
     assert sizes[True] == [17, 17]  # attacks, all in eval mode, never move BatchNorm's statistics
 

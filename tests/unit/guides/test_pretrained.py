@@ -19,6 +19,8 @@ from pagboost import artifacts, networks, recipes
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 from pagboost.generators import sampling
+from pagboost.options.reading import read
+from pagboost.options.samplers import Sampler
 from pagboost.training import Data, Run
 
 TRAIN = Path(__file__).parents[3] / "src" / "train.py"
@@ -225,9 +227,8 @@ def test_public_weights_guide_and_are_guided(script, tmp_path, caplog):
     script("sample", *weights, "--sampler", json.dumps(sampler), "--seeds", 3, "--per-seed", 4, "--out", "samples.npz")
     drawn = artifacts.load_samples(tmp_path / "samples.npz", 2)
     assert drawn.images.shape == (4, 8, 8, 3) and drawn.labels.tolist() == [0, 1, 0, 1]
-    expected = sampling.generate(
-        diffusion, {**sampler, "classifier": classifier}, (3, 8, 8), 2, [3], 4, 4, torch.device("cpu")
-    )
+    options = read(Sampler, sampler, "sampler")
+    expected = sampling.generate(diffusion, options, (3, 8, 8), 2, [3], 4, 4, torch.device("cpu"), classifier)
     assert np.array_equal(drawn.images, expected.images)
 
 
@@ -251,10 +252,19 @@ def test_a_network_without_wrapper_is_loaded_itself(network, tmp_path):
     [
         (UNET, {"kind": "gan"}, "training.stands_for.kind: gan, expected one of: ddpm, time_classifier, classifier"),
         (UNET, {"kind": "ddpm", **PROCESS}, "training.stands_for.target: missing key"),
-        (UNET, {**DIFFUSION, "target": "v"}, "target: v, expected one of: noise, x_0"),
-        (UNET, {**DIFFUSION, "schedule": "sigmoid"}, "schedule: sigmoid, expected one of: linear, cosine"),
-        (ENCODER, {**CLASSIFIER, "target": "noise"}, "training.stands_for.target: unknown key, expected one of: diff"),
+        (UNET, {**DIFFUSION, "target": "v"}, "training.stands_for.target: 'v', expected one of: noise, x_0"),
+        (
+            UNET,
+            {**DIFFUSION, "schedule": "sigmoid"},
+            "training.stands_for.schedule: 'sigmoid', expected one of: linear, cosine",
+        ),
+        (
+            ENCODER,
+            {**CLASSIFIER, "target": "noise"},
+            "training.stands_for.target: unknown key, expected one of: schedule, diff",
+        ),
         (ENCODER, {**CLASSIFIER, "diffusion_steps": 1}, "diffusion_steps: 1, expected 2 or more"),
+        (ENCODER, {**CLASSIFIER, "diffusion_steps": 10}, "diffusion_steps: 10, too few for the linear schedule"),
         (ENCODER, DIFFUSION, r"network.kind: unet_encoder, expected unet \(training.stands_for.kind: ddpm\)"),
         (UNET, CLASSIFIER, "network.kind: unet, expected unet_encoder"),
         (UNET, {"kind": "classifier"}, "network.kind: unet, expected resnet"),

@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from pagboost import networks, rng, training
 from pagboost.errors import InputError
 from pagboost.generators.diffusion.schedule import make_schedule
 from pagboost.guides import time_classifier
+from pagboost.options.reading import read
+from pagboost.options.trainings import NormAttack, TimeClassifier
 
 ATTACK = {"eps": 0.5, "alpha": 0.2, "steps": 4, "norm": "l2"}
 
@@ -24,7 +27,7 @@ class Threshold(torch.nn.Module):
 
 
 def attack(x_t, times, y, **changed):
-    return time_classifier.attack_until_fooled(Threshold(), x_t, times, y, **{**ATTACK, **changed})
+    return time_classifier.attack_until_fooled(Threshold(), x_t, times, y, NormAttack(**{**ATTACK, **changed}))
 
 
 def test_misclassified_samples_do_not_move_and_the_rest_stop_when_fooled():
@@ -71,12 +74,12 @@ def test_fooled_samples_cost_no_compute_and_are_left_untouched():
     classifier = Counting()
     x_t = torch.tensor([-0.3, 0.02, 0.07, 3.0, -1.0]).view(-1, 1, 1, 1).expand(5, 1, 4, 4)
     times, y = torch.zeros(5, dtype=torch.long), torch.ones(5, dtype=torch.long)
-    moved = time_classifier.attack_until_fooled(classifier, x_t, times, y, **ATTACK)
+    moved = time_classifier.attack_until_fooled(classifier, x_t, times, y, NormAttack(**ATTACK))
     # two are misclassified from the start, one after a step of 0.05 in the mean, one after two
     assert classifier.passes == [5, 3, 2, 1]
     assert torch.equal(moved[[0, 4]], x_t[[0, 4]])
     classifier.passes.clear()
-    time_classifier.attack_until_fooled(classifier, x_t[:1], times[:1], y[:1], **ATTACK)
+    time_classifier.attack_until_fooled(classifier, x_t[:1], times[:1], y[:1], NormAttack(**ATTACK))
     assert classifier.passes == [1]  # and no more once all are fooled
 
 
@@ -92,8 +95,8 @@ class Wavy(torch.nn.Module):
 def test_the_attack_stays_in_its_ball_far_outside_the_images_range(norm, eps, alpha):
     x_t = 3 * torch.randn(16, 3, 4, 4, generator=rng.generator("far"), dtype=torch.float64)
     times, y = torch.zeros(16, dtype=torch.long), torch.ones(16, dtype=torch.long)
-    options = {"eps": eps, "alpha": alpha, "steps": 7, "norm": norm}
-    result = time_classifier.attack_until_fooled(Wavy(), x_t, times, y, **options)
+    options = NormAttack(eps=eps, alpha=alpha, steps=7, norm=norm)
+    result = time_classifier.attack_until_fooled(Wavy(), x_t, times, y, options)
     length = (result - x_t).flatten(1).norm(dim=1, p=2 if norm == "l2" else float("inf"))
     assert (length <= eps * (1 + 1e-6)).all() and length.max() == pytest.approx(eps)
     outside = x_t.abs() > 1.1
@@ -144,25 +147,22 @@ def dataset():
     return training.Data(x, (x.mean((1, 2, 3)) > 0.5).long(), 2)
 
 
-def train(attack_options, seed=0, data=None):
-    return time_classifier.train_time_classifier(
-        data or dataset(),
-        {"kind": "recorder"},
-        training.Run(seed=seed, device=torch.device("cpu")),
-        {},
-        schedule="linear",
-        diffusion_steps=1000,
-        iterations=6,
-        batch_size=16,
-        lr=0.05,
-        lr_end=0.01,
-        weight_decay=0.0,
-        attack=attack_options,
-    )
+TRAINING = {"schedule": "linear", "diffusion_steps": 1000, "iterations": 6, "batch_size": 16}
+TRAINING |= {"lr": 0.05, "lr_end": 0.01, "weight_decay": 0.0}
+
+
+def train(attack_options, data=None):
+    """A training by these options of its attack: a mapping, None, or a NormAttack that no configuration may ask for."""
+    unread = isinstance(attack_options, NormAttack)
+    options = read(TimeClassifier, TRAINING | {"attack": None if unread else attack_options}, "training")
+    if unread:
+        options = replace(options, attack=attack_options)
+    run = training.Run(seed=0, device=torch.device("cpu"))
+    return time_classifier.train_time_classifier(data or dataset(), {"kind": "recorder"}, run, {}, options)
 
 
 def test_vanilla_and_robust_training_differ_only_by_the_attack(recorders):
-    train(None), train(ATTACK), train({**ATTACK, "steps": 0})
+    train(None), train(ATTACK), train(NormAttack(**{**ATTACK, "steps": 0}))
     vanilla, robust, unattacked = (recorder.seen for recorder in recorders)
     for (x_vanilla, t_vanilla), (x_robust, t_robust) in zip(vanilla, robust, strict=True):
         torch.testing.assert_close(t_vanilla, t_robust, rtol=0, atol=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from pytorch_fid import inception as pytorch_fid
 from pagboost import artifacts, images, networks, recipes
 from pagboost.errors import InputError
 from pagboost.metrics import features, inception
+from pagboost.options.kinds import hints
+from pagboost.options.networks import Inception
+from pagboost.options.reading import unwrapped
 from pagboost.training import Data, Run
 
 CPU = torch.device("cpu")
@@ -103,8 +107,12 @@ def test_the_resize_is_part_of_what_identifies_an_extractor(inception_file, stor
         assert loaded.sha256 == artifacts.file_hash(inception_file)
         seen[name] = features.extract(loaded, stored, 3, CPU).features
     assert all((seen[a] - seen[b]).abs().mean() > 1e-3 for a in seen for b in seen if a < b)
-    with pytest.raises(InputError, match="network.resize: bilinear, expected one of: pytorch, tensorflow, clean"):
+    with pytest.raises(InputError, match="network.resize: 'bilinear', expected one of: pytorch, tensorflow, clean"):
         networks.build({"kind": "inception", "resize": "bilinear"})
+
+
+def test_every_resize_that_can_be_asked_for_is_there():
+    assert get_args(unwrapped(hints(Inception)["resize"])[0]) == tuple(inception.RESIZES)
 
 
 def test_where_weights_come_from(tmp_path, monkeypatch):

@@ -135,7 +135,7 @@ def test_a_data_set_s_part_is_what_prepare_data_writes(files: Path) -> None:
     part = references.open_real(f"{files}/scale.yaml:datasets.tiny/heldout", 1)
     assert (len(part), part.shape) == (450, (8, 8, 1))
     assert references.name_of(f"{files}/scale.yaml:datasets.tiny/heldout") == "heldout"
-    with pytest.raises(InputError, match="no part test, expected one of: train, validation, heldout"):
+    with pytest.raises(InputError, match="no part test, expected one of: heldout, train, validation"):
         references.open_real(f"{files}/scale.yaml:datasets.tiny/test", 1)
     with pytest.raises(InputError, match="no key huge of datasets.huge, expected one of: tiny"):
         references.open_real(f"{files}/scale.yaml:datasets.huge/train", 1)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 
 from pagboost import images, networks
 from pagboost.errors import InputError
+from pagboost.networks import cnn
+from pagboost.options.kinds import hints
+from pagboost.options.networks import CNN
+from pagboost.options.reading import unwrapped
 
 SPEC = {
     "kind": "cnn",
@@ -63,11 +69,16 @@ def test_it_learns_which_half_is_bright() -> None:
     assert bool((network.eval()(x).argmax(1) == y).all())
 
 
+@pytest.mark.parametrize(("option", "table"), [("activation", cnn.ACTIVATIONS), ("pool", cnn.POOLS)])
+def test_what_can_be_asked_for_is_what_there_is(option: str, table: dict) -> None:
+    assert get_args(unwrapped(hints(CNN)[option])[0]) == tuple(table)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"activation": "sine"}, "network.activation: sine, expected one of: relu, gelu, silu"),
-        ({"pool": "median"}, "network.pool: median, expected one of: max, average"),
+        ({"activation": "sine"}, "network.activation: 'sine', expected one of: relu, gelu, silu"),
+        ({"pool": "median"}, "network.pool: 'median', expected one of: max, average"),
         ({"kernel": 4}, "network.kernel: 4, expected an odd size"),
         ({"input_size": 18}, "network.input_size: 18, expected a multiple of 4"),
     ],

@@ -184,12 +184,12 @@ def test_basic_blocks_scale_with_width_alone():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"block": "plain"}, "network.block: plain, expected one of: bottleneck, basic"),
+        ({"block": "plain"}, "network.block: 'plain', expected one of: bottleneck, basic"),
         ({"block": "basic"}, r"network.bottleneck_width: 64, expected none \(block: basic\)"),
         ({"bottleneck_width": None}, "network.bottleneck_width: None, expected a number of channels"),
-        ({"layers": [1, 1, 1]}, r"network.layers: \[1, 1, 1\], expected four numbers of blocks"),
-        ({"layers": [1, 1, 0, 1]}, "expected four numbers of blocks, each at least 1"),
-        ({"width": None}, "network.width: None, expected int"),
+        ({"layers": [1, 1, 1]}, r"network.layers: \[1, 1, 1\], expected 4"),
+        ({"layers": [1, 1, 0, 1]}, "network.layers.2: 0, expected at least 1"),
+        ({"width": None}, "network.width: None, expected an integer of at least 1"),
     ],
 )
 def test_options_that_do_not_go_together_are_named(wrong, message):

@@ -166,14 +166,14 @@ def test_group_norm_of_a_bfloat16_network_is_computed_in_float32():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"num_heads": None}, "num_heads None"),
-        ({"num_head_channels": 4}, "expected just one"),
-        ({"num_heads": 3}, "unet.num_heads: 3"),
-        ({"num_heads": None, "num_head_channels": 64}, "unet.num_head_channels: 64"),
-        ({"attention_order": "old"}, "unet.attention_order: old, expected legacy or new"),
-        ({"attention_dims": 3}, "unet.attention_dims: 3"),
-        ({"image_size": 18}, "unet.image_size: 18, expected a multiple of 4"),
-        ({"norm_groups": 5}, "unet.norm_groups: 5, expected a divisor of 8"),
+        ({"num_heads": None}, "network.num_heads: None, expected just one of num_heads and num_head_channels"),
+        ({"num_head_channels": 4}, "expected just one .*num_heads 2, num_head_channels 4"),
+        ({"num_heads": 3}, "network.num_heads: 3"),
+        ({"num_heads": None, "num_head_channels": 64}, "network.num_head_channels: 64"),
+        ({"attention_order": "old"}, "network.attention_order: 'old', expected one of: legacy, new"),
+        ({"attention_dims": 3}, "network.attention_dims: 3, expected one of: 1, 2"),
+        ({"image_size": 18}, "network.image_size: 18, expected a multiple of 4"),
+        ({"norm_groups": 5}, "network.norm_groups: 5, expected a divisor of 8"),
     ],
 )
 def test_options_that_do_not_fit_are_named(option, message):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from pathlib import Path
 
 import pytest
 import yaml
@@ -12,8 +10,20 @@ import yaml
 from pagboost.errors import InputError
 from pagboost.planning import configuration
 
-SCHEMAS = Path(__file__).parents[3] / "workflow" / "schemas"
 JOBS = ("data", "train", "sample", "boost", "reference", "evaluate", "study", "report")
+CNN = {"kind": "cnn", "in_channels": 1, "num_classes": 10, "input_size": 8, "widths": [4], "depth": 1, "kernel": 3}
+CNN |= {"feature_dim": 4, "activation": "relu", "pool": "max"}
+UNET = {"kind": "unet", "image_size": 8, "in_channels": 1, "out_channels": 1, "model_channels": 8, "num_res_blocks": 1}
+UNET |= {"attention_resolutions": [], "channel_mult": [1], "num_heads": 1, "norm_groups": 4, "num_classes": 10}
+EDM = {"iterations": 5, "batch_size": 4, "lr": 0.1, "lr_end": 0.0, "warmup": 0, "ema_decay": 0.9}
+SAMPLER = {
+    "kind": "ddpm",
+    "schedule": "linear",
+    "diffusion_steps": 1000,
+    "steps": 5,
+    "target": "noise",
+    "clip_x_0": True,
+}
 SCALE = {
     "papers": ["made_up"],
     "datasets": {
@@ -42,7 +52,7 @@ SCALE = {
         "net": {
             "kind": "classifier",
             "dataset": "tiny",
-            "network": {"kind": "cnn"},
+            "network": CNN,
             "training": {
                 "iterations": 5,
                 "batch_size": 4,
@@ -72,11 +82,18 @@ SCALE = {
             },
             "source": "paper",
         },
+        "edm": {
+            "kind": "edm",
+            "dataset": "tiny",
+            "network": UNET,
+            "training": EDM | {"p_mean": -1.2, "p_std": 1.2},
+            "source": "paper",
+        },
     },
     "generators": {
         "gen": {
-            "model": "net",
-            "sampler": {"kind": "edm"},
+            "model": "edm",
+            "sampler": {"kind": "edm", "steps": 3},
             "nfe": 1,
             "published": {"steps": 3, "alpha": 0.1},
             "source": "paper",
@@ -111,6 +128,8 @@ PAPER = {
 }
 BALL = {"guide": "both", "objective": "ce", "sampler": "pgd", "steps": 30, "eps": "published", "source": "paper"}
 PERCENTILE = BALL | {"eps": {"percentile": 70, "of": "good"}, "norm": "linf"}
+GUIDED = {"model": "edm", "classifier": "net", "sampler": {**SAMPLER, "kind": "guided_ddpm", "scale": 1.0}, "nfe": 5}
+GUIDED |= {"source": "paper"}
 FROM_URL = {"samples": "https://example.org/a.npz", "dataset": "tiny", "source": "assumed"}
 CONFIG = {"scale": "tiny", "results": "results", "seeds": [0, 1], "training_seed": 0, "answers": "answers"}
 
@@ -118,7 +137,6 @@ CONFIG = {"scale": "tiny", "results": "results", "seeds": [0, 1], "training_seed
 @pytest.fixture
 def root(tmp_path):
     """A checkout's configuration with one scale and one paper."""
-    shutil.copytree(SCHEMAS, tmp_path / "workflow" / "schemas")
     for folder, content in (("scales/tiny", SCALE), ("papers/made_up", PAPER)):
         path = tmp_path / "config" / f"{folder}.yaml"
         path.parent.mkdir(parents=True)
@@ -192,38 +210,41 @@ def test_merging(base, over, merged):
 @pytest.mark.parametrize(
     ("over", "named"),
     [
-        ({"scael": 1}, ["top level", "unknown key scael", "scale"]),
-        ({"seeds": [0, 0]}, ["seeds", "non-unique"]),
-        ({"seeds": "0"}, ["seeds", "'0'", "array"]),
-        ({"boosts": {"good": {"alhpa": 1}}}, ["boosts.good", "unknown key alhpa", "alpha"]),
+        ({"scael": 1}, ["scael: unknown key (did you mean scale?)", "expected one of: scale, results"]),
+        ({"seeds": [0, 0]}, ["seeds: 0 is there twice"]),
+        ({"seeds": "0"}, ["seeds", "'0'", "a list, each an integer"]),
+        ({"boosts": {"good": {"alhpa": 1}}}, ["boosts.good.alhpa: unknown key (did you mean alpha?)", "noise_std"]),
         ({"boosts": {"good": {"alpha": -0.1}}}, ["boosts.good.alpha", "-0.1"]),
         ({"boosts": {"good": {"alpha": "1e-1"}}}, ["boosts.good.alpha", "'1e-1'", "number"]),
         ({"boosts": {"good": {"objective": "cee"}}}, ["boosts.good.objective", "cee", "ce_bce_ref"]),
-        ({"boosts": {"Good": SCALE["boosts"]["good"]}}, ["boosts", "Good"]),
+        ({"boosts": {"Good": SCALE["boosts"]["good"]}}, ["boosts.Good", "lower-case"]),
         ({"models": {"net": {"kind": "clasifier"}}}, ["models.net.kind", "clasifier", "time_classifier"]),
         (
             {"models": {"net": {"training": {"lr_max": 1}}}},
-            ["models.net.training", "unknown key lr_max", "weight_decay"],
+            ["models.net.training.lr_max: unknown key", "weight_decay"],
         ),
         ({"models": {"net": {"training": {"iterations": 0}}}}, ["models.net.training.iterations", "0"]),
-        ({"generators": {"gen": {"nfee": 2}}}, ["generators.gen", "unknown key nfee", "nfe"]),
-        ({"generators": {"gen": {"dataset": "tiny"}}}, ["generators.gen", "unknown key model", "dataset, split"]),
-        ({"generators": {"real": {"splitt": "train"}}}, ["generators.real", "unknown key splitt", "split"]),
-        ({"generators": {"new": {"model": "net"}}}, ["generators.new", "'sampler' is a required property"]),
+        ({"generators": {"gen": {"nfee": 2}}}, ["generators.gen.nfee: unknown key (did you mean nfe?)"]),
+        ({"generators": {"gen": {"dataset": "tiny"}}}, ["generators.gen.model: unknown key", "dataset, split"]),
+        ({"generators": {"real": {"splitt": "train"}}}, ["generators.real.splitt: unknown key (did you mean split?)"]),
+        ({"generators": {"new": {"model": "net"}}}, ["generators.new.sampler: missing key"]),
         ({"generators": {"real": {"split": "test"}}}, ["generators.real.split", "test", "heldout"]),
-        ({"jobs": {"train": {"gpus": 1}}}, ["jobs.train", "unknown key gpus", "gpu"]),
-        ({"datasets": {"tiny": {"splits": {"test": 1}}}}, ["datasets.tiny.splits", "unknown key test", "heldout"]),
+        ({"jobs": {"train": {"gpus": 1}}}, ["jobs.train.gpus: unknown key (did you mean gpu?)"]),
+        ({"datasets": {"tiny": {"splits": {"test": 1}}}}, ["datasets.tiny.splits.test: unknown key", "heldout"]),
         (
             {"boosts": {"ball": BALL | {"eps": "pubished"}}},
-            ["boosts.ball.eps: 'pubished'", "published, {value, pixels}"],
+            ["boosts.ball.eps: 'pubished'", "published or {percentile, of} or {value, pixels}"],
         ),
         ({"boosts": {"ball": BALL | {"eps": 1.0}}}, ["boosts.ball.eps: 1.0", "{percentile, of}"]),
         (
             {"boosts": {"ball": BALL | {"eps": {"valu": 1, "pixels": 1}}}},
-            ["boosts.ball.eps: unknown key valu", "value"],
+            ["boosts.ball.eps.valu: unknown key (did you mean value?)"],
         ),
-        ({"boosts": {"good": {"sampler": "sgld"}}}, ["boosts.good", "'noise_std' is a required property"]),
-        ({"boosts": {"good": {"noise_std": 0.1}}}, ["boosts.good.noise_std: 0.1, expected none for pgd"]),
+        ({"boosts": {"good": {"sampler": "sgld"}}}, ["boosts.good.noise_std: 0.0, expected above 0 for sgld"]),
+        (
+            {"boosts": {"good": {"noise_std": 0.1}}},
+            ["boosts.good.noise_std: 0.1, expected above 0 for sgld, and none for pgd"],
+        ),
         ({"scale": "cifar"}, ["scale: cifar", "expected one of: tiny", "path"]),
         ({"papers": ["other"]}, ["other.yaml", "no such file"]),
     ],
@@ -239,13 +260,25 @@ def test_what_the_schema_does_not_know_is_named(root, over, named):
     ("over", "message"),
     [
         ({"seeds": [0, 1000]}, "samples.validation.seeds: 1000 is one of seeds too, expected seeds apart"),
-        ({"models": {"net": {"dataset": "mnist"}}}, "models.net.dataset: mnist, expected one of: tiny"),
+        ({"models": {"net": {"dataset": "mnist"}}}, "models.net.dataset: mnist, expected one of the datasets: tiny"),
         ({"models": {"both": {"inputs": {"backbone": "nat"}}}}, "models.both.inputs.backbone: nat, expected one of"),
-        ({"models": {"both": {"inputs": {"fakes": ["gan"]}}}}, "models.both.inputs.fakes: gan, expected a generator"),
-        ({"generators": {"gen": {"model": "nat"}}}, "generators.gen.model: nat, expected one of: net, both"),
-        ({"generators": {"gen": {"classifier": "nat"}}}, "generators.gen.classifier: nat, expected one of"),
-        ({"generators": {"real": {"dataset": "mnist"}}}, "generators.real.dataset: mnist, expected one of: tiny"),
-        ({"boosts": {"good": {"guide": "nat"}}}, "boosts.good.guide: nat, expected one of: net, both"),
+        (
+            {"models": {"both": {"inputs": {"fakes": ["gan"]}}}},
+            "models.both.inputs.fakes.0: gan, expected one of the generators",
+        ),
+        (
+            {"generators": {"gen": {"model": "nat"}}},
+            "generators.gen.model: nat, expected one of the models: net, both, edm",
+        ),
+        (
+            {"generators": {"guided": GUIDED | {"classifier": "nat"}}},
+            "generators.guided.classifier: nat, expected one of",
+        ),
+        (
+            {"generators": {"real": {"dataset": "mnist"}}},
+            "generators.real.dataset: mnist, expected one of the datasets: tiny",
+        ),
+        ({"boosts": {"good": {"guide": "nat"}}}, "boosts.good.guide: nat, expected one of the models: net, both"),
         ({"protocols": {"train": {"extractor": "nat"}}}, "protocols.train.extractor: nat, expected one of"),
         (
             {"boosts": {"ball": BALL | {"guide": "net", "stop_at_reference": True}}},
@@ -258,11 +291,20 @@ def test_what_the_schema_does_not_know_is_named(root, over, named):
             "boosts.new.eps.of: new, expected a boost whose own radius is no percentile",
         ),
         (
-            {"generators": {"gen": {"classifier": "net"}}},
-            "generators.gen.classifier: net is of kind classifier, expected time",
+            {"generators": {"guided": GUIDED}},
+            "generators.guided.classifier: net is of kind classifier, expected time",
         ),
         ({"protocols": {"train": {"extractor": "both"}}}, "protocols.train.extractor: both is of kind joint, expected"),
         ({"generators": {"web": FROM_URL}}, "generators.web.sha256: missing key, expected the hash"),
+        (
+            {
+                "generators": {
+                    "new": {"model": "net", "sampler": {"kind": "edm", "steps": 2}, "nfe": 1, "source": "paper"}
+                }
+            },
+            "generators.new.model: net is of kind classifier, expected a model of kind edm (sampler.kind: edm)",
+        ),
+        ({"generators": {"gen": {"classifier": "net"}}}, "generators.gen.classifier: net, expected none (sampler.kind"),
         ({"samples": {"train": {"seeds": [1000]}}}, "samples.train.seeds: 1000 is one of samples.validation.seeds too"),
     ],
 )
@@ -296,7 +338,7 @@ def test_a_boosted_generator_says_how_it_was_published(root):
 def test_a_boost_in_a_ball_needs_what_its_radius_comes_from(root):
     with pytest.raises(InputError, match=r"generators.gen.published.eps: missing key, boosts.good starts from it"):
         _with_boost(root, BALL)
-    of_other = BALL | {"eps": {"percentile": 70, "of": "wide"}}
+    of_other = PERCENTILE | {"eps": {"percentile": 70, "of": "wide"}}
     with pytest.raises(InputError, match=r"boosts.good.eps.of: wide, expected one of the boosts: good"):
         _with_boost(root, of_other)
     assert _with_boost(root, BALL | {"eps": {"value": 1.0, "pixels": 64}})["boosts"]["good"]["steps"] == 30
@@ -325,27 +367,39 @@ DDPM = {
 
 
 def diffusion(**training):
-    spec = {"kind": "ddpm", "dataset": "tiny", "network": {"kind": "unet"}, "source": "paper"}
+    spec = {"kind": "ddpm", "dataset": "tiny", "network": UNET, "source": "paper"}
     return {**spec, "training": DDPM | training}
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("schedule", "cosine", "generators.g.sampler.schedule: 'cosine', expected 'linear' (models.ddpm.training's)"),
+        ("diffusion_steps", 10, "generators.g.sampler.diffusion_steps: 10, expected 1000 (models.ddpm.training's)"),
+        ("target", "x_0", "generators.g.sampler.target: 'x_0', expected 'noise' (models.ddpm.training's)"),
+    ],
+)
+@pytest.mark.parametrize("model", ["ddpm", "ddpm_at_5"])
+def test_a_sampler_says_what_its_model_was_trained_with(root, model, key, value, message):
+    drawn = {"model": model, "sampler": SAMPLER | {key: value}, "nfe": 5, "source": "paper"}
+    with pytest.raises(InputError, match=re.escape(message)):
+        load(root, models={"ddpm": diffusion(checkpoints=[5])}, generators={"g": drawn})
+
+
 def test_weights_kept_during_a_training_are_models_that_generators_draw_from(root):
-    drawn = {"model": "ddpm_at_5", "sampler": {"kind": "ddpm"}, "nfe": 1, "source": "paper"}
+    drawn = {"model": "ddpm_at_5", "sampler": SAMPLER, "nfe": 1, "source": "paper"}
     models = {"ddpm": diffusion(checkpoints=[5, 10])}
     loaded = load(root, models=models, generators={"early": drawn})
     assert configuration.checkpoints(loaded["models"]) == {"ddpm_at_5": "ddpm", "ddpm_at_10": "ddpm"}
     assert configuration.dataset_of(loaded["generators"]["early"], loaded["models"]) == "tiny"
-    with pytest.raises(InputError, match=r"generators\.early\.model: ddpm_at_6, expected one of: .*, ddpm_at_10"):
+    with pytest.raises(
+        InputError, match=r"generators\.early\.model: ddpm_at_6, expected one of the models: .*, ddpm_at_10"
+    ):
         load(root, models=models, generators={"early": drawn | {"model": "ddpm_at_6"}})
     with pytest.raises(InputError, match=r"models\.other\.training\.checkpoints: \[5\], expected \[5, 10\] as ddpm"):
         load(root, models=models | {"other": diffusion(checkpoints=[5])})
     with pytest.raises(InputError, match=r"models\.ddpm_at_5: a checkpoint of that name is kept too"):
         load(root, models=models | {"ddpm_at_5": diffusion()})
-
-
-def test_public_weights_are_what_they_stand_for():
-    assert configuration.kind_of({"kind": "pretrained", "training": {"stands_for": {"kind": "ddpm"}}}) == "ddpm"
-    assert configuration.kind_of({"kind": "pretrained", "training": {}}) == "pretrained"
 
 
 ADVANTAGES = {
@@ -374,12 +428,12 @@ GRADIENTS = {
 @pytest.mark.parametrize(
     ("study", "message"),
     [
-        (GRADIENTS, "studies.s.networks: net is of kind classifier, expected time_classifier"),
-        (GRADIENTS | {"networks": ["nat"]}, "studies.s.networks: nat, expected one of: net, both"),
-        (ADVANTAGES | {"judge": "nat"}, "studies.s.judge: nat, expected one of: net, both"),
+        (GRADIENTS, "studies.s.networks.0: net is of kind classifier, expected time_classifier"),
+        (GRADIENTS | {"networks": ["nat"]}, "studies.s.networks.0: nat, expected one of the models: net, both"),
+        (ADVANTAGES | {"judge": "nat"}, "studies.s.judge: nat, expected one of the models: net, both"),
         (
             ADVANTAGES | {"generators": {"one": "gen", "two": "gan"}},
-            "studies.s.generators: gan, expected one of the generators: gen, real",
+            "studies.s.generators.two: gan, expected one of the generators: gen, real",
         ),
         (ADVANTAGES | {"over": "three"}, "studies.s.over: three, expected one of its generators' keys: one, two"),
     ],
@@ -424,7 +478,14 @@ def test_a_scale_can_be_built_on_another(root):
 
 def test_a_paper_is_checked_too(root):
     edit(root, "papers/made_up.yaml", lambda paper: paper["tables"]["table1"].update(rwos=[]))
-    with pytest.raises(InputError, match=r"made_up.yaml: tables.table1: .*rwos"):
+    with pytest.raises(InputError, match=r"made_up.yaml: tables.table1.rwos: unknown key \(did you mean rows\?\)"):
+        load(root)
+
+
+def test_a_paper_names_protocols_of_the_scale(root):
+    edit(root, "papers/made_up.yaml", lambda paper: paper["tables"]["table1"]["columns"][0].update(protocol="trian"))
+    expected = "made_up.yaml: tables.table1.columns.0.protocol: trian, expected one of the protocols: train, validation"
+    with pytest.raises(InputError, match=re.escape(expected)):
         load(root)
 
 
@@ -452,17 +513,23 @@ def test_wildcards_match_whole_names_only():
 @pytest.mark.parametrize(
     ("over", "message"),
     [
-        ({"training_seed": 1000.0}, "training_seed: 1000.0 is not of type 'integer' (write 1000)"),
+        ({"training_seed": 1000.0}, "training_seed: 1000.0, expected an integer of at least 0 (write 1000)"),
         (
             {"seeds": "[0,1]"},
-            "seeds: '[0,1]' is not of type 'array' (lists and mappings belong in a file for --configfile",
+            "seeds: '[0,1]', expected a list, each an integer of at least 0 (lists and mappings belong in a file",
         ),
-        ({"seeds": ["0", "1"]}, "is not of type 'integer' (it is text: write "),
-        ({"seeds": 0}, "seeds: 0 is not of type 'array' (lists and mappings belong in a file for --configfile"),
-        ({"seeds": [0, True]}, "seeds.1: True is not of type 'integer'"),
-        ({"results": 5}, "results: 5 is not of type 'string' (write '5' in a file, or ./5 for a path)"),
-        ({"generators": None}, "generators: None is not of type 'object' (nothing is written there"),
-        ({"models": {"net": {"training": {"lr": "1e-1"}}}}, "models.net.training.lr: '1e-1' is not of type 'number' ("),
+        ({"seeds": ["0", "1"]}, "seeds.0: '0', expected an integer of at least 0 (it is text: write 0 without"),
+        (
+            {"seeds": 0},
+            "seeds: 0, expected a list, each an integer of at least 0 (lists and mappings belong in a file",
+        ),
+        ({"seeds": [0, True]}, "seeds.1: True, expected an integer"),
+        ({"results": 5}, "results: 5, expected text (write '5' in a file, or ./5 for a path)"),
+        ({"generators": None}, "generators: None, expected a mapping (nothing is written there"),
+        (
+            {"models": {"net": {"training": {"lr": "1e-1"}}}},
+            "models.net.training.lr: '1e-1', expected a number above 0 (",
+        ),
         ({"models": {"net": {"training": {"lr": "1e-1"}}}}, "(write 0.1: YAML takes 1e-1 for text)"),
     ],
 )

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pagboost import registry
-from pagboost.planning import sourcecode
+from pagboost.planning import kinds_used, sourcecode
 
 SOURCE = sourcecode.SOURCE
 SCRIPTS = sorted(path.name for path in SOURCE.glob("*.py"))
@@ -36,7 +35,9 @@ def test_all_that_a_file_imports_is_among_its_files(script):
     found = names(script)
     assert {script, "pagboost/__init__.py", "pagboost/cli.py"} <= found
     for name in found - {"pagboost/report/survey.html.j2", "pagboost/report/page.html.j2"}:
-        for module in imports(SOURCE / name) - {"pagboost.registry"}:
+        for module in imports(SOURCE / name):
+            if module.startswith("pagboost.options"):
+                continue  # counted by the kinds that are used
             path = module.replace(".", "/")
             known = [p for p in (f"{path}.py", f"{path}/__init__.py") if (SOURCE / p).is_file()]
             assert set(known) <= found, (name, module)
@@ -49,19 +50,36 @@ def test_kinds_bring_their_own_files_and_no_others():
         "pagboost/generators/gan/training.py",
     }
     spec = {"kind": "vae", "network": {"kind": "vae_decoder"}, "training": {"encoder": {"kind": "vae_encoder"}}}
-    assert set(registry.modules({"spec": spec})) == {"pagboost.generators.vae"}
+    assert set(kinds_used.used({"spec": spec}).modules) == {"pagboost.generators.vae"}
     assert "pagboost/generators/vae.py" in names("train.py", "pagboost.generators.vae")
     assert "pagboost/networks/resnet.py" in names("pagboost.guides.joint")  # named as "module:function" there
     assert "pagboost/report/survey.html.j2" in names("survey.py")
     nested = {"training": {"method": {"kind": "stylegan2_ada"}}, "sampler": [{"kind": "edm"}], "kind": "unheard of"}
-    assert set(registry.modules(nested)) == {
+    nested |= {"dataset": {"source": "folder"}, "boost": {"objective": "logit"}}
+    assert set(kinds_used.used(nested).modules) == {
         "pagboost.generators.gan.stylegan2",
         "pagboost.generators.diffusion.karras",
+        "pagboost.sources.data",
+        "pagboost.objectives",
     }
 
 
-def test_a_kind_that_is_registered_changes_no_digest():
-    assert "pagboost/registry.py" not in names(*SCRIPTS)
+def test_tables_and_figures_bring_what_renders_them():
+    shown = {"title": "T", "place": "Table 1"}
+    assert "pagboost.report.metric_tables" in kinds_used.used({"spec": shown}).modules
+    assert "pagboost.report.choice_tables" in kinds_used.used({"spec": shown | {"kind": "steps"}}).modules
+    assert kinds_used.used({"spec": {"kind": "targeted", "dataset": "digits16"}}).modules == ["pagboost.studies.images"]
+
+
+def test_defaults_of_the_kinds_that_are_used_count():
+    used = kinds_used.used({"network": {"kind": "unet"}, "sampler": {"kind": "edm"}}).defaults
+    assert used["pagboost.options.networks.UNet"]["norm_groups"] == 32
+    assert used["pagboost.options.samplers.Heun"]["rho"] == 7.0
+    assert "pagboost.options.networks.UNetEncoder" not in used
+
+
+def test_a_kind_that_is_added_changes_no_digest():
+    assert not [name for name in names(*SCRIPTS) if name.startswith("pagboost/options/")]
 
 
 def test_an_edit_changes_the_digests_of_what_uses_the_file(tmp_path):

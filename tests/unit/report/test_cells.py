@@ -77,15 +77,6 @@ def test_sweeps_of_a_claim_lower_side_first(form, sweeps):
     assert expand(claim) == [claim]
 
 
-@pytest.mark.parametrize("operand", [{"boost": "good"}, {"generator": "g1", "boost": "good"}])
-def test_a_side_without_a_generator_or_with_two_sources_of_it_is_refused(paper, operand):
-    claim = paper["claims"][1] | {"lower": operand}
-    if "generator" in operand:
-        claim["over"] = ["g2"]
-    with pytest.raises(InputError, match=r"claims\.gain_shrinks\.lower"):
-        expand(claim)
-
-
 def test_names_of_rows(paper):
     assert name_of(paper["names"], "g1", "none") == "First"
     assert name_of(paper["names"], "g1", "good") == "First + Good"
@@ -109,7 +100,9 @@ SIDES = {"id": "c", "lower": CELLS[1], "than": CELLS[0]}
     ("part", "expected"),
     [
         ({"kind": "metrics", "rows": CELLS}, ["metrics/g1/boost=none.json", "metrics/g1/boost=good.json"]),
+        ({"title": "T", "rows": CELLS}, ["metrics/g1/boost=none.json", "metrics/g1/boost=good.json"]),
         ({"kind": "labels", "rows": CELLS[1:]}, ["steps/g1/boost=good.json"]),
+        ({"kind": "survey", "generators": {"a": "g1", "b": "g2"}, "rows": []}, []),
         ({"metric": "fid", **SIDES}, ["metrics/g1/boost=good.json", "metrics/g1/boost=none.json"]),
         ({"metric": "total_variation", **SIDES}, ["steps/g1/boost=good.json"]),
         ({"id": "c", "study": "attack"}, ["studies/attack.json"]),

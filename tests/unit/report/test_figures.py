@@ -59,6 +59,12 @@ def test_caption_names_generator_boost_steps_and_order(paper, sampled):
     assert {11, 61, 50} <= set(column.tolist())
 
 
+def test_a_figure_that_names_no_kind_shows_before_and_after(paper, sampled):
+    named = figures.figure(paper, "figure1", sampled.root, {})
+    del paper["figures"]["figure1"]["kind"]
+    assert figures.figure(paper, "figure1", sampled.root, {}) == named
+
+
 def test_an_unavailable_panel_is_a_line_with_its_reason(paper, sampled):
     whole, _ = figures.figure(paper, "figure1", sampled.root, {})
     half, caption = figures.figure(paper, "figure1", sampled.root, {"g2": "no data"})

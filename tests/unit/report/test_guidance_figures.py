@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import jsonschema
 import numpy as np
 import pytest
-import yaml
 
 from pagboost import artifacts
 from pagboost.errors import InputError
 from pagboost.report import figures, guidance_figures, pictures
 from pagboost.report.cells import inputs, samples_file, study_file
 
-SCHEMA = yaml.safe_load((Path(__file__).parents[3] / "workflow/schemas/paper.schema.yaml").read_text())
 LABELS = np.array([1, 0, 1, 0])
 CELL = pictures.CELL + pictures.GAP
 TEXT = pictures.LINE
@@ -223,24 +218,3 @@ def test_no_win_at_all_is_a_line_and_said_to_be_a_result(drawn, results):
 def test_a_study_the_scale_cannot_have_is_a_line(drawn, kind):
     picture, caption = drawn({"s": "no time"}, kind=kind, study="s", count=2)
     assert caption == "T (P). Study s: not available, no time." and picture.shape[0] == TEXT
-
-
-def test_the_schema_knows_every_kind_and_refuses_keys_that_it_does_not():
-    declared = jsonschema.Draft202012Validator(SCHEMA["properties"]["figures"] | {"$defs": SCHEMA["$defs"]})
-    text, quantity = {"title": "T", "place": "P"}, {"metric": "fid", "protocol": "train"}
-    series = {"name": "A", "points": {"g1": 0, "g2": 0.5}, "reported": {"fid": {"g1": 7.67}}}
-    plots = [quantity, {"x": quantity, "y": quantity}]
-    specs = [
-        SAME | text,
-        *(
-            {"kind": kind, "study": "s", "count": 1, **text}
-            for kind in ("time_gradients", "time_targeted", "trajectories", "advantages")
-        ),
-        {"kind": "sweep", "axis": "s", "plots": plots, "series": [series], **text},
-    ]
-    for spec in specs:
-        declared.validate({"figure": spec})
-        assert not declared.is_valid({"figure": spec | {"frist": 1}})
-    assert not declared.is_valid({"figure": specs[-1] | {"plots": [{"x": quantity}]}})
-    assert not declared.is_valid({"figure": SAME | text | {"panels": [{"generator": "g1", "boost": "good"}]}})
-    assert set(SCHEMA["$defs"]["before_after_figure"]["properties"]["kind"]["enum"]) == figures.KINDS.keys()

@@ -34,7 +34,7 @@ KAWAR = {
         "shares": {"a": 40.4, "b": 32.4},
     },
 }
-SPEC = survey.Spec(**KAWAR)
+SPEC = survey.declared(KAWAR)
 PAGE = survey.Survey("f" * 64, 3)
 
 # Pair 0: 4 of 5 who selected a side selected a (80 %). Pair 1: 2 of 3 (67 %) b. Pair 2: 2 of 4 each.
@@ -265,18 +265,43 @@ def test_measured_beside_reported(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sets": {"a": "Robust"}}, "reported.sets: .*expected a name each of a and b"),
-        ({"rows": [{"threshold": 55, "reported": {}}]}, "threshold 55, expected one of"),
-        ({"rows": [{"threshold": 50, "reported": {"a": 1}}]}, "expected percentages of a, b, none"),
-        ({"rows": [{"threshold": 50, "reported": 3}]}, "reported.rows: 3, expected percentages of a, b, none"),
-        ({"facts": {"pairs": "x"}}, "reported.facts.pairs: 'x', expected a number"),
-        ({"facts": {"per_pair": {"min": 1}}}, "reported.facts.per_pair: .*, expected numbers of mean, min, max"),
-        ({"facts": {"shares": {"c": 1}}}, "reported.facts.shares: .*, expected numbers of a, b"),
+        ({"sets": {"a": "Robust"}}, "reported.sets.b: missing key, expected text"),
+        ({"sets": {"a": "Robust", "b": ""}}, "reported.sets.b: '', expected text that is not empty"),
+        (
+            {"rows": [{"threshold": 55, "reported": {}}]},
+            r"reported.rows.0.threshold: 55, expected one of: 50, 60, 70, 80",
+        ),
+        (
+            {"rows": [{"threshold": 50, "reported": {"a": 1}}]},
+            r"rows.0.reported.b: missing key, expected a number in 0..100",
+        ),
+        ({"rows": [{"threshold": 50, "reported": 3}]}, r"reported.rows.0.reported: 3, expected {?a mapping|a, b, none"),
+        ({"facts": {"pairs": "x"}}, "reported.facts.pairs: 'x', expected an integer"),
+        ({"facts": {"per_pair": {"min": 1}}}, "reported.facts.per_pair.mean: missing key, expected a number"),
+        ({"facts": {"shares": {"c": 1}}}, "reported.facts.shares.c: unknown key, expected one of: a, b"),
+        ({"kind": "eps"}, "reported.kind: eps, expected survey"),
     ],
 )
 def test_bad_reported_numbers(changes, message):
     with pytest.raises(InputError, match=message):
-        survey.Spec(**(KAWAR | changes))
+        survey.declared(KAWAR | changes)
+
+
+def test_a_papers_whole_entry_is_a_survey_too(paper):
+    """What its page shows does not matter to the table of its answers, which no metrics make."""
+    page = {"kind": "survey", "generators": {"a": "g1", "b": "g2"}, "pairs": 200, "seed": 0}
+    frame = survey.table(survey.declared(KAWAR | page), VOTES)
+    assert frame.equals(survey.table(SPEC, VOTES))
+    assert render.people(frame, KAWAR | page, paper) == survey.people(frame, SPEC)
+    with pytest.raises(InputError, match=r"Opinion survey: .*expected src/survey_table\.py"):
+        tables.table(paper | {"tables": {"t": KAWAR | page}}, "t", "results", {}, {})
+
+
+def test_without_numbers_of_a_paper_nothing_is_reported():
+    own = survey.declared({key: KAWAR[key] for key in ("title", "place", "sets")})
+    frame = survey.table(own, VOTES)
+    assert frame.filter(like="reported").isna().all(axis=None)
+    assert not any(remark.startswith("Reported") for remark in survey.people(frame, own).remarks)
 
 
 def test_page_holds_both_images_of_each_drawn_pair(sets, samples):

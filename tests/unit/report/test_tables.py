@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pagboost.errors import InputError
-from pagboost.report import tables
+from pagboost.report import render, reported, tables
 
 
 def test_measured_beside_reported(paper, measured):
@@ -182,12 +182,13 @@ def test_labels_of_a_grid_stay_text_in_csv(grid, results, tmp_path):
     assert tables.load(tmp_path / "t.csv")["column"].tolist() == ["0", "0.5", "0", "1.0"]
 
 
-def test_two_cells_in_one_place_of_a_grid_are_refused(grid, results):
-    grid["tables"]["grid"]["rows"][3]["at"]["column"] = "0"
-    with pytest.raises(
-        InputError, match=r"tables\.grid: two cells at row Second, column 0: expected one in each place"
-    ):
-        tables.table(grid, "grid", results.root, {}, {})
+def test_a_table_that_names_no_kind_is_one_of_metrics(paper, measured):
+    named = tables.table(paper, "table1", measured.root, {}, {})
+    shown = render.people(named, paper["tables"]["table1"], paper)
+    del paper["tables"]["table1"]["kind"]
+    assert tables.table(paper, "table1", measured.root, {}, {}).equals(named)
+    assert render.people(named, paper["tables"]["table1"], paper) == shown
+    assert reported.numbers(paper)
 
 
 def test_an_unknown_table_is_refused(paper, measured):

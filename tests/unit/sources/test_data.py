@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pagboost import cli
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
+from pagboost.options.datasets import Source
+from pagboost.options.kinds import named
+from pagboost.options.models import Dataset
+from pagboost.options.reading import read
 from pagboost.sources import data
 
 SIZES = {"train": 12, "validation": 5, "heldout": 3}
@@ -69,13 +72,25 @@ def test_sizes_must_fit(sizes, message):
 
 @pytest.mark.parametrize("size", [8, 16])
 def test_digits(size):
-    digits, test = data.load("sklearn_digits", {"size": size}, "datasets")
+    digits, test = load("sklearn_digits", {"size": size}, "datasets")
     assert test is None
     assert digits.images.shape == (1797, size, size, 1)
     assert digits.images.dtype == np.uint8
     assert np.bincount(digits.labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     if size == 8:
         assert set(np.unique(digits.images)) == {round(255 * level / 16) for level in range(17)}
+
+
+def load(source, options, where="datasets", *declared, **more):
+    """(images, official test part) of a source, its options given with the size."""
+    size = options["size"]
+    own = {key: value for key, value in options.items() if key != "size"}
+    kind = read(Source.of_kind(source, where), own, where)
+    return named(kind.uses)(size, kind, *declared, **more)
+
+
+def prepare(declared):
+    return data.prepare(read(Dataset, declared, "datasets"))
 
 
 def entry(**changes):
@@ -93,7 +108,7 @@ def entry(**changes):
 
 
 def test_resolutions_are_split_alike():
-    small, large = (data.prepare(**entry(size=size)) for size in (8, 16))
+    small, large = (prepare(entry(size=size)) for size in (8, 16))
     for name, part in small.items():
         assert np.array_equal(part.labels, large[name].labels)
         shrunk = large[name].images.astype(float).reshape(-1, 8, 2, 8, 2, 1).mean((2, 4))
@@ -105,31 +120,32 @@ def test_resolutions_are_split_alike():
     ("changes", "message"),
     [
         ({"source": "mnist"}, "datasets.source: mnist, expected one of: sklearn_digits"),
-        ({"options": {"colour": True}}, "datasets.colour: unknown key, expected one of: size"),
+        ({"options": {"colour": True}}, "datasets.options.colour: unknown key, expected none"),
         ({"num_classes": 9}, "datasets.num_classes: 9, expected 10 or more"),
-        ({"splits": {"train": 5}}, "expected 1797 images"),
+        ({"splits": {"train": 5, "validation": 1, "heldout": 1}}, "expected 1797 images"),
+        ({"splits": {"train": 5}}, "datasets.splits.validation: missing key, expected an integer of at least 1"),
     ],
 )
 def test_bad_declarations_are_named(changes, message):
     with pytest.raises(InputError, match=message):
-        data.prepare(**entry(**changes))
+        prepare(entry(**changes))
 
 
 def test_names_of_classes_are_for_people(tmp_path):
     names = [f"class {i}" for i in range(10)]
     (tmp_path / "names.json").write_text(json.dumps(names))
     for given in (names, str(tmp_path / "names.json")):
-        named = data.prepare(**entry(class_names=given))
-        assert np.array_equal(named["heldout"].images, data.prepare(**entry())["heldout"].images)
+        with_names = prepare(entry(class_names=given))
+        assert np.array_equal(with_names["heldout"].images, prepare(entry())["heldout"].images)
     with pytest.raises(InputError, match=r"datasets.class_names: 2 names, expected 10 \(datasets.num_classes\)"):
-        data.prepare(**entry(class_names=["zero", "one"]))
+        prepare(entry(class_names=["zero", "one"]))
     with pytest.raises(InputError, match=r"datasets.class_names: not a list of names \(name 1 is empty\)"):
-        data.prepare(**entry(class_names=["zero", " "]))
+        prepare(entry(class_names=["zero", " "]))
 
 
 def test_a_missing_key_is_named():
     with pytest.raises(InputError, match="datasets.size: missing key"):
-        cli.call(data.prepare, where="datasets", options={"source": "sklearn_digits"})
+        prepare({"source": "sklearn_digits"})
 
 
 def records(numbers, labels):
@@ -157,7 +173,7 @@ def cifar10_archive(path, batches):
 
 
 def test_cifar10_from_its_binary_version(tmp_path, batches):
-    train, test = data.load("cifar10", cifar10_archive(tmp_path / "c.tar.gz", batches), "datasets")
+    train, test = load("cifar10", cifar10_archive(tmp_path / "c.tar.gz", batches), "datasets")
     assert train.images.shape == (20, 32, 32, 3) and train.images.dtype == np.uint8
     assert train.images[:, 5, 5].tolist() == [[i, i + 1, i + 2] for i in range(20)]
     assert train.images[7, 0, :3, 0].tolist() == [7, 10, 7]
@@ -168,7 +184,7 @@ def test_cifar10_from_its_binary_version(tmp_path, batches):
 def test_cifar10_unpacked(tmp_path, batches):
     for name, content in batches.items():
         (tmp_path / name).write_bytes(content)
-    train, test = data.load("cifar10", {"size": 32, "file": str(tmp_path)}, "datasets")
+    train, test = load("cifar10", {"size": 32, "file": str(tmp_path)}, "datasets")
     assert (len(train), len(test)) == (20, 4)
 
 
@@ -184,7 +200,7 @@ def test_cifar10_unpacked(tmp_path, batches):
 def test_broken_cifar10(tmp_path, batches, broken, message):
     left = {name: content for name, content in {**batches, **broken}.items() if content is not None}
     with pytest.raises(InputError, match=message):
-        data.load("cifar10", cifar10_archive(tmp_path / "c.tar.gz", left), "datasets")
+        load("cifar10", cifar10_archive(tmp_path / "c.tar.gz", left), "datasets")
 
 
 def test_a_batch_that_is_there_twice(tmp_path, batches):
@@ -193,18 +209,18 @@ def test_a_batch_that_is_there_twice(tmp_path, batches):
         (tmp_path / name).write_bytes(content)
     message = r"holds data_batch_3.bin twice \(data_batch_3.bin, old/data_batch_3.bin\), expected each batch once"
     with pytest.raises(InputError, match=message):
-        data.load("cifar10", {"size": 32, "file": str(tmp_path)}, "datasets")
+        load("cifar10", {"size": 32, "file": str(tmp_path)}, "datasets")
 
 
 def test_cifar10_has_one_size(tmp_path):
     with pytest.raises(InputError, match="datasets.size: 64, expected 32"):
-        data.load("cifar10", {"size": 64, "file": "nothing"}, "datasets")
+        load("cifar10", {"size": 64, "file": "nothing"}, "datasets")
 
 
 def test_an_official_test_part_is_heldout_whole(tmp_path, batches):
     options = {"file": cifar10_archive(tmp_path / "c.tar.gz", batches)["file"]}
     splits = {"train": 16, "validation": 4, "heldout": 4}
-    parts = data.prepare(**entry(source="cifar10", size=32, options=options, splits=splits))
+    parts = prepare(entry(source="cifar10", size=32, options=options, splits=splits))
     numbered = {name: part.images[:, 0, 0, 0].tolist() for name, part in parts.items()}
     assert numbered["heldout"] == [20, 21, 22, 23]
     assert sorted(numbered["train"] + numbered["validation"]) == list(range(20))
@@ -215,7 +231,7 @@ def test_an_official_test_part_is_heldout_whole(tmp_path, batches):
     ):
         with pytest.raises(InputError, match=message):
             sizes = splits | {"heldout": heldout, "train": 17}
-            data.prepare(**entry(source="cifar10", size=32, options=options, splits=sizes))
+            prepare(entry(source="cifar10", size=32, options=options, splits=sizes))
 
 
 def write_image(path, value, size=(4, 4), mode="RGB"):
@@ -245,15 +261,15 @@ def zipped(folder, path):
 
 def loaded(file, **declared):
     """(train, test part) of a folder of 4x4 pictures."""
-    return data.load("folder", {"size": 4, "file": str(file)}, "datasets", **declared)
+    return load("folder", {"size": 4, "file": str(file)}, "datasets", **declared)
 
 
 def test_a_folder_of_classes(pictures):
-    train, test = data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
+    train, test = load("folder", {"size": 4, "file": str(pictures)}, "datasets")
     seen = {tuple(image[0, 0].tolist()): label for image, label in zip(train.images, train.labels, strict=True)}
     assert seen == {(0, 0, 100): 1, (1, 10, 100): 1, (2, 20, 100): 0, (3, 30, 100): 0}  # 0 is ant, 1 is bee
     assert test.images.tolist() == [[[[50, 50, 50]] * 4] * 4] and test.labels.tolist() == [0]
-    grey, _ = data.load("folder", {"size": 4, "file": str(pictures), "channels": 1}, "datasets")
+    grey, _ = load("folder", {"size": 4, "file": str(pictures), "channels": 1}, "datasets")
     assert grey.images.shape == (4, 4, 4, 1)
 
 
@@ -261,7 +277,7 @@ def test_an_archive_of_the_folder_is_the_same(pictures, tmp_path):
     with tarfile.open(tmp_path / "set.tar.xz", "w:xz") as archive:
         archive.add(pictures, "name-1.0")
     unpacked, packed = (
-        data.load("folder", {"size": 4, "file": str(path)}, "datasets") for path in (pictures, tmp_path / "set.tar.xz")
+        load("folder", {"size": 4, "file": str(path)}, "datasets") for path in (pictures, tmp_path / "set.tar.xz")
     )
     for one, other in zip(unpacked, packed, strict=True):
         assert np.array_equal(one.images, other.images) and np.array_equal(one.labels, other.labels)
@@ -270,7 +286,7 @@ def test_an_archive_of_the_folder_is_the_same(pictures, tmp_path):
 def test_the_first_images_of_a_folder_are_of_all_classes(tmp_path):
     for i in range(40):
         write_image(tmp_path / f"train/{'abcd'[i // 10]}/{i}.png", (i, 0, 0))
-    train, test = data.load("folder", {"size": 4, "file": str(tmp_path)}, "datasets")
+    train, test = load("folder", {"size": 4, "file": str(tmp_path)}, "datasets")
     assert set(train.labels[:12]) == {0, 1, 2, 3} and test is None
     assert sorted(train.images[:, 0, 0, 0].tolist()) == list(range(40))
 
@@ -278,9 +294,7 @@ def test_the_first_images_of_a_folder_are_of_all_classes(tmp_path):
 def test_a_folder_without_test_part_is_split(pictures):
     (pictures / "test/ant/x.jpg").unlink()
     splits = {"train": 2, "validation": 1, "heldout": 1}
-    parts = data.prepare(
-        **entry(source="folder", size=4, options={"file": str(pictures)}, num_classes=2, splits=splits)
-    )
+    parts = prepare(entry(source="folder", size=4, options={"file": str(pictures)}, num_classes=2, splits=splits))
     assert sorted(value for part in parts.values() for value in part.images[:, 0, 0, 0].tolist()) == [0, 1, 2, 3]
 
 
@@ -324,14 +338,14 @@ def test_a_folder_that_is_not_as_promised(pictures, name, write, message):
     (pictures / name).parent.mkdir(parents=True, exist_ok=True)
     write(pictures / name)
     with pytest.raises(InputError, match=message):
-        data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
+        load("folder", {"size": 4, "file": str(pictures)}, "datasets")
 
 
 def test_the_official_test_part_may_have_another_name(pictures):
     (pictures / "test").rename(pictures / "val")
     (pictures / "test").mkdir()
     (pictures / "test/unlabelled.jpg").write_bytes(b"not looked at")
-    train, test = data.load("folder", {"size": 4, "file": str(pictures), "test": "val"}, "datasets")
+    train, test = load("folder", {"size": 4, "file": str(pictures), "test": "val"}, "datasets")
     assert len(train) == 4 and test.images[0, 0, 0].tolist() == [50, 50, 50]
 
 
@@ -343,7 +357,7 @@ def test_images_of_any_size_are_halved_resized_and_cropped(tmp_path):
     write_image(tmp_path / "train/b/1.jpg", 77, (9, 5), "L")
     write_image(tmp_path / "train/b/2.jpg", (0, 0, 0, 155), (40, 30), "CMYK")  # as some of ImageNet's are
     options = {"size": 4, "file": str(tmp_path), "crop": True}
-    train, _ = data.load("folder", options, "datasets")
+    train, _ = load("folder", options, "datasets")
     made = {int(image[0, 0, 0]): image for image, label in zip(train.images, train.labels, strict=True) if label}
     assert sorted(made) == [77, 100] and all((image == value).all() for value, image in made.items())
     (first,) = train.images[train.labels == 0]
@@ -367,7 +381,7 @@ def test_decoding_is_the_same_in_any_number_of_threads(tmp_path, monkeypatch):
     made = []
     for threads in (1, 4):
         monkeypatch.setattr(data.torch, "get_num_threads", lambda n=threads: n)
-        made.append(data.load("folder", {"size": 8, "file": str(tmp_path), "crop": True}, "datasets")[0])
+        made.append(load("folder", {"size": 8, "file": str(tmp_path), "crop": True}, "datasets")[0])
     assert np.array_equal(made[0].images, made[1].images) and len({image.tobytes() for image in made[0].images}) == 30
 
 
@@ -381,7 +395,7 @@ def test_a_folder_that_changes_meanwhile(pictures, monkeypatch):
 
     monkeypatch.setattr(data.archives, "listing", then_removed)
     with pytest.raises(InputError, match=r"set: train/bee/0.png is gone, .* \(was the folder changed meanwhile"):
-        data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
+        load("folder", {"size": 4, "file": str(pictures)}, "datasets")
 
 
 def test_an_archive_that_changes_meanwhile(pictures, tmp_path, monkeypatch):
@@ -398,7 +412,7 @@ def test_an_archive_that_changes_meanwhile(pictures, tmp_path, monkeypatch):
     with pytest.raises(
         InputError, match=r"set.zip: 4 images, expected the 5 it held before \(was it changed meanwhile"
     ):
-        data.load("folder", {"size": 4, "file": str(path)}, "datasets")
+        load("folder", {"size": 4, "file": str(path)}, "datasets")
 
 
 def test_a_truncated_image(pictures):
@@ -407,12 +421,12 @@ def test_a_truncated_image(pictures):
     Image.fromarray(rng.integers(0, 256, (4, 4, 3), np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:70])
     with pytest.raises(InputError, match=r"noise.png: not readable as a picture \("):
-        data.load("folder", {"size": 4, "file": str(pictures)}, "datasets")
+        load("folder", {"size": 4, "file": str(pictures)}, "datasets")
 
 
 def test_a_folder_without_images(tmp_path):
     with pytest.raises(InputError, match=r"holds no train/<class>/<image>, expected one folder of images per class"):
-        data.load("folder", {"size": 4, "file": str(tmp_path)}, "datasets")
+        load("folder", {"size": 4, "file": str(tmp_path)}, "datasets")
 
 
 def test_pictures_at_any_depth_are_of_the_folder_right_below_train(tmp_path, caplog):
@@ -426,7 +440,7 @@ def test_pictures_at_any_depth_are_of_the_folder_right_below_train(tmp_path, cap
     write_image(tmp_path / "tiny" / "test" / "images" / "x.png", 1)
     options = {"size": 4, "file": str(tmp_path), "test": "none"}
     with caplog.at_level(logging.INFO):
-        train, test = data.load("folder", options, "datasets", 2)
+        train, test = load("folder", options, "datasets", 2)
     assert test is None and np.bincount(train.labels).tolist() == [3, 2]
     assert np.abs(train.images[:, 0, 0, 0] - 50.0 * train.labels).max() < 3
     assert caplog.messages == [
@@ -455,7 +469,7 @@ def test_one_folder_train_is_the_nearest(pictures, tmp_path):
     with pytest.raises(InputError, match="sets: holds one/train, two/train, expected one folder train"):
         loaded(tmp_path / "sets")
     with pytest.raises(InputError, match="datasets.test: train, expected another part's name"):
-        data.load("folder", {"size": 4, "file": str(tmp_path), "test": "train"}, "datasets")
+        load("folder", {"size": 4, "file": str(tmp_path), "test": "train"}, "datasets")
 
 
 def test_an_archive_s_empty_class_folder_is_named(pictures, tmp_path):
@@ -529,5 +543,5 @@ def test_pictures_are_turned_upright_unless_they_are_cropped(tmp_path, crop, siz
     stored = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
     (tmp_path / "train/a").mkdir(parents=True)
     Image.fromarray(stored).save(tmp_path / "train/a/0.png", exif=exif)
-    train, _ = data.load("folder", {"size": 4, "file": str(tmp_path), "crop": crop}, "datasets")
+    train, _ = load("folder", {"size": 4, "file": str(tmp_path), "crop": crop}, "datasets")
     assert np.array_equal(train.images[0], stored[1:5] if crop else np.rot90(stored, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -16,6 +17,9 @@ from pagboost import artifacts, attacks, images, networks
 from pagboost.artifacts import SampleSet
 from pagboost.boosting.walks import Guide
 from pagboost.errors import InputError
+from pagboost.options.kinds import named
+from pagboost.options.reading import read
+from pagboost.options.studies import Study
 from pagboost.studies import images as image_studies
 from pagboost.studies import interpolation, targeted
 
@@ -62,6 +66,11 @@ def bench(samples, guides) -> image_studies.Bench:
     return image_studies.Bench(samples, names, ("judge", guides[2]), 5, torch.device("cpu"))
 
 
+def run(spec, bench):
+    """The study of an entry, as study.py runs it."""
+    return image_studies.run(read(Study, spec, "study"), bench)
+
+
 def changed(bench, **changes):
     return image_studies.Bench(**(vars(bench) | changes))
 
@@ -70,7 +79,7 @@ def changed(bench, **changes):
 
 
 def test_targeted_values_are_means_over_the_classes_an_image_is_not(bench, samples):
-    study = image_studies.run(TARGETED, bench)
+    study = run(TARGETED, bench)
     assert (study.n, study.settings["eps"], study.settings["judge"]) == (4, pytest.approx(2.0), "judge")
     assert study.settings["alpha"] == pytest.approx(2.0 / 3)
     x, y = images.to_float(samples.images[:4]), torch.from_numpy(samples.labels[:4])
@@ -87,7 +96,7 @@ def test_targeted_values_are_means_over_the_classes_an_image_is_not(bench, sampl
 
 
 def test_targeted_pictures_are_of_the_first_towards_every_class(bench, samples):
-    arrays = image_studies.run(TARGETED, bench).arrays
+    arrays = run(TARGETED, bench).arrays
     assert arrays["networks"].tolist() == ["one", "two"]
     assert np.array_equal(arrays["source"], samples.images[:2])
     assert np.array_equal(arrays["labels"], samples.labels[:2])
@@ -100,9 +109,9 @@ def test_targeted_pictures_are_of_the_first_towards_every_class(bench, samples):
 
 def test_a_judge_is_needed_and_is_not_attacked(bench):
     with pytest.raises(InputError, match="study.judge: missing"):
-        image_studies.run(TARGETED, changed(bench, judge=None))
+        run(TARGETED, changed(bench, judge=None))
     with pytest.raises(InputError, match="study.judge: one is attacked itself"):
-        image_studies.run(TARGETED, changed(bench, judge=("one", bench.judge[1])))
+        run(TARGETED, changed(bench, judge=("one", bench.judge[1])))
 
 
 # -- interpolation
@@ -119,7 +128,7 @@ def test_pairs_are_of_two_classes_and_no_target_is_used_twice():
 
 
 def test_distances_are_shares_of_the_first_one_at_the_largest_k(bench, samples):
-    study = image_studies.run(INTERPOLATION, changed(bench, judge=None))
+    study = run(INTERPOLATION, changed(bench, judge=None))
     rows = [samples.subset(rows) for rows in image_studies.paired(samples.labels, 3)]
     source, target = (images.to_float(part.images) for part in rows)
     assert study.n == 3 and study.settings["ks"] == [0.5, 1.0, 0.2]
@@ -133,7 +142,7 @@ def test_distances_are_shares_of_the_first_one_at_the_largest_k(bench, samples):
 
 
 def test_interpolation_pictures_are_of_the_first_pairs(bench, samples):
-    arrays = image_studies.run(INTERPOLATION, bench).arrays
+    arrays = run(INTERPOLATION, bench).arrays
     _, target = image_studies.paired(samples.labels, 3)
     assert np.array_equal(arrays["source"], samples.images[:2])
     assert np.array_equal(arrays["target"], samples.images[target[:2]])
@@ -146,7 +155,7 @@ def test_interpolation_pictures_are_of_the_first_pairs(bench, samples):
 
 @pytest.mark.parametrize("spec", [TARGETED, INTERPOLATION], ids=lambda spec: spec["kind"])
 def test_the_size_of_a_batch_does_not_matter(bench, spec):
-    small, whole = (image_studies.run(spec, changed(bench, batch_size=size)).quantities for size in (2, 100))
+    small, whole = (run(spec, changed(bench, batch_size=size)).quantities for size in (2, 100))
     for key, values in whole.items():
         for name in values:
             assert small[key][name] == pytest.approx(values[name], abs=1e-3)
@@ -157,12 +166,19 @@ def test_the_size_of_a_batch_does_not_matter(bench, spec):
 @pytest.mark.parametrize("spec", [TARGETED, INTERPOLATION], ids=lambda spec: spec["kind"])
 def test_a_gpu_gives_the_same_values(bench, spec):
     """In the mean: near a target, steps of a fixed length amplify rounding, so that single images end elsewhere."""
-    there, here = (
-        image_studies.run(spec, changed(bench, device=torch.device(name))).quantities for name in ("cuda", "cpu")
-    )
+    there, here = (run(spec, changed(bench, device=torch.device(name))).quantities for name in ("cuda", "cpu"))
     for key, values in here.items():
         for name in values:
             assert np.mean(there[key][name]) == pytest.approx(np.mean(values[name]), abs=0.1)
+
+
+@pytest.mark.parametrize("kind", Study.kinds())
+def test_every_study_exists_and_takes_its_options(kind):
+    options = Study.kinds()[kind]
+    parameters = inspect.signature(named(options.uses)).parameters
+    assert list(parameters) == ["bench", "options"]
+    assert parameters["options"].annotation.rpartition(".")[2] == options.__name__
+    assert named(options.uses).__module__ == f"pagboost.studies.{'times' if options.in_time else 'images'}"
 
 
 # -- bad input
@@ -172,34 +188,35 @@ def test_a_gpu_gives_the_same_values(bench, spec):
     ("spec", "message"),
     [
         ({**TARGETED, "kind": "blind"}, "study.kind: blind, expected one of: targeted, interpolation"),
-        ({**TARGETED, "pairs": 3}, "study.pairs: unknown key"),
+        ({**TARGETED, "pairs": 3}, "study.pairs: unknown key.*, expected one of: .*count, eps"),
         ({key: value for key, value in TARGETED.items() if key != "eps"}, "study.eps: missing key"),
         ({**TARGETED, "count": 13}, "study.count: 13, expected at most 12"),
         ({**INTERPOLATION, "pairs": 12}, "study.pairs: 12, expected fewer"),
         ({**INTERPOLATION, "weights": [1]}, "weights .1.: expected 4"),
-        ({**INTERPOLATION, "ks": []}, r"ks \[\]: expected shares"),
-        ({**INTERPOLATION, "pairs": 0}, "study.pairs: 0, expected an integer above 0"),
-        ({**TARGETED, "count": "2"}, "study.count: '2', expected an integer above 0"),
+        ({**INTERPOLATION, "ks": []}, r"study.ks: \[\], expected at least one"),
+        ({**INTERPOLATION, "ks": [0.5, 1.5]}, "study.ks.1: 1.5, expected at most 1"),
+        ({**INTERPOLATION, "pairs": 0}, "study.pairs: 0, expected at least 1"),
+        ({**TARGETED, "count": "2"}, "study.count: '2', expected an integer of at least 1"),
         ({**TARGETED, "eps": "1e0"}, "study.eps: '1e0', expected a number above 0"),
-        ({**TARGETED, "pixels": 0}, "study.pixels: 0, expected an integer above 0"),
+        ({**TARGETED, "pixels": 0}, "study.pixels: 0, expected at least 1"),
     ],
 )
 def test_bad_options_are_named(bench, spec, message):
     with pytest.raises(InputError, match=message):
-        image_studies.run(spec, bench)
+        run(spec, bench)
 
 
 def test_images_and_networks_must_fit(bench, samples, guides, classifier):
     with pytest.raises(InputError, match="--network: missing, expected at least one"):
-        image_studies.run(TARGETED, changed(bench, networks={}))
+        run(TARGETED, changed(bench, networks={}))
     with pytest.raises(InputError, match="images for one: has no labels"):
-        image_studies.run(TARGETED, changed(bench, samples=SampleSet(samples.images)))
+        run(TARGETED, changed(bench, samples=SampleSet(samples.images)))
     with pytest.raises(InputError, match="images for one: images have 3 channels, expected 1"):
-        image_studies.run(TARGETED, changed(bench, samples=SampleSet(samples.images.repeat(3, 3), samples.labels)))
+        run(TARGETED, changed(bench, samples=SampleSet(samples.images.repeat(3, 3), samples.labels)))
     with pytest.raises(InputError, match="different numbers of classes"):
-        image_studies.run(TARGETED, changed(bench, judge=("judge", Guide(guides[2].network, 5, 1, 8))))
+        run(TARGETED, changed(bench, judge=("judge", Guide(guides[2].network, 5, 1, 8))))
     with pytest.raises(InputError, match="two: a .* gives no feature maps"):
-        image_studies.run(INTERPOLATION, changed(bench, networks={"two": Guide(classifier, 3, 1, 8)}))
+        run(INTERPOLATION, changed(bench, networks={"two": Guide(classifier, 3, 1, 8)}))
 
 
 # -- the script

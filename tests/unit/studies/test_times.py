@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from pagboost import artifacts, attacks, images, networks, rng
 from pagboost.artifacts import SampleSet
@@ -19,6 +20,9 @@ from pagboost.boosting import walks
 from pagboost.errors import InputError
 from pagboost.generators import guidance, sampling
 from pagboost.generators.diffusion.schedule import make_schedule, q_sample
+from pagboost.options.reading import read
+from pagboost.options.samplers import Sampler
+from pagboost.options.studies import Study
 from pagboost.studies import noisiness
 from pagboost.studies import times as time_studies
 
@@ -114,7 +118,7 @@ def changed(bench, **changes):
 
 
 def run(spec, bench, **options):
-    return time_studies.run({**spec, **options}, bench)
+    return time_studies.run(read(Study, {**spec, **options}, "study"), bench)
 
 
 # -- gradients
@@ -205,9 +209,10 @@ def test_targeted_values_are_means_over_the_classes_that_follow(bench, samples):
 @pytest.mark.parametrize("name", ["rough", "smooth"])
 def test_a_trajectory_ends_in_the_image_that_sampling_draws(bench, name):
     study = run(TRAJECTORIES, bench, shown=5)
-    sampler = {"kind": "guided_ddpm", "classifier": bench.classifiers[name].network, "target": "noise", "steps": 9}
-    sampler |= {"scale": TRAJECTORIES["scales"][name], "schedule": "linear", "diffusion_steps": 1000, "clip_x_0": True}
-    drawn = sampling.generate(Denoiser(), sampler, SHAPE, 3, [7], 5, 5, CPU)
+    sampler = {"kind": "guided_ddpm", "target": "noise", "steps": 9, "scale": TRAJECTORIES["scales"][name]}
+    sampler |= {"schedule": "linear", "diffusion_steps": 1000, "clip_x_0": True}
+    options, classifier = read(Sampler, sampler, "sampler"), bench.classifiers[name].network
+    drawn = sampling.generate(Denoiser(), options, SHAPE, 3, [7], 5, 5, CPU, classifier)
     final = study.arrays["final"][study.arrays["networks"].tolist().index(name)]
     assert abs(final.astype(int) - drawn.images).max() <= 1
     assert study.arrays["labels"].tolist() == drawn.labels.tolist() == [0, 1, 2, 0, 1]
@@ -229,7 +234,8 @@ def test_moments_are_evenly_spaced_and_judged_by_their_class(bench):
 
 
 def test_the_classifiers_start_from_one_noise_and_scale_zero_asks_none(bench):
-    study = run(TRAJECTORIES, bench, scales={"rough": 0.0, "smooth": 3.0}, shown=5)
+    options = replace(read(Study, TRAJECTORIES, "study"), scales={"rough": 0.0, "smooth": 3.0}, shown=5)
+    study = time_studies.run(options, bench)
     assert bench.classifiers["rough"].network.times == []
     unguided, guided = study.arrays["images"].astype(int)
     assert np.array_equal(unguided[:, 0], guided[:, 0])  # predicted from x_T itself
@@ -307,11 +313,13 @@ def test_facts_of_weights_make_a_network():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({**TARGETED, "kind": "blind"}, "study.kind: blind, expected one of: time_gradients, time_targeted, trajector"),
+        ({**TARGETED, "kind": "blind"}, "study.kind: blind, expected one of: .*time_gradients, time_targeted, traject"),
         ({**TARGETED, "pairs": 3}, "study.pairs: unknown key"),
         ({**GRADIENTS, "count": 13}, "study.count: 13, expected at most 12"),
         ({**GRADIENTS, "timesteps": [3, 1000]}, r"study.timesteps: 1000, expected times in 0\.\.999"),
         ({**TARGETED, "targets": 3}, r"study.targets: 3, expected 1\.\.2"),
+        ({**GRADIENTS, "timesteps": [-1]}, "study.timesteps.0: -1, expected at least 0"),
+        ({**TARGETED, "targets": 0}, "study.targets: 0, expected at least 1"),
         ({**TARGETED, "steps": 0}, "study.steps: 0, expected"),
         ({**TARGETED, "eps": -1.0}, "study.eps: -1.0, expected"),
         ({**TRAJECTORIES, "scales": {"rough": 1.0}}, "study.scales: names rough, expected rough, smooth"),
@@ -321,7 +329,7 @@ def test_facts_of_weights_make_a_network():
 )
 def test_bad_options_are_named(bench, spec, message):
     with pytest.raises(InputError, match=message):
-        time_studies.run(spec, bench)
+        run(spec, bench)
 
 
 def test_what_a_study_needs_is_there_and_fits(bench, samples, classifier):

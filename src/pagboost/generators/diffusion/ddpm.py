@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,19 +16,12 @@ import torch
 import torch.nn.functional as F
 
 from pagboost import networks, rng, training
-from pagboost.errors import InputError
 from pagboost.generators.diffusion.schedule import Schedule, at, make_schedule, posterior_mean, predict_x_0, q_sample
+from pagboost.options.samplers import Ancestral
+from pagboost.options.trainings import DDPM
 
 # (x_t [N, C, H, W], times [N] as networks see them) -> the gradient by which a step's mean moves, times its variance
 Guide = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-TARGETS = ("noise", "x_0")
-
-
-def check_target(target: str) -> None:
-    """Raise InputError unless a network can be trained towards `target`."""
-    if target not in TARGETS:
-        raise InputError(f"target: {target}, expected one of: {', '.join(TARGETS)}")
 
 
 def predicted_x_0(
@@ -128,34 +121,20 @@ def train_ddpm(
     network: Mapping[str, object],
     run: training.Run,
     inputs: Mapping[str, Path | list[Path]],
-    *,
-    schedule: str,
-    diffusion_steps: int,
-    iterations: int,
-    batch_size: int,
-    lr: float,
-    lr_end: float,
-    warmup: int,
-    weight_decay: float,
-    ema_decay: float,
-    target: str,
-    vlb_weight: float,
-    checkpoints: Sequence[int] = (),
+    options: DDPM,
 ) -> training.Trained:
     """Train a network of `target` "noise" or "x_0" and variance by IDDPM's hybrid loss, t uniform; keeps the average.
 
-    lr follows `training.learning_rate` (lr_end = lr and warmup 0: constant, as in the papers). checkpoints: numbers of
-    iterations after which the average is kept too (Kawar Tab. 3). `inputs` is not used. A network without classes
-    ignores y. Raises InputError for an unknown schedule or target, or a checkpoint out of range.
+    A constant learning rate (lr_end = lr, warmup 0) is the papers'; checkpoints are for Kawar Tab. 3. `inputs` is not
+    used. A network without classes ignores y. Raises InputError for too few diffusion_steps.
     """
-    check_target(target)
     generator = training.seeded(run, "ddpm")
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
     averaged = training.average(model)
-    kept = training.checkpoints(model, checkpoints, iterations)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
-    steps = make_schedule(schedule, diffusion_steps, device=run.device)
-    draw = training.batches(data, batch_size, generator, run.device)
+    kept = training.checkpoints(model, options.checkpoints)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
+    steps = make_schedule(options.schedule, options.diffusion_steps, device=run.device)
+    draw = training.batches(data, options.batch_size, generator, run.device)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
@@ -164,19 +143,20 @@ def train_ddpm(
         noise = torch.randn(x.shape, generator=generator).to(run.device)
         x_t = q_sample(steps, x_0, t, noise)
         output = model(x_t, steps.timesteps[t].float(), y)
-        loss = hybrid_loss(steps, output, x_0, x_t, t, noise, target, vlb_weight).mean()
-        training.set_lr(optimizer, training.learning_rate(i, iterations, lr, lr_end, warmup))
+        loss = hybrid_loss(steps, output, x_0, x_t, t, noise, options.target, options.vlb_weight).mean()
+        training.follow(optimizer, i, options)
         training.descend(loss, optimizer)
-        training.update_average(averaged, model, ema_decay)
+        training.update_average(averaged, model, options.ema_decay)
         if i + 1 in kept:
             kept[i + 1].load_state_dict(averaged.state_dict())
         return loss.detach()
 
     state = {"network": model, "averaged": averaged, "optimizer": optimizer}
     state |= {f"averaged at {iteration}": network for iteration, network in kept.items()}
-    training.loop(step, iterations, run, "ddpm", state, generator)
-    diffusion = {"schedule": schedule, "diffusion_steps": diffusion_steps, "target": target}
-    return training.Trained(averaged, network, {"iterations": iterations, "ema": ema_decay, **diffusion}, kept)
+    training.loop(step, options.iterations, run, "ddpm", state, generator)
+    facts = {"iterations": options.iterations, "ema": options.ema_decay, "target": options.target}
+    process = {"schedule": options.schedule, "diffusion_steps": options.diffusion_steps}
+    return training.Trained(averaged, network, facts | process, kept)
 
 
 class Step(NamedTuple):
@@ -219,22 +199,16 @@ def sample_ddpm(
     network: torch.nn.Module,
     y: torch.Tensor | None,
     streams: rng.SampleStreams,
-    *,
     shape: tuple[int, int, int],
-    schedule: str,
-    diffusion_steps: int,
-    steps: int,
-    target: str,
-    clip_x_0: bool,
+    options: Ancestral,
     guide: Guide | None = None,
 ) -> torch.Tensor:
     """Images [N, *shape] in [0, 1] by ancestral sampling in `steps` of the `diffusion_steps` of training.
 
     schedule, diffusion_steps and target are those of training; all noise comes from each sample's stream.
-    Raises InputError for an unknown schedule or target, or a number of steps out of range.
+    Raises InputError for a number of steps out of range.
     """
-    check_target(target)
-    respaced = make_schedule(schedule, diffusion_steps, steps, streams.device)
-    walk = ancestral(network, y, streams, respaced, shape, target, clip_x_0, guide)
+    respaced = make_schedule(options.schedule, options.diffusion_steps, options.steps, streams.device)
+    walk = ancestral(network, y, streams, respaced, shape, options.target, options.clip_x_0, guide)
     (last,) = deque(walk, maxlen=1)
     return ((last.x_t + 1) / 2).clamp(0, 1)

@@ -15,9 +15,10 @@ import torch
 from pagboost import networks, rng, training
 from pagboost.errors import InputError
 from pagboost.images import per_image
+from pagboost.options.samplers import Heun
+from pagboost.options.trainings import EDM, RHO, SIGMA_MAX, SIGMA_MIN
 
-# Karras et al. 2022, Tab. 1
-SIGMA_MIN, SIGMA_MAX, RHO, SIGMA_DATA = 0.002, 80.0, 7.0, 0.5
+SIGMA_DATA = 0.5  # Karras et al. 2022, Tab. 1
 
 # (x [N, C, H, W], sigma [N]) -> the expected clean image [N, C, H, W]
 Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -106,19 +107,16 @@ def sample_heun(
     network: torch.nn.Module,
     y: torch.Tensor | None,
     streams: rng.SampleStreams,
-    *,
     shape: tuple[int, int, int],
-    steps: int,
-    sigma_min: float = SIGMA_MIN,
-    sigma_max: float = SIGMA_MAX,
-    rho: float = RHO,
+    options: Heun,
 ) -> torch.Tensor:
     """Images [N, *shape] in [0, 1] by EDM's deterministic sampler in `steps` levels, 2 steps - 1 network calls.
 
     The start comes from each sample's stream, nothing else is drawn. Raises InputError for levels out of order.
     """
-    sigmas = sigmas_karras(steps, sigma_min=sigma_min, sigma_max=sigma_max, rho=rho)
-    x = integrate(denoiser(network, y), streams.randn(shape) * sigma_max, sigmas)
+    low, high = options.sigma_min, options.sigma_max
+    sigmas = sigmas_karras(options.steps, sigma_min=low, sigma_max=high, rho=options.rho)
+    x = integrate(denoiser(network, y), streams.randn(shape) * high, sigmas)
     return ((x + 1) / 2).clamp(0, 1)
 
 
@@ -127,39 +125,31 @@ def train_edm(
     network: Mapping[str, object],
     run: training.Run,
     inputs: Mapping[str, Path | list[Path]],
-    *,
-    iterations: int,
-    batch_size: int,
-    lr: float,
-    lr_end: float,
-    warmup: int,
-    ema_decay: float,
-    p_mean: float,
-    p_std: float,
+    options: EDM,
 ) -> training.Trained:
     """Train a denoiser by EDM's weighted squared error, log sigma ~ N(p_mean, p_std^2); keeps the average.
 
-    Karras et al. 2022, Eq. 8 and Tab. 1. lr follows `training.learning_rate`. `inputs` is not used.
+    Karras et al. 2022, Eq. 8 and Tab. 1. `inputs` is not used.
     """
     generator = training.seeded(run, "edm")
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
     averaged = training.average(model)
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
-    draw = training.batches(data, batch_size, generator, run.device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=options.lr, fused=True)
+    draw = training.batches(data, options.batch_size, generator, run.device)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
         x_0 = 2 * x - 1
-        sigma = torch.randn(len(x), generator=generator, dtype=torch.float64).mul(p_std).add(p_mean).exp()
-        sigma = sigma.to(run.device)
+        log_sigma = torch.randn(len(x), generator=generator, dtype=torch.float64).mul(options.p_std).add(options.p_mean)
+        sigma = log_sigma.exp().to(run.device)
         noise = torch.randn(x.shape, generator=generator).to(run.device)
         denoised = denoiser(model, y)(x_0 + per_image(sigma, x_0) * noise, sigma)
         loss = (per_image(loss_weight(sigma), x_0) * (denoised - x_0) ** 2).mean()
-        training.set_lr(optimizer, training.learning_rate(i, iterations, lr, lr_end, warmup))
+        training.follow(optimizer, i, options)
         training.descend(loss, optimizer)
-        training.update_average(averaged, model, ema_decay)
+        training.update_average(averaged, model, options.ema_decay)
         return loss.detach()
 
     state = {"network": model, "averaged": averaged, "optimizer": optimizer}
-    training.loop(step, iterations, run, "edm", state, generator)
-    return training.Trained(averaged, network, {"iterations": iterations, "ema": ema_decay})
+    training.loop(step, options.iterations, run, "edm", state, generator)
+    return training.Trained(averaged, network, {"iterations": options.iterations, "ema": options.ema_decay})

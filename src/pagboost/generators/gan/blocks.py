@@ -9,8 +9,6 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from pagboost.errors import InputError
-
 # what becomes of a fresh convolution or linear layer: its initial weights and its normalisation
 Layer = Callable[[nn.Module], nn.Module]
 
@@ -135,12 +133,3 @@ class SelfAttention(nn.Module):
         value = F.max_pool2d(self.value(x), 2).flatten(2).transpose(1, 2)
         attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)
         return x + self.gamma * self.out(attended.transpose(1, 2).unflatten(2, x.shape[-2:]))
-
-
-def check_halvings(key: str, size: int, patch: int, halvings_key: str, halvings: int) -> None:
-    """InputError naming both keys unless `size` pixels, `patch` per position, can be halved so often."""
-    factor = patch * 2**halvings
-    if size % factor:
-        raise InputError(
-            f"{key}: {size}, expected a multiple of {factor} ({halvings_key}: {halvings} halvings, patch: {patch})"
-        )

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from pagboost.errors import InputError
-
 SHIFT = 1 / 8  # of the image's size, the farthest translation
 HOLE = 1 / 2  # of the image's size, the side of the cut-out square
 
@@ -18,13 +16,6 @@ def augment(x: torch.Tensor, policy: Sequence[str]) -> torch.Tensor:
     for name in policy:
         x = POLICIES[name](x)
     return x
-
-
-def check(policy: Sequence[str]) -> None:
-    """InputError naming the first entry of `policy` that is no augmentation."""
-    for name in policy:
-        if name not in POLICIES:
-            raise InputError(f"training.method.policy: {name}, expected some of: {', '.join(POLICIES)}")
 
 
 def color(x: torch.Tensor) -> torch.Tensor:

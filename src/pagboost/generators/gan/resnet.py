@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +11,7 @@ from torch import nn
 
 from pagboost.errors import InputError
 from pagboost.generators.gan import blocks
+from pagboost.options.networks import ResNetDiscriminator, ResNetGenerator
 
 POOLS = {"sum": torch.sum, "mean": torch.mean}  # over a discriminator's positions
 
@@ -22,33 +22,26 @@ class Generator(nn.Module):
     `shape` is the image's (C, H, W), `z_dim` the length of the latent, `num_classes` None if y is ignored.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        num_classes: int | None,
-        z_dim: int,
-        widths: Sequence[int],
-        patch: int,
-        condition: str,
-    ) -> None:
+    def __init__(self, options: ResNetGenerator) -> None:
         super().__init__()
-        self.shape = shape
-        self.z_dim = z_dim
-        self.num_classes = num_classes
-        self.patch = patch
-        self.condition = condition
-        self.bottom = shape[1] // patch >> (len(widths) - 1)
+        size, channels, classes, widths = options.size, options.channels, options.num_classes, options.widths
+        self.shape = (channels, size, size)
+        self.z_dim = options.z_dim
+        self.num_classes = classes
+        self.patch = options.patch
+        self.condition = options.condition
+        self.bottom = size // options.patch >> (len(widths) - 1)
         norm = blocks.UnconditionalBatchNorm2d
-        if condition == "batchnorm":
-            norm = functools.partial(blocks.ConditionalBatchNorm2d, condition_dim=num_classes, layer=blocks.zero)
-        inputs = z_dim + (num_classes if condition == "concat" else 0)
+        if options.condition == "batchnorm":
+            norm = functools.partial(blocks.ConditionalBatchNorm2d, condition_dim=classes, layer=blocks.zero)
+        inputs = options.z_dim + (classes if options.condition == "concat" else 0)
         self.stem = blocks.orthogonal(nn.Linear(inputs, widths[0] * self.bottom**2))
         self.blocks = nn.ModuleList(
             blocks.UpBlock(width_in, width_out, norm, blocks.orthogonal)
             for width_in, width_out in itertools.pairwise(widths)
         )
         self.norm = nn.BatchNorm2d(widths[-1])
-        self.out = blocks.conv(widths[-1], shape[0] * patch**2, 3, blocks.orthogonal)
+        self.out = blocks.conv(widths[-1], channels * options.patch**2, 3, blocks.orthogonal)
 
     def forward(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """z [N, z_dim] standard normal and labels y [N] to images [N, C, H, W] in [-1, 1]."""
@@ -67,34 +60,23 @@ class Discriminator(nn.Module):
     `spectral` norm or none on every layer; `rotation_head` and `infomax_dim` add what SSGAN and InfoMax-GAN read.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        num_classes: int | None,
-        widths: Sequence[int],
-        halvings: int,
-        spectral: bool,
-        pool: str,
-        patch: int,
-        condition: str,
-        rotation_head: bool,
-        infomax_dim: int | None,
-    ) -> None:
+    def __init__(self, options: ResNetDiscriminator) -> None:
         super().__init__()
-        self.num_classes = num_classes
-        self.pool = POOLS[pool]
-        self.patch = patch
+        classes, widths, halvings, condition = options.num_classes, options.widths, options.halvings, options.condition
+        self.num_classes = classes
+        self.pool = POOLS[options.pool]
+        self.patch = options.patch
         self.condition = condition
-        layer = blocks.spectral if spectral else blocks.orthogonal
-        ins = [channels * patch**2 + (num_classes if condition == "concat" else 0), *widths]
+        layer = blocks.spectral if options.spectral else blocks.orthogonal
+        ins = [options.channels * options.patch**2 + (classes if condition == "concat" else 0), *widths]
         self.blocks = nn.Sequential(
             *(blocks.DownBlock(ins[i], width, i < halvings, i == 0, layer) for i, width in enumerate(widths))
         )
         self.linear = layer(nn.Linear(widths[-1], 1))
-        self.embedding = layer(blocks.embedding(num_classes, widths[-1])) if condition == "projection" else None
-        self.rotation_head = layer(nn.Linear(widths[-1], 4)) if rotation_head else None
-        self.local_critic = Critic(widths[-2], infomax_dim, layer) if infomax_dim else None
-        self.global_critic = Critic(widths[-1], infomax_dim, layer) if infomax_dim else None
+        self.embedding = layer(blocks.embedding(classes, widths[-1])) if condition == "projection" else None
+        self.rotation_head = layer(nn.Linear(widths[-1], 4)) if options.rotation_head else None
+        self.local_critic = Critic(widths[-2], options.infomax_dim, layer) if options.infomax_dim else None
+        self.global_critic = Critic(widths[-1], options.infomax_dim, layer) if options.infomax_dim else None
 
     def local(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         """The features [N, K, H', W'] before the last block, of images x [N, C, H, W] in [-1, 1]."""
@@ -142,61 +124,22 @@ class Critic(nn.Module):
         return self.out(F.relu(self.hidden(h))) + self.shortcut(h)
 
 
-def generator(
-    *,
-    size: int,
-    channels: int,
-    num_classes: int | None,
-    z_dim: int,
-    widths: Sequence[int],
-    patch: int = 1,
-    condition: str = "none",
-) -> Generator:
+def generator(options: ResNetGenerator) -> Generator:
     """A residual generator of size x size images: widths[0] at the stem, then one doubling block per further width.
 
     `condition` is how the label enters: none, concat (one-hot beside z; Mirza & Osindero 2014) or batchnorm (a gain
     and a bias per class; Miyato & Koyama 2018). CIFAR-10's is size 32, z_dim 128, widths [256] * 4.
     For small budgets, `patch` k > 1 makes k x k pixels per position of the last block (pixel shuffle).
-    Raises InputError if the widths do not lead to `size`, or `condition` does not go with `num_classes`.
     """
-    blocks.check_halvings("size", size, patch, "widths", len(widths) - 1)
-    _check_condition(condition, num_classes, ("concat", "batchnorm"))
-    return Generator((channels, size, size), num_classes, z_dim, widths, patch, condition)
+    return Generator(options)
 
 
-def discriminator(
-    *,
-    size: int,
-    channels: int,
-    num_classes: int | None,
-    widths: Sequence[int],
-    halvings: int,
-    spectral: bool,
-    pool: str = "sum",
-    patch: int = 1,
-    condition: str = "none",
-    rotation_head: bool = False,
-    infomax_dim: int | None = None,
-) -> Discriminator:
+def discriminator(options: ResNetDiscriminator) -> Discriminator:
     """A residual discriminator of size x size images: one block per width, of which the first `halvings` halve.
 
     `condition` is how the label enters: none, concat (one-hot constant maps beside the image) or projection (Miyato &
     Koyama 2018, Eq. 3). CIFAR-10's is size 32, widths [128] * 4, halvings 2, infomax_dim 1024 for InfoMax-GAN, and
     pool (over positions) sum, but mean for WGAN-GP.
     `patch` k > 1 reads k x k pixels as the channels of one position (pixel unshuffle).
-    Raises InputError if `size` cannot be halved that often, `condition` does not go with `num_classes`, or `pool` is
-    unknown.
     """
-    blocks.check_halvings("size", size, patch, "halvings", halvings)
-    _check_condition(condition, num_classes, ("concat", "projection"))
-    if pool not in POOLS:
-        raise InputError(f"pool: {pool}, expected one of: {', '.join(POOLS)}")
-    return Discriminator(
-        channels, num_classes, widths, halvings, spectral, pool, patch, condition, rotation_head, infomax_dim
-    )
-
-
-def _check_condition(condition: str, num_classes: int | None, conditional: Sequence[str]) -> None:
-    expected = ("none",) if num_classes is None else tuple(conditional)
-    if condition not in expected:
-        raise InputError(f"condition: {condition}, expected {' or '.join(expected)} (num_classes: {num_classes})")
+    return Discriminator(options)

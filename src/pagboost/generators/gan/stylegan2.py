@@ -5,18 +5,18 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pagboost.errors import InputError
 from pagboost.generators.gan import ada, losses
 from pagboost.generators.gan import stylegan2_layers as layers
 from pagboost.generators.gan.training import Method, Turn
-
-BOTTOM = 4  # positions a side where the generator starts and the discriminator ends
+from pagboost.options.gans import StyleGAN2ADA
+from pagboost.options.networks import STYLEGAN2_BOTTOM as BOTTOM
+from pagboost.options.networks import StyleGAN2Discriminator, StyleGAN2Generator
 
 
 class Generator(nn.Module):
@@ -26,33 +26,25 @@ class Generator(nn.Module):
     Style mixing is left out, as in the authors' CIFAR-10 configuration.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        num_classes: int | None,
-        z_dim: int,
-        w_dim: int,
-        widths: Sequence[int],
-        patch: int,
-        mapping_layers: int,
-        mapping_lr: float,
-    ) -> None:
+    def __init__(self, options: StyleGAN2Generator) -> None:
         super().__init__()
-        self.shape = shape
-        self.z_dim = z_dim
-        self.num_classes = num_classes
-        self.embedding = layers.ClassEmbedding(num_classes, w_dim) if num_classes else None
-        ins = z_dim + (w_dim if num_classes else 0)
-        self.mlp = _mlp(ins, w_dim, mapping_layers, mapping_lr)
+        size, channels, patch = options.size, options.channels, options.patch
+        classes, w_dim, widths = options.num_classes, options.w_dim, options.widths
+        self.shape = (channels, size, size)
+        self.z_dim = options.z_dim
+        self.num_classes = classes
+        self.embedding = layers.ClassEmbedding(classes, w_dim) if classes else None
+        ins = options.z_dim + (w_dim if classes else 0)
+        self.mlp = _mlp(ins, w_dim, options.mapping_layers, options.mapping_lr)
         self.constant = nn.Parameter(torch.randn(1, widths[0], BOTTOM, BOTTOM))
         self.first = layers.StyledConv(widths[0], widths[0], w_dim, BOTTOM, double=False)
         self.ups, self.convs = nn.ModuleList(), nn.ModuleList()
-        self.images = nn.ModuleList([layers.ToImage(widths[0], shape[0], patch, w_dim)])
+        self.images = nn.ModuleList([layers.ToImage(widths[0], channels, patch, w_dim)])
         for i, (width_in, width) in enumerate(itertools.pairwise(widths)):
-            size = BOTTOM << (i + 1)
-            self.ups.append(layers.StyledConv(width_in, width, w_dim, size, double=True))
-            self.convs.append(layers.StyledConv(width, width, w_dim, size, double=False))
-            self.images.append(layers.ToImage(width, shape[0], patch, w_dim))
+            here = BOTTOM << (i + 1)
+            self.ups.append(layers.StyledConv(width_in, width, w_dim, here, double=True))
+            self.convs.append(layers.StyledConv(width, width, w_dim, here, double=False))
+            self.images.append(layers.ToImage(width, channels, patch, w_dim))
         self.fir = layers.Fir()
 
     def mapping(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -92,30 +84,20 @@ class DownBlock(nn.Module):
 class Discriminator(nn.Module):
     """<e(y), h(x)> / sqrt(D) with e an MLP of the class embedding (Miyato & Koyama 2018), or a logit without labels."""
 
-    def __init__(
-        self,
-        channels: int,
-        num_classes: int | None,
-        widths: Sequence[int],
-        patch: int,
-        residual: bool,
-        group_size: int,
-        mapping_layers: int,
-        mapping_lr: float,
-    ) -> None:
+    def __init__(self, options: StyleGAN2Discriminator) -> None:
         super().__init__()
-        self.patch = patch
-        self.group_size = group_size
-        top = widths[-1]
-        self.blocks = nn.Sequential(layers.EqualConv(channels * patch**2, widths[0], 1))
-        self.blocks.extend(DownBlock(ins, outs, residual) for ins, outs in itertools.pairwise(widths))
+        self.patch = options.patch
+        self.group_size = options.group_size
+        widths, top, classes = options.widths, options.widths[-1], options.num_classes
+        self.blocks = nn.Sequential(layers.EqualConv(options.channels * options.patch**2, widths[0], 1))
+        self.blocks.extend(DownBlock(ins, outs, options.residual) for ins, outs in itertools.pairwise(widths))
         self.conv = layers.EqualConv(top + 1, top, 3)
         self.linear = layers.EqualLinear(top * BOTTOM**2, top, activate=True)
-        self.out = layers.EqualLinear(top, top if num_classes else 1)
+        self.out = layers.EqualLinear(top, top if classes else 1)
         self.condition = None
-        if num_classes:
-            mlp = _mlp(top, top, mapping_layers, mapping_lr)
-            self.condition = nn.Sequential(layers.ClassEmbedding(num_classes, top), mlp)
+        if classes:
+            mlp = _mlp(top, top, options.mapping_layers, options.mapping_lr)
+            self.condition = nn.Sequential(layers.ClassEmbedding(classes, top), mlp)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Logits [N] of images x [N, C, H, W] in [-1, 1] for labels y [N]; high means real.
@@ -135,65 +117,22 @@ def _mlp(in_features: int, width: int, depth: int, lr: float) -> nn.Sequential:
     return nn.Sequential(*(layers.EqualLinear(i, width, lr=lr, activate=True) for i in ins[:depth]))
 
 
-def generator(
-    *,
-    size: int,
-    channels: int,
-    num_classes: int | None,
-    z_dim: int,
-    w_dim: int,
-    widths: Sequence[int],
-    patch: int = 1,
-    mapping_layers: int = 2,
-    mapping_lr: float = 0.01,
-) -> Generator:
+def generator(options: StyleGAN2Generator) -> Generator:
     """A StyleGAN2 generator of size x size images: widths[0] at 4 x 4, doubled once per further width.
 
     The authors' CIFAR-10 model is size 32, z_dim 512, w_dim 512, widths [512] * 4 and mapping_layers 2, whose learning
     rate mapping_lr multiplies. For small budgets, `patch` k > 1 makes k x k pixels per position (pixel shuffle).
-    Raises InputError if the widths do not lead from 4 x 4 to `size`, or there is no mapping layer.
     """
-    _check_widths(size, widths, patch)
-    _check_mapping(mapping_layers)
-    shape = (channels, size, size)
-    return Generator(shape, num_classes, z_dim, w_dim, widths, patch, mapping_layers, mapping_lr)
+    return Generator(options)
 
 
-def discriminator(
-    *,
-    size: int,
-    channels: int,
-    num_classes: int | None,
-    widths: Sequence[int],
-    group_size: int,
-    residual: bool = True,
-    patch: int = 1,
-    mapping_layers: int = 8,
-    mapping_lr: float = 0.01,
-) -> Discriminator:
+def discriminator(options: StyleGAN2Discriminator) -> Discriminator:
     """A StyleGAN2 discriminator of size x size images: widths[0] at full size, halved once per further width to 4 x 4.
 
     The authors' CIFAR-10 model is size 32, widths [512] * 4, group_size 32 (images that minibatch standard deviation
     compares), residual false, mapping_layers 8 (of the class embedding). `patch` is the generator's.
-    Raises InputError if the widths do not lead from `size` to 4 x 4, or there is no mapping layer.
     """
-    _check_widths(size, widths, patch)
-    _check_mapping(mapping_layers)
-    return Discriminator(channels, num_classes, widths, patch, residual, group_size, mapping_layers, mapping_lr)
-
-
-def _check_widths(size: int, widths: Sequence[int], patch: int) -> None:
-    reached = patch * BOTTOM << len(widths) - 1 if widths else 0
-    if reached != size:
-        raise InputError(
-            f"widths: {list(widths)}, expected as many as lead from {BOTTOM} x {BOTTOM} positions of patch {patch} "
-            f"to size {size} (these: {reached})"
-        )
-
-
-def _check_mapping(mapping_layers: int) -> None:
-    if mapping_layers < 1:
-        raise InputError(f"mapping_layers: {mapping_layers}, expected at least 1")
+    return Discriminator(options)
 
 
 def r1_penalty(turn: Turn, gamma: float, every: int, augment: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -237,35 +176,23 @@ class PathLength(nn.Module):
         return self.every * self.weight * (lengths - self.mean.clone()).square().mean()
 
 
-def stylegan2_ada(
-    *,
-    r1_gamma: float,
-    r1_every: int,
-    path_length_weight: float,
-    path_length_every: int,
-    ada_target: float,
-    ada_speed: int,
-    augmentations: Sequence[str],
-) -> Method:
+def stylegan2_ada(options: StyleGAN2ADA) -> Method:
     """StyleGAN2 with adaptive discriminator augmentation: non-saturating logistic loss, lazy R1 and path length.
 
-    Probability p of each of the `augmentations` (see ada.AUGMENTATIONS) goes from 0 to 1 in `ada_speed` images, and
-    is steered to a mean sign of D on real images of `ada_target`. The authors' CIFAR-10 configuration is r1_gamma
-    0.01, r1_every 16, path_length_weight 0 (none), ada_target 0.6, ada_speed 500,000, trained with batches of 64,
-    betas [0, 0.99] and learning rates 0.0025, of which their code takes 4 / 5 for the generator (the rescaling for path
-    lengths every fourth time, though they have no weight). Path lengths are in w itself, one vector for all layers.
-    Raises InputError for an unknown augmentation, an interval below 1, or a speed that is not above 0.
+    Probability p of each of the `augmentations` (see ada) goes from 0 to 1 in `ada_speed` images, and is steered to a
+    mean sign of D on real images of `ada_target`. The authors' CIFAR-10 configuration is r1_gamma 0.01, r1_every 16,
+    path_length_weight 0 (none), ada_target 0.6, ada_speed 500,000, trained with batches of 64, betas [0, 0.99] and
+    learning rates 0.0025, of which their code takes 4 / 5 for the generator (the rescaling for path lengths every
+    fourth time, though they have no weight). Path lengths are in w itself, one vector for all layers.
     """
-    for key, value in (("r1_every", r1_every), ("path_length_every", path_length_every), ("ada_speed", ada_speed)):
-        if value < 1:
-            raise InputError(f"{key}: {value}, expected at least 1")
-    augment = ada.AdaptiveAugmentation(augmentations, ada_target, ada_speed)
-    path_length = PathLength(path_length_weight, path_length_every)
+    augment = ada.AdaptiveAugmentation(options.augmentations, options.ada_target, options.ada_speed)
+    r1 = functools.partial(r1_penalty, gamma=options.r1_gamma, every=options.r1_every, augment=augment)
+    path_length = PathLength(options.path_length_weight, options.path_length_every)
     return Method(
         discriminator_loss=losses.logistic_discriminator,
         generator_loss=losses.logistic_generator,
-        discriminator_terms=[functools.partial(r1_penalty, gamma=r1_gamma, every=r1_every, augment=augment)],
-        generator_terms=[path_length] if path_length_weight else [],
+        discriminator_terms=[r1],
+        generator_terms=[path_length] if options.path_length_weight else [],
         augment=augment,
         after_discriminator=augment.update,
         modules={"ada": augment, "path_length": path_length},

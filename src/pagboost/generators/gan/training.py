@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from pagboost import cli, images, networks, training
+from pagboost import images, networks, training
 from pagboost.errors import InputError
-from pagboost.registry import METHODS, named
+from pagboost.options.kinds import named
+from pagboost.options.networks import Network
+from pagboost.options.trainings import GAN
 
 MIN_DIVERSITY = 0.1  # of the real images' spread; below, a generator counts as collapsed
 
@@ -53,52 +55,24 @@ class Method:
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
 
 
-def build_method(spec: Mapping[str, Any], where: str) -> Method:
-    """The Method of a spec {kind, **options}; InputError for an unknown kind or option."""
-    options = dict(spec)
-    kind = options.pop("kind", None)
-    if kind not in METHODS:
-        raise InputError(f"{where}.kind: {kind}, expected one of: {', '.join(METHODS)}")
-    return cli.call(named(METHODS[kind]), where=where, options=options)
-
-
 def train_gan(
     data: training.Data,
     network: Mapping[str, Any],
     run: training.Run,
     inputs: Mapping[str, Path | list[Path]],
-    *,
-    method: Mapping[str, Any],
-    discriminator: Mapping[str, Any],
-    iterations: int,
-    batch_size: int,
-    discriminator_steps: int,
-    lr_generator: float,
-    lr_discriminator: float,
-    betas: Sequence[float],
-    ema_decay: float,
-    ema_start: int,
-    standing_batches: int,
-    lr_decay: bool = False,
+    options: GAN,
 ) -> training.Trained:
     """Train a generator and a discriminator against each other; returns the averaged generator in eval mode.
 
-    `network` and `discriminator` are network specs, `method` is one of METHODS with its options. Networks:
-    generator(z [N, z_dim], y [N]) to images of its `shape` in [-1, 1], discriminator(x, y) to logits [N]; where
-    num_classes is None they ignore y. The discriminator is not kept.
+    `network` is the generator's spec. Networks: generator(z [N, z_dim], y [N]) to images of its `shape` in [-1, 1],
+    discriminator(x, y) to logits [N]; where num_classes is None they ignore y. The discriminator is not kept.
     An iteration is `discriminator_steps` updates of the discriminator and one of the generator, with Adam at the two
     learning rates (TTUR) and `betas`; `lr_decay` takes both rates linearly to 0 over the training. Real and generated
     images pass the discriminator as one batch. Labels of generated images are uniform. The weights' average starts at
     iteration `ema_start`; its BatchNorm statistics are standing ones, taken from `standing_batches` batches.
     Raises InputError for networks that do not fit, a loss that is not finite, or a generator that collapsed.
     """
-    _check_counts(
-        iterations=iterations,
-        batch_size=batch_size,
-        discriminator_steps=discriminator_steps,
-        standing_batches=standing_batches,
-    )
-    label = str(method.get("kind"))
+    label = options.method.kind
     draws = training.seeded(run, label)
     g = _placed(networks.build(network), run)
     if tuple(g.shape) != tuple(data.x.shape[1:]):
@@ -106,38 +80,39 @@ def train_gan(
             f"{label}: the generator makes images [C, H, W] of {list(g.shape)}, expected those of the data, "
             f"{list(data.x.shape[1:])}"
         )
-    check_partner("training.discriminator", discriminator, network)
-    d = _placed(networks.build(discriminator, "training.discriminator"), run)
-    rules = build_method(method, "training.method")
-    modules = {name: module.to(run.device) for name, module in rules.modules.items()}
+    check_partner("training.discriminator", options.discriminator, network)
+    d = _placed(networks.build(options.discriminator, "training.discriminator"), run)
+    method: Method = named(options.method.uses)(options.method)
+    modules = {name: module.to(run.device) for name, module in method.modules.items()}
     averaged = training.average(g)
-    g_optimizer, d_optimizer = _adam(g, lr_generator, betas), _adam(d, lr_discriminator, betas)
-    reals = training.batches(data, batch_size, draws, run.device)
-    latents = _latents(g.z_dim, data.num_classes, batch_size, draws, run.device)
+    g_optimizer = _adam(g, options.lr_generator, options.betas)
+    d_optimizer = _adam(d, options.lr_discriminator, options.betas)
+    reals = training.batches(data, options.batch_size, draws, run.device)
+    latents = _latents(g.z_dim, data.num_classes, options.batch_size, draws, run.device)
 
     def step(i: int) -> torch.Tensor:
-        if lr_decay:
-            training.set_lr(g_optimizer, lr_generator * (1 - i / iterations))
-            training.set_lr(d_optimizer, lr_discriminator * (1 - i / iterations))
-        for _ in range(discriminator_steps):
+        if options.lr_decay:
+            training.set_lr(g_optimizer, options.lr_generator * (1 - i / options.iterations))
+            training.set_lr(d_optimizer, options.lr_discriminator * (1 - i / options.iterations))
+        for _ in range(options.discriminator_steps):
             x, y = next(reals)
             z, y_fake = next(latents)
             with torch.no_grad():
                 fake = g(z, y_fake)
             turn = Turn(i=i, generator=g, discriminator=d, x=2 * x - 1, y=y, z=z, y_fake=y_fake, fake=fake)
-            d_loss, real = discriminator_loss(rules, turn)
+            d_loss, real = discriminator_loss(method, turn)
             training.descend(d_loss, d_optimizer)
-            if rules.after_discriminator is not None:
-                rules.after_discriminator(real.detach())
+            if method.after_discriminator is not None:
+                method.after_discriminator(real.detach())
 
         z, y_fake = next(latents)
         d.requires_grad_(False)  # the generator's update needs gradients through it, not of it
         turn = Turn(i=i, generator=g, discriminator=d, z=z, y_fake=y_fake, fake=g(z, y_fake))
-        g_loss = generator_loss(rules, turn)
+        g_loss = generator_loss(method, turn)
         training.descend(g_loss, g_optimizer)
         d.requires_grad_(True)
 
-        training.update_average(averaged, g, ema_decay if i >= ema_start else 0.0)
+        training.update_average(averaged, g, options.ema_decay if i >= options.ema_start else 0.0)
         return (d_loss + g_loss).detach()
 
     state = {
@@ -148,10 +123,10 @@ def train_gan(
         "discriminator_optimizer": d_optimizer,
         **{f"method.{name}": module for name, module in modules.items()},
     }
-    training.loop(step, iterations, run, label, state, draws)
-    standing_statistics(averaged, latents, standing_batches)
+    training.loop(step, options.iterations, run, label, state, draws)
+    standing_statistics(averaged, latents, options.standing_batches)
     diversity = check_diversity(averaged, data, draws, run.device, label)
-    facts = {"method": label, "iterations": iterations, "ema": ema_decay, "diversity": diversity}
+    facts = {"method": label, "iterations": options.iterations, "ema": options.ema_decay, "diversity": diversity}
     return training.Trained(averaged, network, facts)
 
 
@@ -172,17 +147,12 @@ def generator_loss(method: Method, turn: Turn) -> torch.Tensor:
     return method.generator_loss(logits) + sum(term(turn) for term in method.generator_terms)
 
 
-def check_partner(where: str, spec: Mapping[str, Any], generator: Mapping[str, Any]) -> None:
-    """InputError unless a network's spec is of the images and labels that the generator's spec is of."""
+def check_partner(where: str, partner: Network, generator: Mapping[str, Any]) -> None:
+    """InputError unless a network's options are of the images and labels that the generator's spec is of."""
     for key in ("size", "channels", "num_classes"):
-        if spec.get(key) != generator.get(key):
-            raise InputError(f"{where}.{key}: {spec.get(key)}, expected {generator.get(key)} (the generator's)")
-
-
-def _check_counts(**counts: int) -> None:
-    for key, count in counts.items():
-        if count < 1:
-            raise InputError(f"training.{key}: {count}, expected at least 1")
+        value = getattr(partner, key, None)
+        if value != generator.get(key):
+            raise InputError(f"{where}.{key}: {value}, expected {generator.get(key)} (the generator's)")
 
 
 def _placed(network: nn.Module, run: training.Run) -> nn.Module:
@@ -190,9 +160,8 @@ def _placed(network: nn.Module, run: training.Run) -> nn.Module:
 
 
 def _adam(network: nn.Module, lr: float, betas: Sequence[float]) -> torch.optim.Adam:
-    if len(betas) != 2:
-        raise InputError(f"training.betas: {list(betas)}, expected two (Adam's)")
-    return torch.optim.Adam(network.parameters(), lr=lr, betas=(float(betas[0]), float(betas[1])), fused=True)
+    first, second = map(float, betas)  # torch refuses a 0 beside a 0.99
+    return torch.optim.Adam(network.parameters(), lr=lr, betas=(first, second), fused=True)
 
 
 def _latents(

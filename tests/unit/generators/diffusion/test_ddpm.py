@@ -1,6 +1,7 @@
 """DDPM: learned variance and likelihood in closed form; a sampler whose answer is known; training that learns."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -10,12 +11,22 @@ from pagboost import rng, training
 from pagboost.errors import InputError
 from pagboost.generators.diffusion import ddpm
 from pagboost.generators.diffusion.schedule import SCHEDULES, make_schedule, posterior_mean, q_sample, respace
+from pagboost.options.kinds import hints
+from pagboost.options.reading import read, unwrapped
+from pagboost.options.samplers import Ancestral
+from pagboost.options.trainings import DDPM
 
 SHAPE = (1, 2, 2)
+TARGETS = get_args(unwrapped(hints(DDPM)["target"])[0])
 
 
 def streams(n, first=0):
     return rng.SampleStreams("test", [0] * n, range(first, first + n))
+
+
+def sampler(**changed):
+    options = {"schedule": "linear", "diffusion_steps": 1000, "target": "noise", "clip_x_0": True, **changed}
+    return read(Ancestral, options, "sampler")
 
 
 class GaussianDenoiser(torch.nn.Module):
@@ -118,17 +129,10 @@ def test_ancestral_sampling_recovers_a_gaussian(name):
 
 def test_samples_are_images_and_do_not_depend_on_their_batch():
     schedule = make_schedule("linear", 1000)
-    options = {
-        "shape": SHAPE,
-        "schedule": "linear",
-        "diffusion_steps": 1000,
-        "steps": 10,
-        "target": "noise",
-        "clip_x_0": True,
-    }
+    options = sampler(steps=10)
     denoiser = GaussianDenoiser(schedule, 0.9, 0.5)
-    together = ddpm.sample_ddpm(denoiser, None, streams(6), **options)
-    alone = ddpm.sample_ddpm(denoiser, None, streams(1, first=4), **options)
+    together = ddpm.sample_ddpm(denoiser, None, streams(6), SHAPE, options)
+    alone = ddpm.sample_ddpm(denoiser, None, streams(1, first=4), SHAPE, options)
     torch.testing.assert_close(together[4:5], alone)
     assert together.dtype == torch.float32
     assert together.min() >= 0
@@ -171,8 +175,7 @@ def test_the_sample_is_the_walk_s_end_clipped():
     schedule = make_schedule("linear", 1000)
     denoiser = GaussianDenoiser(schedule, 0.9, 0.5)
     *_, last = ddpm.ancestral(denoiser, None, streams(4), respace(schedule, 6), SHAPE, "noise", clip_x_0=False)
-    options = {"schedule": "linear", "diffusion_steps": 1000, "steps": 6, "target": "noise", "clip_x_0": False}
-    x = ddpm.sample_ddpm(denoiser, None, streams(4), shape=SHAPE, **options)
+    x = ddpm.sample_ddpm(denoiser, None, streams(4), SHAPE, sampler(steps=6, clip_x_0=False))
     assert torch.equal(x, ((last.x_t + 1) / 2).clamp(0, 1))
     assert last.x_t.max() > 1
 
@@ -213,30 +216,27 @@ NETWORK = {
 }
 
 
+TRAINING = {
+    "schedule": "linear",
+    "diffusion_steps": 1000,
+    "batch_size": 32,
+    "lr": 1e-2,
+    "lr_end": 1e-2,
+    "warmup": 0,
+    "weight_decay": 0.0,
+    "ema_decay": 0.9,
+    "vlb_weight": 0.001,
+}
+
+
 def train(iterations, target="noise", seed=0, **options):
     y = torch.arange(32) % 2
     data = training.Data(y.float().view(-1, 1, 1, 1).expand(-1, 1, 4, 4), y, 2)
-    return ddpm.train_ddpm(
-        data,
-        NETWORK,
-        training.Run(seed=seed, device=torch.device("cpu")),
-        {},
-        schedule="linear",
-        diffusion_steps=1000,
-        iterations=iterations,
-        batch_size=32,
-        lr=1e-2,
-        lr_end=1e-2,
-        warmup=0,
-        weight_decay=0.0,
-        ema_decay=0.9,
-        target=target,
-        vlb_weight=0.001,
-        **options,
-    )
+    options = read(DDPM, {**TRAINING, "iterations": iterations, "target": target, **options}, "training")
+    return ddpm.train_ddpm(data, NETWORK, training.Run(seed=seed, device=torch.device("cpu")), {}, options)
 
 
-@pytest.mark.parametrize("target", ddpm.TARGETS)
+@pytest.mark.parametrize("target", TARGETS)
 def test_training_learns_the_classes(target):
     trained = train(80, target)
     assert trained.facts == {
@@ -247,15 +247,7 @@ def test_training_learns_the_classes(target):
         "target": target,
     }
     y = torch.arange(2).repeat(10)
-    options = {
-        "shape": (1, 4, 4),
-        "schedule": "linear",
-        "diffusion_steps": 1000,
-        "steps": 20,
-        "target": target,
-        "clip_x_0": True,
-    }
-    x = ddpm.sample_ddpm(trained.network, y, streams(20), **options)
+    x = ddpm.sample_ddpm(trained.network, y, streams(20), (1, 4, 4), sampler(steps=20, target=target))
     assert x[y == 0].mean() < 0.3
     assert x[y == 1].mean() > 0.7
 
@@ -312,5 +304,13 @@ def test_both_targets_mean_the_same_step():
 
 
 def test_unknown_target_is_refused():
-    with pytest.raises(InputError, match="target: v, expected one of: noise, x_0"):
+    assert set(TARGETS) == {"noise", "x_0"}
+    with pytest.raises(InputError, match="target: 'v', expected one of: noise, x_0"):
         train(1, target="v")
+    with pytest.raises(InputError, match="target: 'v', expected one of: noise, x_0"):
+        sampler(steps=2, target="v")
+
+
+def test_steps_of_a_sampler_are_those_of_its_training():
+    with pytest.raises(InputError, match=r"steps: 1001, expected 2\.\.1000"):
+        ddpm.sample_ddpm(None, None, streams(1), SHAPE, sampler(steps=1001))

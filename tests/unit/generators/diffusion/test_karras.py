@@ -7,6 +7,9 @@ from pagboost import networks, training
 from pagboost.errors import InputError
 from pagboost.generators.diffusion import karras
 from pagboost.images import per_image
+from pagboost.options.reading import read
+from pagboost.options.samplers import Heun
+from pagboost.options.trainings import EDM
 from pagboost.rng import SampleStreams
 
 NETWORK = {
@@ -23,7 +26,6 @@ NETWORK = {
     "norm_groups": 4,
 }
 TRAINING = {
-    "iterations": 80,
     "batch_size": 16,
     "lr": 5e-3,
     "lr_end": 0.0,
@@ -131,7 +133,7 @@ def test_samples_belong_to_their_streams_not_to_their_batch():
 
     def sample(index):
         streams = SampleStreams("test", [0] * len(index), index)
-        return karras.sample_heun(network, torch.tensor(index) % 2, streams, shape=(1, 4, 4), steps=4)
+        return karras.sample_heun(network, torch.tensor(index) % 2, streams, (1, 4, 4), Heun(steps=4))
 
     together = sample([0, 1, 2, 3])
     assert together.shape == (4, 1, 4, 4) and together.min() >= 0 and together.max() <= 1
@@ -147,11 +149,11 @@ def two_grey_levels():
 
 def test_training_learns_each_class_and_repeats_itself():
     run = training.Run(seed=0, device=torch.device("cpu"))
-    trained = karras.train_edm(two_grey_levels(), NETWORK, run, {}, **TRAINING)
-    again = karras.train_edm(two_grey_levels(), NETWORK, run, {}, **{**TRAINING, "iterations": 3})
-    same = karras.train_edm(two_grey_levels(), NETWORK, run, {}, **{**TRAINING, "iterations": 3})
+    options, short = (read(EDM, TRAINING | {"iterations": n}, "training") for n in (80, 3))
+    trained = karras.train_edm(two_grey_levels(), NETWORK, run, {}, options)
+    again, same = (karras.train_edm(two_grey_levels(), NETWORK, run, {}, short) for _ in range(2))
     y = torch.tensor([0, 1, 0, 1])
-    x = karras.sample_heun(trained.network, y, SampleStreams("test", [0] * 4, range(4)), shape=(1, 4, 4), steps=8)
+    x = karras.sample_heun(trained.network, y, SampleStreams("test", [0] * 4, range(4)), (1, 4, 4), Heun(steps=8))
     torch.testing.assert_close(x.mean((1, 2, 3)), 0.25 + 0.5 * y.float(), rtol=0, atol=0.1)
     assert trained.facts["iterations"] == 80 and not trained.network.training
     for a, b in zip(again.network.parameters(), same.network.parameters(), strict=True):

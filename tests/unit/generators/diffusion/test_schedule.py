@@ -1,6 +1,7 @@
 """Noise schedules, respacing and the forward process: closed forms."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from pagboost import rng
 from pagboost.errors import InputError
 from pagboost.generators.diffusion import schedule
+from pagboost.options.trainings import Schedule
 
 SHAPE = (1, 2, 2)
 
@@ -28,6 +30,10 @@ def test_cosine_schedule_is_a_squared_cosine():
     f = [math.cos((t / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for t in (0, 1, 500, 999)]
     assert chosen.alphas_cumprod[[0, 499, 998]].tolist() == pytest.approx([f[1] / f[0], f[2] / f[0], f[3] / f[0]])
     assert chosen.betas.max() == 0.999
+
+
+def test_options_name_every_schedule():
+    assert set(get_args(Schedule)) == schedule.SCHEDULES.keys()
 
 
 @pytest.mark.parametrize("name", schedule.SCHEDULES)

@@ -1,10 +1,13 @@
 """Adaptive augmentation: identity and group structure, independence of images, derivatives, and the controller."""
 
+from typing import get_args
+
 import pytest
 import torch
 
 from pagboost.errors import InputError
 from pagboost.generators.gan import ada
+from pagboost.options import gans
 
 GEOMETRIC = tuple(dict.fromkeys(name for name, _ in ada.GEOMETRIC))
 COLOUR = tuple(name for name, _ in ada.COLOUR)
@@ -164,8 +167,10 @@ def test_the_controller_resumes_between_two_adjustments():
     assert a.p.item() == b.p.item() == pytest.approx(0.2 - 0.2)
 
 
-def test_bad_options_are_named():
-    with pytest.raises(InputError, match="augmentations: blur, expected some of: flip, rotate90"):
-        ada.AdaptiveAugmentation(["scale", "blur"], 0.6, 100)
+def test_what_can_be_asked_for_is_what_there_is():
+    assert get_args(gans.Augmentation) == ada.AUGMENTATIONS
+
+
+def test_colour_needs_one_channel_or_three():
     with pytest.raises(InputError, match="colour on images of 2 channels, expected 1 or 3"):
         augmentation("contrast")(pictures(channels=2))

@@ -7,6 +7,8 @@ import torch
 from pagboost import images, networks, rng
 from pagboost.errors import InputError
 from pagboost.generators.gan import biggan
+from pagboost.options.reading import read
+from pagboost.options.samplers import Latent, Sampler
 
 
 def spec(size=16, channels=1, **changes):
@@ -21,12 +23,13 @@ def small_generator(**changes):
 
 def small_discriminator(**changes):
     torch.manual_seed(0)
-    options = dict(size=16, channels=1, num_classes=10, widths=[8, 8, 8], halvings=2)
-    return biggan.discriminator(**{**options, **changes}).eval()
+    options = dict(kind="biggan_discriminator", size=16, channels=1, num_classes=10, widths=[8, 8, 8], halvings=2)
+    return networks.build({**options, **changes}).eval()
 
 
-def streams(index):
-    return rng.SampleStreams("gan", np.zeros(len(index)), np.asarray(index))
+def sample(network, y, index, **options):
+    streams = rng.SampleStreams("gan", np.zeros(len(index)), np.asarray(index))
+    return biggan.sample_gan(network, y, streams, (1, 16, 16), Latent(**options))
 
 
 @pytest.mark.parametrize(
@@ -58,12 +61,12 @@ def test_a_lower_resolution_is_interpolated_to_the_size_and_back():
 
 def test_a_sample_depends_on_its_stream_and_not_on_its_batch():
     g, y = small_generator(), torch.arange(6)
-    together = biggan.sample_gan(g, y, streams(range(6)), shape=(1, 16, 16))
-    alone = torch.cat([biggan.sample_gan(g, y[i : i + 1], streams([i]), shape=(1, 16, 16)) for i in range(6)])
+    together = sample(g, y, range(6))
+    alone = torch.cat([sample(g, y[i : i + 1], [i]) for i in range(6)])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
     assert together.min() >= 0
     assert together.max() <= 1
-    other = biggan.sample_gan(g, y, streams(range(6, 12)), shape=(1, 16, 16))
+    other = sample(g, y, range(6, 12))
     assert (together - other).abs().amax((1, 2, 3)).min() > 1e-3
 
 
@@ -102,8 +105,7 @@ def test_truncation_bounds_z_and_keeps_its_order():
 
 def test_truncated_images_differ_less_from_each_other():
     g, y = small_generator(), torch.zeros(32, dtype=torch.long)
-    free = biggan.sample_gan(g, y, streams(range(32)), shape=(1, 16, 16))
-    cut = biggan.sample_gan(g, y, streams(range(32)), shape=(1, 16, 16), truncation=0.1)
+    free, cut = sample(g, y, range(32)), sample(g, y, range(32), truncation=0.1)
     assert cut.std(0).mean() < 0.5 * free.std(0).mean()
 
 
@@ -123,10 +125,13 @@ def test_weights_survive_the_disk(tmp_path):
         (lambda: small_discriminator(halvings=5), "resolution: 16, expected a multiple of 32"),
         (lambda: small_generator(attention=4), "attention: 4, expected a block's resolution: 16, 8"),
         (lambda: small_discriminator(attention=16), "attention: 16, expected a block's resolution: 8, 4"),
-        (lambda: biggan.truncate(torch.zeros(1), 0.0), "truncation: 0.0"),
         (
-            lambda: biggan.sample_gan(small_generator(), torch.zeros(1).long(), streams([0]), shape=(3, 16, 16)),
-            r"\[1, 16, 16\], expected \[3, 16, 16\]",
+            lambda: read(Sampler, {"kind": "gan", "truncation": 0.0}, "sampler"),
+            "sampler.truncation: 0.0, expected .* above 0",
+        ),
+        (
+            lambda: sample(small_generator(channels=3), torch.zeros(1).long(), [0]),
+            r"\[3, 16, 16\], expected \[1, 16, 16\]",
         ),
     ],
 )

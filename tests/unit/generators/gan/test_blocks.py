@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pagboost.errors import InputError
 from pagboost.generators.gan import blocks
 
 CONDITIONAL = functools.partial(blocks.ConditionalBatchNorm2d, condition_dim=3, layer=blocks.spectral)
@@ -99,9 +98,3 @@ def test_orthogonal_layers_have_orthogonal_rows_and_no_bias():
     rows = layer.weight.flatten(1)
     torch.testing.assert_close(rows @ rows.T, torch.eye(5), atol=1e-5, rtol=0)
     assert not layer.bias.any()
-
-
-def test_halvings_that_do_not_divide_are_named():
-    blocks.check_halvings("size", 24, 2, "widths", 2)
-    with pytest.raises(InputError, match=r"size: 20, expected a multiple of 8 \(widths: 2 halvings, patch: 2\)"):
-        blocks.check_halvings("size", 20, 2, "widths", 2)

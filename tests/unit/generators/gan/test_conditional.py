@@ -10,6 +10,9 @@ import yaml
 
 from pagboost import images, recipes, training
 from pagboost.generators import sampling
+from pagboost.options.models import Dataset
+from pagboost.options.reading import read
+from pagboost.options.samplers import Latent
 from pagboost.sources import data
 
 SCALE = yaml.safe_load((Path(__file__).parents[4] / "config" / "scales" / "digits.yaml").read_text())
@@ -22,7 +25,7 @@ SAMPLES = 200
 @pytest.fixture(scope="module")
 def digits() -> dict[str, training.Data]:
     """The real digits' parts, as the scale splits them."""
-    parts = data.prepare(**SCALE["datasets"]["digits16"])
+    parts = data.prepare(read(Dataset, SCALE["datasets"]["digits16"], "datasets.digits16"))
     return {name: training.Data(images.to_float(p.images), torch.from_numpy(p.labels), 10) for name, p in parts.items()}
 
 
@@ -55,5 +58,5 @@ def test_every_conditional_generator_of_bigroc_is_tried():
 @pytest.mark.parametrize("model", ITERATIONS)
 def test_a_generator_obeys_its_label(model, digits, classifier):
     network = train(model, digits, iterations=ITERATIONS[model], **SHORT)
-    made = sampling.generate(network, {"kind": "gan"}, network.shape, 10, [0], SAMPLES, SAMPLES, CPU)
+    made = sampling.generate(network, Latent(), network.shape, 10, [0], SAMPLES, SAMPLES, CPU)
     assert agreement(classifier, images.to_float(made.images), torch.from_numpy(made.labels)) > 0.4  # by chance 0.1

@@ -5,6 +5,8 @@ import torch
 
 from pagboost.errors import InputError
 from pagboost.generators.gan import diffaugment
+from pagboost.options.gans import Method
+from pagboost.options.reading import read
 
 ALL = list(diffaugment.POLICIES)
 
@@ -111,8 +113,7 @@ def test_color_scales_saturation():
     assert factor.mean().item() == pytest.approx(1, abs=0.15)
 
 
-def test_an_unknown_policy_is_named():
-    with pytest.raises(
-        InputError, match="training.method.policy: colour, expected some of: color, translation, cutout"
-    ):
-        diffaugment.check(["cutout", "colour"])
+def test_what_can_be_asked_for_is_what_there_is():
+    expected = f"method.policy.1: 'colour', expected one of: {', '.join(ALL)}"
+    with pytest.raises(InputError, match=expected):
+        read(Method, {"kind": "diffaugment_biggan", "orthogonal": 0.0, "policy": ["cutout", "colour"]}, "method")

@@ -10,6 +10,8 @@ import yaml
 
 from pagboost import images, networks
 from pagboost.generators import sampling
+from pagboost.options.reading import read
+from pagboost.options.samplers import Sampler
 
 CONFIG = Path(__file__).parents[4] / "config"
 SCALE = yaml.safe_load((CONFIG / "scales" / "digits.yaml").read_text())
@@ -40,7 +42,8 @@ def test_the_same_image_for_the_same_index_whatever_the_batch_size(generator):
     network, entry = generator
 
     def draw(batch_size, per_seed=11):
-        made = sampling.generate(network, entry["sampler"], network.shape, 10, [3, 4], per_seed, batch_size, CPU)
+        sampler = read(Sampler, entry["sampler"], "sampler")
+        made = sampling.generate(network, sampler, network.shape, 10, [3, 4], per_seed, batch_size, CPU)
         return images.to_float(made.images) * 255
 
     whole = draw(22)

@@ -11,6 +11,9 @@ from pagboost.errors import InputError
 from pagboost.generators.gan import diffaugment, losses, methods, terms
 from pagboost.generators.gan import training as gan_training
 from pagboost.generators.gan.training import Turn
+from pagboost.options import gans
+from pagboost.options.reading import read
+from pagboost.options.trainings import GAN
 
 CPU = torch.device("cpu")
 SIZE = dict(size=8, channels=1, patch=1)
@@ -43,11 +46,7 @@ def data():
 
 def train(kind, run, iterations=4, **options):
     defaults, generator, discriminator = TINY[kind]
-    return gan_training.train_gan(
-        data(),
-        generator,
-        run,
-        {},
+    entry = dict(
         method={"kind": kind, **defaults, **options},
         discriminator=discriminator,
         iterations=iterations,
@@ -60,11 +59,12 @@ def train(kind, run, iterations=4, **options):
         ema_start=0,
         standing_batches=1,
         lr_decay=True,
-    ).network
+    )
+    return gan_training.train_gan(data(), generator, run, {}, read(GAN, entry, "training")).network
 
 
 def test_every_method_but_stylegan_is_tried():
-    assert {*TINY, "stylegan2_ada"} == {*gan_training.METHODS}
+    assert {*TINY, "stylegan2_ada"} == {*gans.Method.kinds()}
 
 
 @pytest.mark.parametrize("kind", TINY)
@@ -126,8 +126,8 @@ def turn():
 
 def test_terms_are_weighted_and_see_real_images_in_one_update_and_generated_ones_in_the_other():
     t = turn()
-    ssgan = methods.ssgan(discriminator_rotation=2.0, generator_rotation=3.0)
-    infomax = methods.infomax_gan(discriminator_infomax=2.0, generator_infomax=3.0)
+    ssgan = methods.ssgan(gans.SSGAN(discriminator_rotation=2.0, generator_rotation=3.0))
+    infomax = methods.infomax_gan(gans.InfoMaxGAN(discriminator_infomax=2.0, generator_infomax=3.0))
     for method, term in ((ssgan, terms.rotation), (infomax, terms.infomax)):
         loss, real = gan_training.discriminator_loss(method, t)
         hinge = losses.hinge_discriminator(t.x.mean((1, 2, 3)), t.fake.mean((1, 2, 3)))
@@ -139,21 +139,22 @@ def test_terms_are_weighted_and_see_real_images_in_one_update_and_generated_ones
 
 def test_wgan_gp_adds_the_weighted_penalty_to_the_wasserstein_loss():
     t = turn()
-    loss, _ = gan_training.discriminator_loss(methods.wgan_gp(penalty=10.0), t)
+    loss, _ = gan_training.discriminator_loss(methods.wgan_gp(gans.WGANGP(penalty=10.0)), t)
     # the gradient of a mean of 16 pixels has norm 1/4 everywhere
     torch.testing.assert_close(loss, t.fake.mean() - t.x.mean() + 10 * torch.tensor((1 / 4 - 1) ** 2))
 
 
 def test_biggan_penalises_the_generator_only_if_asked():
     t = turn()
-    plain, penalised = (gan_training.generator_loss(methods.biggan(orthogonal=w), t) for w in (0.0, 0.5))
+    without, with_one = (methods.biggan(gans.BigGAN(orthogonal=weight)) for weight in (0.0, 0.5))
+    plain, penalised = (gan_training.generator_loss(method, t) for method in (without, with_one))
     torch.testing.assert_close(penalised - plain, 0.5 * losses.orthogonal_penalty(t.generator))
-    assert not methods.biggan(orthogonal=0.0).generator_terms
+    assert not without.generator_terms
 
 
 def test_augmentation_is_seen_by_the_discriminator_in_both_updates():
     t = turn()
-    method = methods.diffaugment_biggan(orthogonal=0.0, policy=["color"])
+    method = methods.diffaugment_biggan(gans.DiffAugmentBigGAN(orthogonal=0.0, policy=["color"]))
     torch.manual_seed(0)
     loss, real = gan_training.discriminator_loss(method, t)
     torch.manual_seed(0)
@@ -170,15 +171,15 @@ def test_augmentation_is_seen_by_the_discriminator_in_both_updates():
     ("spec", "message"),
     [
         ({"kind": "sgan"}, "training.method.kind: sgan, expected one of: cgan, cgan_pd"),
-        ({}, "training.method.kind: None"),
+        ({}, "training.method.kind: missing key, expected one of: cgan, cgan_pd"),
         ({"kind": "wgan_gp"}, "training.method.penalty: missing key"),
         ({"kind": "sngan", "penalty": 1.0}, "training.method.penalty: unknown key"),
-        ({"kind": "diffaugment_biggan", "orthogonal": 0.0, "policy": ["flip"]}, "training.method.policy: flip"),
+        ({"kind": "diffaugment_biggan", "orthogonal": 0.0, "policy": ["flip"]}, "training.method.policy.0: 'flip'"),
     ],
 )
 def test_bad_methods_are_named(spec, message):
     with pytest.raises(InputError, match=message):
-        gan_training.build_method(spec, "training.method")
+        read(gans.Method, spec, "training.method")
 
 
 @pytest.mark.parametrize(("kind", "option"), [("ssgan", "rotation_head"), ("infomax_gan", "infomax_dim")])

@@ -1,24 +1,30 @@
 """The residual networks: shapes, each way of conditioning, heads, spectral norm or none."""
 
+from typing import get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from pagboost import rng
+from pagboost import networks, rng
 from pagboost.errors import InputError
 from pagboost.generators.gan import biggan, resnet
+from pagboost.options.kinds import hints
+from pagboost.options.networks import ResNetDiscriminator
+from pagboost.options.reading import unwrapped
+from pagboost.options.samplers import Latent
 
 
 def generator(**changes):
     torch.manual_seed(0)
-    options = dict(size=16, channels=1, num_classes=None, z_dim=6, widths=[8, 8, 4])
-    return resnet.generator(**{**options, **changes}).eval()
+    options = dict(kind="resnet_generator", size=16, channels=1, num_classes=None, z_dim=6, widths=[8, 8, 4])
+    return networks.build({**options, **changes}).eval()
 
 
 def discriminator(**changes):
     torch.manual_seed(0)
     options = dict(size=16, channels=1, num_classes=None, widths=[4, 8, 8], halvings=2, spectral=True)
-    return resnet.discriminator(**{**options, **changes}).eval()
+    return networks.build({"kind": "resnet_discriminator", **options, **changes}).eval()
 
 
 @pytest.mark.parametrize("options", [{"patch": 2}, {"size": 32, "channels": 3}])
@@ -90,6 +96,10 @@ def test_positions_are_summed_or_averaged(pool, positions):
     torch.testing.assert_close(d.whole(d.local(x)), positions * h.mean((2, 3)))
 
 
+def test_what_can_be_asked_for_is_what_there_is():
+    assert get_args(unwrapped(hints(ResNetDiscriminator)["pool"])[0]) == tuple(resnet.POOLS)
+
+
 def test_a_critic_judges_each_image_alone():
     """WGAN-GP's penalty is per image: it forbids BatchNorm (Gulrajani et al. 2017, Sec. 4)."""
     d, x = discriminator(spectral=False, pool="mean").train(), torch.randn(5, 1, 16, 16)
@@ -122,7 +132,7 @@ def test_a_sample_depends_on_its_stream_and_not_on_its_batch():
 
     def draw(index):
         streams = rng.SampleStreams("gan", [0] * len(index), index)
-        return biggan.sample_gan(g, torch.tensor(index) % 5, streams, shape=(1, 16, 16))
+        return biggan.sample_gan(g, torch.tensor(index) % 5, streams, (1, 16, 16), Latent())
 
     together = draw(list(range(7)))
     torch.testing.assert_close(together, torch.cat([draw([i]) for i in range(7)]), atol=1e-5, rtol=0)
@@ -134,10 +144,17 @@ def test_a_sample_depends_on_its_stream_and_not_on_its_batch():
     [
         (lambda: generator(size=18), "size: 18, expected a multiple of 4"),
         (lambda: discriminator(halvings=5), "size: 16, expected a multiple of 32"),
-        (lambda: discriminator(pool="max"), "pool: max, expected one of: sum, mean"),
+        (
+            lambda: discriminator(widths=[8], halvings=0, infomax_dim=5),  # the features before the last block of one
+            r"network.widths: \[8\], expected at least two, of whose last blocks infomax_dim compares features",
+        ),
+        (lambda: discriminator(pool="max"), "network.pool: 'max', expected one of: sum, mean"),
         (lambda: generator(condition="concat"), r"condition: concat, expected none \(num_classes: None\)"),
         (lambda: generator(num_classes=3), r"condition: none, expected concat or batchnorm \(num_classes: 3\)"),
-        (lambda: discriminator(num_classes=3, condition="batchnorm"), "batchnorm, expected concat or projection"),
+        (
+            lambda: discriminator(num_classes=3, condition="batchnorm"),
+            "network.condition: 'batchnorm', expected one of: none, concat, projection",
+        ),
         (lambda: discriminator().rotations(torch.zeros(1, 1, 16, 16)), "rotation_head: false, expected true"),
         (lambda: discriminator().local_and_global(torch.zeros(1, 1, 16, 16)), "infomax_dim: null"),
     ],

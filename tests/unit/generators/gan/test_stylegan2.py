@@ -14,6 +14,10 @@ from pagboost.generators.gan import biggan, stylegan2
 from pagboost.generators.gan import stylegan2_layers as layers
 from pagboost.generators.gan import training as gan_training
 from pagboost.generators.gan.training import Turn
+from pagboost.options.gans import Method
+from pagboost.options.reading import read
+from pagboost.options.samplers import Latent
+from pagboost.options.trainings import GAN
 
 GENERATOR = dict(
     kind="stylegan2_generator", size=8, channels=1, num_classes=3, z_dim=6, w_dim=8, widths=[8, 6], mapping_lr=0.1
@@ -131,8 +135,8 @@ def test_shapes(changes, critic):
 def test_the_authors_cifar10_networks_have_their_size():
     common = dict(size=32, channels=3, num_classes=10, widths=[512] * 4)
     with torch.device("meta"):
-        g = stylegan2.generator(**common, z_dim=512, w_dim=512)
-        d = stylegan2.discriminator(**common, group_size=32, residual=False)
+        g = networks.build(dict(kind="stylegan2_generator", z_dim=512, w_dim=512, **common))
+        d = networks.build(dict(kind="stylegan2_discriminator", group_size=32, residual=False, **common))
     conv, style = 512 * 512 * 9 + 512, 512 * 512 + 512
     mapping = 10 * 512 + (1024 * 512 + 512) + style
     synthesis = 512 * 16 + 7 * (conv + style + 1) + 4 * (3 * 512 + 3 + style)
@@ -172,7 +176,7 @@ def test_a_sample_depends_on_its_stream_and_not_on_its_batch():
 
     def sample(index):
         streams = rng.SampleStreams("gan", np.zeros(len(index)), np.asarray(index))
-        return biggan.sample_gan(g, y[index], streams, shape=(1, 8, 8))
+        return biggan.sample_gan(g, y[index], streams, (1, 8, 8), Latent())
 
     alone = torch.cat([sample([i]) for i in range(6)])
     torch.testing.assert_close(sample(list(range(6))), alone, atol=1e-5, rtol=0)
@@ -246,7 +250,7 @@ def test_path_length_of_a_linear_generator_against_its_closed_form(monkeypatch):
 def test_both_regularisers_reach_the_weights_of_the_networks():
     g, d = build(GENERATOR), build(DISCRIMINATOR)
     y, z = torch.arange(4) % 3, torch.randn(4, 6)
-    method = stylegan2.stylegan2_ada(**{key: value for key, value in METHOD.items() if key != "kind"})
+    method = stylegan2.stylegan2_ada(read(Method, METHOD, "method"))
     now = turn(generator=g, discriminator=d, x=torch.rand(4, 1, 8, 8), y=y, z=z, y_fake=y)
     (r1,), (path,) = method.discriminator_terms, method.generator_terms
     r1(now).backward()
@@ -262,8 +266,8 @@ def data():
 
 def train(state=None, **method):
     run = training.Run(0, torch.device("cpu"), state, save_every=0.0)
-    options = {**TRAINING, "method": {**METHOD, **method}}
-    return gan_training.train_gan(data(), GENERATOR, run, {}, **options).network.state_dict()
+    options = read(GAN, {**TRAINING, "method": {**METHOD, **method}}, "training")
+    return gan_training.train_gan(data(), GENERATOR, run, {}, options).network.state_dict()
 
 
 def test_a_killed_run_resumes_identically_with_its_p_and_path_length(tmp_path, monkeypatch):
@@ -293,11 +297,15 @@ def test_a_killed_run_resumes_identically_with_its_p_and_path_length(tmp_path, m
     ("call", "message"),
     [
         (lambda: build(GENERATOR, size=16), r"widths: \[8, 6\], expected as many as lead from 4 x 4 .* size 16 .*8\)"),
+        (lambda: build(DISCRIMINATOR, size=16), r"widths: \[6, 8\], expected as many .* size 16 .*8\)"),
         (lambda: build(DISCRIMINATOR, widths=[]), r"widths: \[\], expected"),
-        (lambda: build(GENERATOR, mapping_layers=0), "mapping_layers: 0, expected at least 1"),
-        (lambda: train(r1_every=0), "r1_every: 0, expected at least 1"),
-        (lambda: train(ada_speed=0), "ada_speed: 0, expected at least 1"),
-        (lambda: train(augmentations=["blur"]), "augmentations: blur, expected some of"),
+        (lambda: build(GENERATOR, mapping_layers=0), "network.mapping_layers: 0, expected at least 1"),
+        (lambda: train(r1_every=0), "training.method.r1_every: 0, expected at least 1"),
+        (lambda: train(ada_speed=0), "training.method.ada_speed: 0, expected at least 1"),
+        (
+            lambda: train(augmentations=["blur"]),
+            "training.method.augmentations.0: 'blur', expected one of: flip, rotate90",
+        ),
         (lambda: train(gamma=1), "training.method.gamma: unknown key"),
     ],
 )

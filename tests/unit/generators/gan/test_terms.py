@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from pagboost.generators.gan import resnet, terms
+from pagboost import networks
+from pagboost.generators.gan import terms
 from pagboost.generators.gan.training import Turn
 
 
@@ -108,9 +109,8 @@ def test_info_nce_vanishes_where_images_are_told_apart():
 
 def test_infomax_reads_the_discriminators_features():
     torch.manual_seed(0)
-    d = resnet.discriminator(
-        size=8, channels=1, num_classes=None, widths=[4, 4], halvings=1, spectral=True, infomax_dim=5
-    ).eval()
+    options = dict(size=8, channels=1, num_classes=None, widths=[4, 4], halvings=1, spectral=True, infomax_dim=5)
+    d = networks.build({"kind": "resnet_discriminator", **options}).eval()
     x = torch.randn(6, 1, 8, 8)
     local, whole = d.local_and_global(x)
     assert local.shape == (6, 16, 5)

@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from pagboost import training
+from pagboost import networks, training
 from pagboost.errors import InputError
-from pagboost.generators.gan import biggan, losses
+from pagboost.generators.gan import losses, methods
 from pagboost.generators.gan import training as gan_training
+from pagboost.options.reading import read
+from pagboost.options.trainings import GAN
 
 CPU = torch.device("cpu")
 GENERATOR = dict(
@@ -34,9 +36,9 @@ def small_data(n=48):
     return training.Data(torch.rand(n, 1, 8, 8, generator=draws), torch.arange(n) % 3, 3)
 
 
-def train(seed=0, **changes):
-    run = training.Run(seed, CPU)
-    return gan_training.train_gan(small_data(), GENERATOR, run, {}, **{**OPTIONS, **changes})
+def train(seed=0, data=None, network=GENERATOR, run=None, **changes):
+    options = read(GAN, {**OPTIONS, **changes}, "training")
+    return gan_training.train_gan(data or small_data(), network, run or training.Run(seed, CPU), {}, options)
 
 
 def weights(trained):
@@ -49,8 +51,7 @@ def latents(batch_size=16):
 
 def small_generator():
     torch.manual_seed(0)
-    options = {key: value for key, value in GENERATOR.items() if key != "kind"}
-    return biggan.generator(**options)
+    return networks.build(GENERATOR)
 
 
 def test_equal_seeds_train_equal_generators_and_others_do_not():
@@ -77,9 +78,7 @@ def test_the_orthogonal_penalty_changes_the_training():
 
 def test_training_moves_the_generated_mean_to_the_real_one():
     bright = training.Data(0.9 + 0.1 * small_data().x, small_data().y, 3)
-    run = training.Run(0, CPU)
-    options = {**OPTIONS, "iterations": 40, "lr_generator": 5e-3, "lr_discriminator": 5e-3}
-    trained = gan_training.train_gan(bright, GENERATOR, run, {}, **options)
+    trained = train(data=bright, iterations=40, lr_generator=5e-3, lr_discriminator=5e-3)
     z, y = next(latents(64))
     with torch.no_grad():
         before, after = ((g(z, y).mean() + 1) / 2 for g in (small_generator().eval(), trained.network))
@@ -181,13 +180,19 @@ def test_counts_below_one_are_named(key):
 
 def test_a_generator_of_another_size_than_the_data_is_named():
     with pytest.raises(InputError, match=r"images \[C, H, W\] of \[1, 16, 16\], expected .* \[1, 8, 8\]"):
-        gan_training.train_gan(small_data(), {**GENERATOR, "size": 16}, training.Run(0, CPU), {}, **OPTIONS)
+        train(network={**GENERATOR, "size": 16})
 
 
-@pytest.mark.parametrize(("key", "value", "expected"), [("num_classes", None, 3), ("size", 16, 8), ("channels", 3, 1)])
+@pytest.mark.parametrize(("key", "value", "expected"), [("num_classes", 4, 3), ("size", 16, 8), ("channels", 3, 1)])
 def test_a_discriminator_of_other_images_or_labels_than_the_generator_is_named(key, value, expected):
     with pytest.raises(InputError, match=f"training.discriminator.{key}: {value}, expected {expected}"):
         train(discriminator={**DISCRIMINATOR, key: value})
+
+
+def test_an_unconditional_discriminator_of_a_conditional_generator_is_named():
+    options = dict(size=8, channels=1, num_classes=None, widths=[8, 8], halvings=1, spectral=True)
+    with pytest.raises(InputError, match="training.discriminator.num_classes: None, expected 3"):
+        train(discriminator={"kind": "resnet_discriminator", **options})
 
 
 def test_learning_rates_fall_linearly_if_asked(monkeypatch):
@@ -221,7 +226,7 @@ class Counter(nn.Module):
 def test_a_methods_state_is_told_the_real_logits_saved_and_resumed(tmp_path, monkeypatch):
     counters, kill = [], [True]
 
-    def build(spec, where):
+    def build(options):
         counters.append(Counter())
         return gan_training.Method(
             discriminator_loss=losses.hinge_discriminator,
@@ -230,7 +235,7 @@ def test_a_methods_state_is_told_the_real_logits_saved_and_resumed(tmp_path, mon
             modules={"counter": counters[-1]},
         )
 
-    monkeypatch.setattr(gan_training, "build_method", build)
+    monkeypatch.setattr(methods, "biggan", build)
     run, update = training.Run(0, CPU, tmp_path / "state.pt", save_every=0.0), training.update_average
 
     def killed(*args):
@@ -241,8 +246,8 @@ def test_a_methods_state_is_told_the_real_logits_saved_and_resumed(tmp_path, mon
 
     monkeypatch.setattr(training, "update_average", killed)
     with pytest.raises(KeyboardInterrupt):
-        gan_training.train_gan(small_data(), GENERATOR, run, {}, **OPTIONS)
-    gan_training.train_gan(small_data(), GENERATOR, run, {}, **OPTIONS)
+        train(run=run)
+    train(run=run)
     assert counters[0].count == 3 * 2 * 8
     assert counters[1].count == OPTIONS["iterations"] * 2 * 8
 
@@ -260,7 +265,7 @@ def test_a_turn_shows_terms_what_each_update_sees(monkeypatch):
         discriminator_terms=[term],
         generator_terms=[term],
     )
-    monkeypatch.setattr(gan_training, "build_method", lambda spec, where: method)
+    monkeypatch.setattr(methods, "biggan", lambda options: method)
     train(iterations=2)
     assert [turn.i for turn in turns] == [0, 0, 0, 1, 1, 1]
     assert [turn.x is None for turn in turns] == [turn.fake.requires_grad for turn in turns] == [False, False, True] * 2
@@ -285,9 +290,9 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "update_average", counted)
     with pytest.raises(KeyboardInterrupt):
-        gan_training.train_gan(small_data(), GENERATOR, run, {}, **{**OPTIONS, "iterations": 5})
+        train(run=run, iterations=5)
     assert run.state.exists()
     steps.clear()
-    gan_training.train_gan(small_data(), GENERATOR, run, {}, **{**OPTIONS, "iterations": 5})
+    train(run=run, iterations=5)
     assert len(steps) == 2
     assert not run.state.exists()

@@ -1,0 +1,81 @@
+"""Data sets: where images come from (`source`, with its own `options`), their classes and splits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta
+
+from pagboost.options.kinds import Distinct, Doc, Options
+from pagboost.options.types import Count, Seed, Sha256, Side, Text
+
+
+class Source(Options):
+    """A source's own options. `uses` is f(size, options) -> (images, official test part or None).
+
+    numbers_classes: whether what is declared of the classes decides which number each gets; f gets num_classes and
+    class_names too.
+    """
+
+    tag = "source"
+    numbers_classes: ClassVar[bool] = False
+
+
+class Digits(Source):
+    """The 1,797 handwritten digits that scikit-learn ships, bicubic to `size`."""
+
+    kind = "sklearn_digits"
+    uses = "pagboost.sources.data:sklearn_digits"
+
+
+class Kept(Source):
+    """A file or folder of this machine, or the URL of a file."""
+
+    file: Annotated[Text, Doc("a path, or a URL")]
+    sha256: Annotated[Sha256 | None, Doc("of the file; a URL needs it")] = None
+    downloads: Annotated[Text, Doc("folder that keeps a URL's copy")] = "downloads"
+
+
+class CIFAR10(Kept):
+    """CIFAR-10's binary version: the archive or its unpacked folder."""
+
+    kind = "cifar10"
+    uses = "pagboost.sources.data:cifar10"
+
+
+class Folder(Kept):
+    """Pictures below train/<class>/ and test/<class>/ of a folder or archive."""
+
+    kind = "folder"
+    uses = "pagboost.sources.data:folder"
+    numbers_classes = True
+
+    channels: Annotated[Literal[1, 3], Doc("1: grey, 3: RGB")] = 3
+    test: Annotated[str, Doc("name of the official test part, such as val; none: there is none")] = "test"
+    crop: Annotated[bool, Doc("pictures of any size are fitted as ADM's were; else all are size x size")] = False
+
+    def misfit(self) -> tuple[str, Any, str] | None:
+        if f"{self.test}/".startswith("train/"):
+            return "test", self.test, "another part's name than the training images'"
+        return None
+
+
+class Splits(Options):
+    """Sizes of the parts of a data set."""
+
+    train: Annotated[Count, Doc("what everything is trained on", "images")]
+    validation: Annotated[Count, Doc("what chooses", "images")]
+    heldout: Annotated[Count, Doc("what nothing is trained on; an official test part, whole", "images")]
+
+
+ClassNames = Annotated[list[Text], Meta(min_length=2), Distinct()]
+
+
+class Images(Options):
+    """What all data sets say of their images."""
+
+    size: Annotated[Side, Doc("side of images", "pixels")]
+    num_classes: Annotated[int, Meta(ge=2, le=2**31 - 1), Doc("number of classes")]
+    class_names: Annotated[Text | ClassNames | None, Doc("by number, for people; or a file of them")] = None
+    split_seed: Annotated[Seed, Doc("of the random split")]
+    splits: Annotated[Splits, Doc("sizes of the parts")]

@@ -1,0 +1,60 @@
+"""A paper as data (config/papers/<paper>.yaml): its tables, figures and claims with the numbers it reports."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from pagboost.options.claims import AnyClaim
+from pagboost.options.figures import Figure
+from pagboost.options.kinds import Distinct, Doc, Options
+from pagboost.options.parts import Metric, Protocol
+from pagboost.options.tables import Table
+from pagboost.options.types import Count, Name, Text
+
+Counts = Count | Annotated[list[Count], Meta(min_length=1), Distinct()]  # a list: any of them
+
+
+class MeasuredAs(Options):
+    """How the numbers that a paper reports under a protocol were measured."""
+
+    data: Annotated[Text, Doc("the data set, for readers; what tells it are reference and reference_n")]
+    metrics: Annotated[list[Metric], Meta(min_length=1), Distinct(), Doc("which were measured so")]
+    extractor: Annotated[Text, Doc("by which extractor")]
+    input_size: Annotated[Counts, Doc("side of the images it sees", "pixels")]
+    reference: Annotated[Text, Doc("the split that samples are compared with")]
+    reference_n: Annotated[Counts, Doc("its size", "images")]
+    n: Annotated[Counts, Doc("samples per seed")]
+
+
+class Names(Options):
+    """What readers see in place of keys."""
+
+    generators: Annotated[dict[Name, Text], Doc("{generator: its name}")]
+    boosts: Annotated[dict[Name, Text], Doc("{boost: its name}")]
+    networks: Annotated[dict[Name, Text], Doc("{network: its name} of those that studies compare")] = {}
+
+
+class Paper(Options):
+    """A paper as data."""
+
+    key: Annotated[Name, Doc("names the paper in paths")]
+    title: Annotated[Text, Doc("its title")]
+    authors: Annotated[list[Text], Meta(min_length=1), Doc("who wrote it")]
+    venue: Annotated[Text, Doc("where it appeared")]
+    setting: Annotated[Text, Doc("what the reported numbers were measured on")]
+    protocol: Annotated[Protocol, Doc("the protocol whose numbers are compared with the reported ones")]
+    second_protocol: Annotated[Protocol, Doc("the protocol under which claims are judged again")]
+    measured_as: Annotated[
+        dict[Name, MeasuredAs],
+        Doc(
+            "{protocol: how the paper measured}; measured - reported is printed for these metrics, where evaluation "
+            "states these facts (a list: any of its values), and nowhere else"
+        ),
+    ] = {}
+    names: Annotated[Names, Doc("what readers see in place of keys")]
+    nfe: Annotated[dict[Name, Count], Doc("{generator: network evaluations per sample}, where the paper gives them")]
+    tables: Annotated[dict[Name, Table], Doc("its tables")]
+    figures: Annotated[dict[Name, Figure], Doc("its figures")]
+    claims: Annotated[list[AnyClaim], Doc("what it claims")]

@@ -1,0 +1,130 @@
+"""Kinds of studies: what is measured on held-out images. `uses` is f(bench, options) -> Study."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta
+
+from pagboost.options.boosts import GUIDES
+from pagboost.options.kinds import Declared, Distinct, Doc, Options, Refers
+from pagboost.options.types import Count, Name, Natural, NotNegative, Positive, PositiveShare, Seed, Source, Split, Text
+
+Judge = Annotated[str, Refers("models", GUIDES, kept=True)]
+Guides = Annotated[list[Annotated[str, Refers("models", GUIDES, kept=True)]], Meta(min_length=1), Distinct()]
+TimeGuides = Annotated[
+    list[Annotated[str, Refers("models", ("time_classifier",), kept=True)]], Meta(min_length=1), Distinct()
+]
+
+
+class Study(Options):
+    """What all studies say. in_time: whether its networks are classifiers of x_t."""
+
+    in_time: ClassVar[bool] = False
+
+    dataset: Annotated[str, Refers("datasets"), Declared(), Doc("whose images are looked at")] = None
+    split: Annotated[Split, Declared(), Doc("which of them")] = None
+    shown: Annotated[Count, Doc("images or pairs whose pictures are kept")]
+    source: Annotated[Source, Declared(), Doc("where its numbers are from")] = None
+    note: Annotated[Text | None, Doc("for readers")] = None
+
+
+class Targeted(Study):
+    """BIGRoC Fig. 2: images attacked towards every class, by each network."""
+
+    kind = "targeted"
+    uses = "pagboost.studies.images:targeted_study"
+
+    networks: Annotated[Guides, Declared(), Doc("classifiers that are compared")] = None
+    judge: Annotated[Judge, Declared(), Doc("a classifier trained apart from the attacked networks")] = None
+    count: Annotated[Count, Doc("the first so many images")]
+    eps: Annotated[Positive, Doc("radius at `pixels` values", "L2, [0, 1]")]
+    pixels: Annotated[Count, Doc("values of an image where eps was stated", "values")]
+    steps: Annotated[Count, Doc("of eps / steps each")]
+
+
+class Interpolation(Study):
+    """BIGRoC Sec. 4, Fig. 6: images led to the features of others of another class."""
+
+    kind = "interpolation"
+    uses = "pagboost.studies.images:interpolation_study"
+
+    networks: Annotated[Guides, Declared(), Doc("classifiers that are compared")] = None
+    pairs: Annotated[Count, Doc("the first so many images, each with one of another class")]
+    ks: Annotated[list[PositiveShare], Meta(min_length=1), Distinct(), Doc("radii over the distance of a pair")]
+    weights: Annotated[list[NotNegative], Meta(min_length=1), Doc("of each stage's features, shallow to deep")]
+    steps: Annotated[Count, Doc("number of steps")]
+
+
+class TimeStudy(Study):
+    """What studies of time-dependent classifiers say; lengths are in the [-1, 1] scale."""
+
+    in_time = True
+
+    networks: Annotated[TimeGuides, Declared(), Doc("classifiers of x_t that are compared")] = None
+
+
+class TimeGradients(TimeStudy):
+    """Kawar Fig. 3: gradients of log p(y | x_t, t)."""
+
+    kind = "time_gradients"
+    uses = "pagboost.studies.times:gradient_study"
+
+    count: Annotated[Count, Doc("the first so many images")]
+    timesteps: Annotated[list[Natural], Meta(min_length=1), Distinct(), Doc("times t")]
+
+
+class TimeTargeted(TimeStudy):
+    """Kawar Fig. 4: targeted attacks at t = 0."""
+
+    kind = "time_targeted"
+    uses = "pagboost.studies.times:targeted_study"
+
+    judge: Annotated[Judge, Declared(), Doc("a classifier of images, trained apart")] = None
+    count: Annotated[Count, Doc("the first so many images")]
+    targets: Annotated[Count, Doc("classes that follow an image's own, each a target")]
+    eps: Annotated[Positive, Doc("radius at `pixels` values", "L2, [-1, 1]")]
+    pixels: Annotated[Count, Doc("values of an image where eps was stated", "values")]
+    steps: Annotated[Count, Doc("of eps / steps each")]
+
+
+class Trajectories(TimeStudy):
+    """Kawar Fig. 5: x_0 as predicted on the way of guided sampling."""
+
+    kind = "trajectories"
+    uses = "pagboost.studies.times:trajectory_study"
+
+    diffusion: Annotated[str, Refers("models", ("ddpm",), kept=True), Declared(), Doc("what the networks guide")] = None
+    judge: Annotated[Judge, Declared(), Doc("a classifier of images, trained apart")] = None
+    count: Annotated[Count, Doc("number of images")]
+    seed: Annotated[Seed, Doc("sampling seed")]
+    scales: Annotated[dict[Text, Positive], Doc("each network's guidance scale s")]
+    steps: Annotated[Count, Doc("of sampling")]
+    clip_x_0: Annotated[bool, Doc("whether the predicted x_0 is kept within [-1, 1]")]
+    moments: Annotated[int, Meta(ge=2, le=2**31 - 1), Doc("evenly spaced steps that are looked at")]
+
+    def misfit(self) -> tuple[str, Any, str] | None:
+        if self.moments > self.steps:
+            return "moments", self.moments, f"2..{self.steps}, the number of steps"
+        return None
+
+
+class Advantages(Study):
+    """Kawar Fig. 6: pairs of images of equal class and noise where one set is better, by rule."""
+
+    kind = "advantages"
+    uses = "pagboost.studies.times:advantage_study"
+    in_time = True
+
+    generators: Annotated[
+        dict[Name, Annotated[str, Refers("generators")]], Meta(min_length=2), Declared(), Doc("{set: generator}")
+    ] = None
+    judge: Annotated[Judge, Declared(), Doc("an extractor, trained apart")] = None
+    of: Annotated[str, Doc("the set whose advantages are looked for")]
+    over: Annotated[str, Doc("the other set")]
+
+    def misfit(self) -> tuple[str, Any, str] | None:
+        for side in ("of", "over"):
+            if self.generators is not None and getattr(self, side) not in self.generators:
+                return side, getattr(self, side), f"one of its generators' keys: {', '.join(self.generators)}"
+        return None

@@ -1,0 +1,215 @@
+"""Kinds of tables of a paper. `uses` is f(spec, paper) -> Sheet: how a table is made, and how people see it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, to_builtins
+
+from pagboost.options.kinds import MISSING, Declared, Distinct, Doc, Options
+from pagboost.options.parts import Cell, Generator, Metric, Quantity, Shown
+from pagboost.options.types import Count, Name, Natural, NotNegative, Number, Percent, Positive, Seed, Text
+
+WithDeviation = Annotated[list[NotNegative], Meta(min_length=2, max_length=2)]
+ByProtocol = Annotated[dict[Name, NotNegative | WithDeviation], Meta(min_length=1)]
+# a number of the paper's own protocol, or numbers by protocol, each with the deviation that the paper prints, if any
+Printed = NotNegative | ByProtocol
+Percents = Annotated[dict[Name, Number], Meta(min_length=1)]
+Metrics = Annotated[dict[Metric, Printed], Meta(min_length=1)]
+Improvements = Annotated[dict[Literal["fid", "inception_score"], Percents], Meta(min_length=1)]
+Threshold = Literal[50, 60, 70, 80]
+
+
+class Table(Shown):
+    """A table of a paper."""
+
+    default = "metrics"
+
+
+class Row(Cell):
+    """A row about one set of samples."""
+
+    note: Annotated[Text, Doc("a remark about this row, below the table")] = ""
+
+
+class Grid(Options):
+    """A table shown as rows and columns, each row of the declaration at its place in them."""
+
+    corner: Annotated[Text, Doc("what the rows are")]
+
+
+class Place(Options):
+    """A place in a grid."""
+
+    row: Annotated[Text, Doc("the grid's row")]
+    column: Annotated[Text, Doc("the grid's column")]
+
+
+class Column(Quantity):
+    """A metric, measured beside reported."""
+
+    printed: Annotated[Text, Doc("the paper's name of this column, where it has another")] = ""
+    improvement: Annotated[bool, Doc("whether to show how much better it is than the base, in percent")] = False
+
+
+class MetricsRow(Row):
+    """A row of metrics."""
+
+    at: Annotated[Place, Doc("its place in a grid")] = None
+    reported: Annotated[
+        Metrics, Doc("{metric: number, or {protocol: number or [number, deviation]}} that the paper prints")
+    ] = None
+    printed_percent: Annotated[Improvements, Doc("{metric: {protocol: improvement over no boosting, as printed}}")] = (
+        None
+    )
+
+
+class MetricsTable(Table):
+    """Metrics by generator and boost, beside the numbers that the paper reports."""
+
+    kind = "metrics"
+    uses = "pagboost.report.metric_tables:metrics"
+    of_metrics = True
+
+    grid: Annotated[Grid, Doc("shown as rows and columns, each row of this table at its place in them")] = None
+    base: Annotated[
+        Cell, Doc("what improvements are over, in this table or not; else the same generator without boosting")
+    ] = None
+    per_row: Annotated[
+        list[Literal["reference", "reference_n", "n"]],
+        Distinct(),
+        Doc("facts of a protocol that may differ between rows, each shown in a column of its own"),
+    ] = []
+    columns: Annotated[list[Column], Meta(min_length=1), Distinct(), Doc("what is shown")]
+    rows: Annotated[list[MetricsRow], Meta(min_length=1), Doc("of what")]
+
+    def misfit(self) -> tuple[str, Any, str] | None:
+        places: list[Place] = []
+        for i, row in enumerate(self.rows):
+            if row.at is None and self.grid is not None:
+                return f"rows.{i}.at", MISSING, "its place in the grid, {row, column}"
+            if row.at is not None and self.grid is None:
+                return f"rows.{i}.at", to_builtins(row.at), "no place: the table declares no grid"
+            if row.at is not None and row.at in places:
+                return f"rows.{i}.at", to_builtins(row.at), f"one cell in each place (rows.{places.index(row.at)})"
+            places.append(row.at)
+        return None
+
+
+class ReportedSteps(Options):
+    """The length of a walk."""
+
+    steps: Annotated[Count, Doc("number of steps")]
+    alpha: Annotated[Positive, Doc("length of a step")]
+
+
+class StepsRow(Row):
+    """The length of one walk."""
+
+    reported: Annotated[ReportedSteps, Doc("what the paper prints")] = None
+
+
+class StepsTable(Table):
+    """Lengths of boosts' walks, chosen here beside reported."""
+
+    kind = "steps"
+    uses = "pagboost.report.choice_tables:steps"
+
+    rows: Annotated[list[StepsRow], Meta(min_length=1), Doc("whose walks")]
+
+
+class ReportedEps(Options):
+    """A radius."""
+
+    eps: Annotated[Positive, Doc("radius")]
+
+
+class EpsRow(Row):
+    """One radius."""
+
+    reported: Annotated[ReportedEps, Doc("what the paper prints")] = None
+
+
+class EpsTable(Table):
+    """The radius boosting allows, as reported, carried over to this scale's images, and chosen."""
+
+    kind = "eps"
+    uses = "pagboost.report.choice_tables:eps"
+
+    rows: Annotated[list[EpsRow], Meta(min_length=1), Doc("whose radii")]
+
+
+class LabelsTable(Table):
+    """How the classes that boosting aims at are spread."""
+
+    kind = "labels"
+    uses = "pagboost.report.choice_tables:labels"
+
+    rows: Annotated[list[Row], Meta(min_length=1), Doc("of which boosted samples")]
+
+
+class Sets(Options):
+    """Names of the two sets of a survey."""
+
+    a: Annotated[Text, Doc("name of the first set")]
+    b: Annotated[Text, Doc("name of the second set")]
+
+
+class Sides(Options):
+    """What the page of a survey shows pairs of."""
+
+    a: Annotated[Generator, Doc("whose samples the first set holds")]
+    b: Annotated[Generator, Doc("whose samples the second set holds")]
+
+
+class Preferences(Options):
+    """Shares of pairs."""
+
+    a: Annotated[Percent, Doc("in which the first is preferred", "%")]
+    b: Annotated[Percent, Doc("in which the second is", "%")]
+    none: Annotated[Percent, Doc("in which neither is", "%")]
+
+
+class SurveyRow(Options):
+    """Preferences at one threshold."""
+
+    threshold: Annotated[Threshold, Doc("more than this of the raters who selected a side preferred one image", "%")]
+    reported: Annotated[Preferences, Doc("what the paper prints")]
+
+
+class PerPair(Options):
+    """Numbers of answers."""
+
+    mean: Annotated[Number, Doc("on average")]
+    min: Annotated[Natural, Doc("of the pair with the fewest")]
+    max: Annotated[Natural, Doc("of the pair with the most")]
+
+
+class Shares(Options):
+    """Shares of the answers."""
+
+    a: Annotated[Percent, Doc("for the first", "%")]
+    b: Annotated[Percent, Doc("for the second", "%")]
+
+
+class Facts(Options):
+    """What a paper states of its own survey."""
+
+    pairs: Annotated[Count, Doc("pairs that were asked about")] = None
+    answers: Annotated[Count, Doc("answers to all of them")] = None
+    per_pair: Annotated[PerPair, Doc("answers to one pair")] = None
+    shares: Annotated[Shares, Doc("of the answers")] = None
+
+
+class SurveyTable(Table):
+    """Which of two images of a pair people prefer, by how many of them; and what the survey's page shows."""
+
+    kind = "survey"
+    uses = "pagboost.report.survey:sheet"
+
+    sets: Annotated[Sets, Doc("names of the two sets in the table")]
+    generators: Annotated[Sides, Declared(), Doc("what the page shows pairs of")] = None
+    pairs: Annotated[Count, Declared(), Doc("pairs on the page, or all where there are fewer")] = None
+    seed: Annotated[Seed, Declared(), Doc("which pairs are drawn")] = None
+    rows: Annotated[list[SurveyRow], Declared(), Doc("what the paper prints, by threshold")] = []
+    facts: Annotated[Facts, Declared(), Doc("what it states of its own survey")] = Facts()
