@@ -64,5 +64,16 @@ include: "workflow/rules/survey.smk"
 include: "workflow/rules/report.smk"
 
 
+# Jobs of this machine: none waits for a limit that clusters need, and those of one thread find their imports done.
 onstart:
     lift_default_rate_limit(workflow)
+    if workflow.local_exec and any(entry["threads"] == 1 for entry in SCALE["jobs"].values()):
+        warm.start()
+
+
+onsuccess:
+    warm.stop()
+
+
+onerror:
+    warm.stop()

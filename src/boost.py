@@ -4,11 +4,12 @@
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.options.boosts import AnyBoost
-from pagboost.options.reading import read
 
 
 def main() -> None:
+    from pagboost.options.boosts import AnyBoost
+    from pagboost.options.reading import read
+
     flags = cli.parser(__doc__)
     flags.add_argument("samples", type=Path, help="images to boost, and their labels if there are any (.npz)")
     flags.add_argument("--guide", type=Path, required=True, help="classifier or joint model (.safetensors)")

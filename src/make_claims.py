@@ -6,10 +6,11 @@ import itertools
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.planning import configuration
 
 
 def main() -> None:
+    from pagboost.planning import configuration
+
     arguments = cli.parser(__doc__)
     arguments.add_argument(
         "--paper", required=True, type=configuration.paper, help="FILE.yaml or JSON: the paper as data"

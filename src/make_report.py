@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.planning import configuration
 
 
 def main() -> None:
+    from pagboost.planning import configuration
+
     arguments = cli.parser(__doc__)
     arguments.add_argument(
         "--paper", required=True, nargs="+", type=configuration.paper, help="FILE.yaml or JSON, one or more"

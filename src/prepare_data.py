@@ -4,10 +4,11 @@
 from typing import get_args
 
 from pagboost import cli
-from pagboost.options.types import Split
 
 
 def main() -> None:
+    from pagboost.options.types import Split
+
     flags = cli.parser(__doc__)
     flags.add_argument("--spec", type=cli.spec, required=True, help="data set entry: JSON or FILE.yaml:datasets.NAME")
     flags.add_output("--out", folder=True, help="folder for one <split>.npz each")

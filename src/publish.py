@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.planning import configuration
 
 
 def main() -> None:
+    from pagboost.planning import configuration
+
     flags = cli.parser(__doc__)
     flags.add_argument(
         "--paper", required=True, nargs="+", type=configuration.paper, help="FILE.yaml or JSON, one or more"

@@ -5,11 +5,12 @@ import math
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.options.reading import read
-from pagboost.options.samplers import Sampler
 
 
 def main() -> None:
+    from pagboost.options.reading import read
+    from pagboost.options.samplers import Sampler
+
     flags = cli.parser(__doc__)
     source = flags.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", type=Path, help="a generator (.safetensors)")

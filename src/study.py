@@ -4,11 +4,12 @@
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.options.reading import read
-from pagboost.options.studies import Study
 
 
 def main() -> None:
+    from pagboost.options.reading import read
+    from pagboost.options.studies import Study
+
     flags = cli.parser(__doc__)
     flags.add_argument("--spec", type=cli.spec, required=True, help="study: JSON or FILE.yaml:image_studies.NAME")
     flags.add_argument("--data", type=Path, required=True, help="labelled images (.npz)")

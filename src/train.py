@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 
 from pagboost import cli
-from pagboost.options.models import Model
-from pagboost.options.reading import read
 
 ROLES = ("teacher", "backbone", "fakes")
 
@@ -21,6 +19,9 @@ def named_path(text: str) -> tuple[str, Path]:
 
 
 def main() -> None:
+    from pagboost.options.models import Model
+    from pagboost.options.reading import read
+
     flags = cli.parser(__doc__)
     flags.add_argument("--spec", type=cli.spec, required=True, help="model entry: JSON or FILE.yaml:models.NAME")
     flags.add_argument("--data", type=Path, required=True, help="training images (.npz)")

@@ -28,6 +28,10 @@ def run(main: Callable[[], None]) -> None:
     A scheduler's SIGTERM ends the script as Ctrl-C does, so that no temporary file stays behind. What a terminal or a
     log cannot show ("±" in ASCII, a file name that is no UTF-8) is escaped, and ends nothing.
     """
+    if "PAGBOOST_WARM" in os.environ:
+        from pagboost import warm
+
+        warm.run_elsewhere()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not what a caller may have put in its place

@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
+from pagboost import warm
 from pagboost.errors import InputError
 from pagboost.planning import configuration, flags
 from pagboost.planning.lineage import Digests, upstream
