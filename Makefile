@@ -13,8 +13,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 tables figures claims report all: $(VENV)/.complete
 	snakemake --cores $(CORES) $@
 
+# in as many processes as there are cores; WORKERS=0: in this one, for a debugger
+WORKERS ?= logical
 test: $(VENV)/.complete
-	pytest
+	pytest -n $(WORKERS) --dist loadgroup
 
 lint: $(VENV)/.complete
 	ruff check .

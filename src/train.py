@@ -24,7 +24,8 @@ def main() -> None:
 
     flags = cli.parser(__doc__)
     flags.add_argument("--spec", type=cli.spec, required=True, help="model entry: JSON or FILE.yaml:models.NAME")
-    flags.add_argument("--data", type=Path, required=True, help="training images (.npz)")
+    flags.add_argument("--data", type=Path, help="training images (.npz)")
+    flags.add_argument("--size", type=cli.positive_int, help="side of images, where weights come from elsewhere")
     flags.add_argument("--num-classes", type=cli.positive_int, required=True)
     flags.add_argument("--input", type=named_path, action="append", default=[], metavar="ROLE=PATH",
                        help="another job's file: teacher=, backbone=, fakes= (the last may repeat)")  # fmt: skip
@@ -37,25 +38,25 @@ def main() -> None:
     if len(set(single)) < len(single):
         flags.error("--input: a role is given twice, expected each once (fakes alone may repeat)")
     model = read(Model, args.spec, "")
+    if args.data is None and (model.training.needs_data or args.size is None):
+        flags.error("--data: missing, expected training images (or --size, where weights come from elsewhere)")
 
-    import torch
-
-    from pagboost import artifacts, images, networks, recipes, runtime, training
-    from pagboost.errors import InputError
+    from pagboost import artifacts, networks, recipes, runtime, training
 
     runtime.prepare(args.threads)
     state = args.out.with_suffix(".state")
     on_the_way = [training.checkpoint_file(args.out, iterations) for iterations in model.checkpoints()]
     cli.check_outputs(flags, args, {"--out": [state, *on_the_way]})
-    samples = artifacts.load_samples(args.data, args.num_classes, labels=args.labels)
-    if samples.labels is None:
-        raise InputError(f"{args.data}: has no labels (arr_1), expected a class for each image")
-    data = training.Data(images.as_stored(samples.images), torch.from_numpy(samples.labels), args.num_classes)
+    if args.data is None:
+        data = training.no_data(model.network.image_channels(), args.size, args.num_classes)
+    else:
+        data = training.load_data(args.data, args.num_classes, args.labels)
     inputs = {role: path for role, path in args.input if role != "fakes"}
     fakes = [path for role, path in args.input if role == "fakes"]
     if fakes:
         inputs["fakes"] = fakes
-    files = [[role, artifacts.file_hash(path)] for role, path in [("data", args.data), *args.input]]
+    given = [("data", args.data)] if args.data else []
+    files = [[role, artifacts.file_hash(path)] for role, path in [*given, *args.input]]
     identity = json.dumps([args.spec, args.num_classes, args.labels, args.seed, files], sort_keys=True, default=str)
     with runtime.device(args.device) as device:
         run = training.Run(args.seed, device, state, identity=identity)

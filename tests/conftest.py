@@ -1,13 +1,27 @@
-"""What unit and parity tests share: Inception's public file, made up."""
+"""What all tests share: Inception's public file, made up; and how they are dealt out to workers (pytest -n)."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: workers share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
 
 from pagboost import networks
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is made from the one small run of the workflow goes to one worker, first: it takes longest."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    long = [item for item in items if "run" in item.fixturenames and item.get_closest_marker("workflow")]
+    for item in long:
+        item.add_marker(pytest.mark.xdist_group("small run"))
+    items.sort(key=lambda item: item not in long)
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,19 @@ class Data:
         return images.to_unit(self.x[rows]), self.y[rows]
 
 
+def load_data(path: str | Path, num_classes: int, labels: str | None = None) -> Data:
+    """All images of a labelled sample file. Raises InputError for one without labels, or of other classes."""
+    samples = artifacts.load_samples(path, num_classes, labels=labels)
+    if samples.labels is None:
+        raise InputError(f"{path}: has no labels (arr_1), expected a class for each image")
+    return Data(images.as_stored(samples.images), torch.from_numpy(samples.labels), num_classes)
+
+
+def no_data(channels: int, size: int, num_classes: int) -> Data:
+    """No images, of a shape: for recipes that need to know no more."""
+    return Data(torch.empty(0, channels, size, size), torch.empty(0, dtype=torch.long), num_classes)
+
+
 @dataclass(frozen=True)
 class Run:
     """How a recipe runs: its seed, its device, where it keeps its resumable state (None: nowhere)."""

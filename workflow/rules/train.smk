@@ -18,12 +18,12 @@ rule train:
         classes=lambda w: MADE.weights(w.model).settings["num_classes"],
         inputs=lambda w: flags.trained(MADE.weights(w.model)),
         seed=SCALE["training_seed"],
-        device=MADE.device("train"),
+        device=lambda w: MADE.weights(w.model).settings["device"],
         made_from=digest_of(lambda w: MADE.weights(w.model)),
     message:
         "Training {wildcards.model}"
     shell:
-        "python {params.script:q} --spec {params.spec:q} --data {input.data:q} --num-classes {params.classes}"
+        "python {params.script:q} --spec {params.spec:q} --num-classes {params.classes}"
         " {params.inputs:q} --seed={params.seed} --device {params.device} --threads {threads} --out {output.weights:q}"
         " > {log:q} 2>&1"
 
@@ -33,6 +33,17 @@ use rule train as train_awaited with:
     wildcard_constraints:
         model=configuration.alternatives(MADE.awaited()),
     priority: 20
+
+
+# Nothing is trained: no images, no GPU.
+use rule train as read_weights with:
+    wildcard_constraints:
+        model=configuration.alternatives(MADE.read_from_elsewhere()),
+    priority: 20
+    resources:
+        **{**resources_of("train"), "gpu": 0},
+    message:
+        "Reading {wildcards.model} from elsewhere"
 
 
 # Weights that are kept on the way are outputs of the same job.
@@ -45,4 +56,4 @@ use rule train as train_with_checkpoints with:
     priority: 20
 
 
-ruleorder: train_with_checkpoints > train_awaited > train
+ruleorder: read_weights > train_with_checkpoints > train_awaited > train

@@ -20,6 +20,10 @@ Misfit = tuple[str, Any, str] | None
 class Network(Options):
     """An architecture and its sizes."""
 
+    def image_channels(self) -> int:
+        """Channels of the images that it sees or makes; kinds that do not say have colour images."""
+        return getattr(self, "in_channels", getattr(self, "channels", 3))
+
 
 def _halved(key: str, size: int, patch: int, halvings_key: str, halvings: int) -> Misfit:
     """What is wrong unless `size` pixels, `patch` per position, can be halved so often."""
@@ -68,6 +72,9 @@ class ResNet(Network):
         if len(self.mean) != len(self.std):
             return "std", self.std, f"{len(self.mean)} (as many as mean)"
         return None
+
+    def image_channels(self) -> int:
+        return len(self.mean)
 
 
 class CNN(Network):

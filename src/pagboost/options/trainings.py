@@ -64,12 +64,14 @@ class Training(Options):
 
     inputs: {role: its type} of what a recipe reads of other jobs, all needed unless named in `optional`.
     needs_network: whether an entry has to describe a network (a joint model takes its backbone's).
+    needs_data: whether it looks at images; else it needs no GPU either.
     outputs: how many numbers the network gives for each of an image's; None: unlike an image.
     """
 
     inputs: ClassVar[dict[str, Any]] = {}
     optional: ClassVar[tuple[str, ...]] = ()
     needs_network: ClassVar[bool] = True
+    needs_data: ClassVar[bool] = True
     outputs: ClassVar[int | None] = None
 
 
@@ -304,6 +306,7 @@ class Pretrained(Training):
 
     kind = "pretrained"
     uses = "pagboost.guides.pretrained:pretrained"
+    needs_data = False
 
     file: Annotated[Text, Doc("a path or a URL")]
     sha256: Annotated[Sha256 | None, Doc("of the file, 8 digits or more; null logs what to pin")]

@@ -19,9 +19,10 @@ def as_json(value: Any) -> str:
 
 
 def trained(result: Result) -> list[str]:
-    """train.py: --input ROLE=PATH for each file that a recipe reads besides its data."""
+    """train.py: --data, or the --size of images; --input ROLE=PATH for each file that a recipe reads besides."""
     files = [(role, path) for role, path in result.files().items() if role != "data"]
-    return [f"--input={r}={p}" for r, paths in files for p in ([paths] if isinstance(paths, str) else paths)]
+    data = [f"--data={result.files()['data']}"] if "data" in result.inputs else [f"--size={result.settings['size']}"]
+    return data + [f"--input={r}={p}" for r, paths in files for p in ([paths] if isinstance(paths, str) else paths)]
 
 
 def kept_iterations(results: Results) -> list[int]:

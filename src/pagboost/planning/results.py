@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pagboost.errors import InputError
+from pagboost.options.trainings import Training
 from pagboost.planning import configuration
 from pagboost.planning.lineage import Result, local, once, upstream
 from pagboost.report import cells
@@ -76,9 +77,17 @@ class Results:
             "kept": None if trained == model else int(model.rpartition("_")[2]),
             "device": self.device("train"),
         }
-        outside = local(entry["training"].get("file")) if entry["kind"] == "pretrained" else ()
+        file, outside = self._file("weights", f"{model}.safetensors"), local(entry["training"].get("file"))
+        if not Training.kinds()[entry["kind"]].needs_data:
+            settings |= {"device": "cpu", "size": self.scale["datasets"][entry["dataset"]]["size"]}
+            return Result(file, "train.py", settings, inputs, outside)
         data = {"data": self.data(entry["dataset"], "train")}
-        return Result(self._file("weights", f"{model}.safetensors"), "train.py", settings, data | inputs, outside)
+        return Result(file, "train.py", settings, data | inputs, outside)
+
+    def read_from_elsewhere(self) -> list[str]:
+        """The models whose weights no training makes."""
+        kinds = Training.kinds()
+        return [name for name, entry in self.scale["models"].items() if not kinds[entry["kind"]].needs_data]
 
     def awaited(self) -> set[str]:
         """Models that other jobs than their own sampling wait for: guides, extractors, and what these are made from."""

@@ -153,6 +153,10 @@ def test_what_a_model_a_folder_or_samples_from_elsewhere_hold_counts(scale, tmp_
     scale["generators"]["mine"] = {"samples": str(tmp_path / "s.npz"), "dataset": "digits16"}
     scale["generators"]["web"] = {"samples": "https://x.org/s.npz", "sha256": "0" * 8, "dataset": "digits16"}
 
+    public = Results(scale).weights("public")
+    assert public.before() == [] and public.settings["device"] == "cpu"  # no images, no GPU
+    assert Results(scale).read_from_elsewhere() == ["public"]
+
     def seen() -> list[str]:
         results = Results(scale)
         made = [results.data("mine", "train"), results.weights("public"), results.generated("mine", "eval")]

@@ -1,0 +1,176 @@
+"""Jobs in children of a warm process are what they would be on their own: bytes, streams, exits, and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pagboost import warm
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
+SOURCE = Path(warm.__file__).parents[1]
+SCRIPT = """
+import os, signal, sys, time
+from pagboost import cli
+
+def main():
+    print("out", sys.argv[1:], os.getcwd(), os.environ["MINE"], oct(os.umask(0)), os.environ["PAGBOOST_WARM"])
+    print("err", file=sys.stderr)
+    print("torch" in sys.modules, os.getppid() == int(os.environ["PARENT"]))
+    what = sys.argv[1]
+    if what == "input":
+        print(sys.stdin.read())
+    if what == "raise":
+        raise KeyError("what")
+    if what == "line":
+        from pagboost.errors import InputError
+        raise InputError("file: a value, expected another")
+    if what == "code":
+        sys.exit(7)
+    if what == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "wait":
+        open(sys.argv[2], "w").write(str(os.getpid()))
+        time.sleep(600)
+
+cli.run(main)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def process():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(warm.VARIABLE, raising=False)
+        warm.start()
+        yield
+        warm.stop()
+
+
+@pytest.fixture
+def run(tmp_path):
+    """run(what, ...) -> a finished process; run.start: one that goes on."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+
+    def start(*arguments, threads="1", **environment):
+        command = [sys.executable, script, *arguments, "--threads", threads]
+        mine = {"PYTHONPATH": str(SOURCE), "MINE": "é", "PARENT": str(os.getpid())}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            list(map(str, command)),
+            cwd=tmp_path,
+            env=os.environ | mine | environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            umask=0o27,
+        )
+
+    def finish(*arguments, given="", **options):
+        job = start(*arguments, **options)
+        out, err = job.communicate(given, timeout=120)
+        return job.returncode, out, err
+
+    finish.start = start
+    return finish
+
+
+def test_a_job_has_its_own_arguments_streams_folder_and_environment(run, tmp_path):
+    code, out, err = run("input", "a b", given="given")
+    assert code == 0 and err == "err\n"
+    said = f"out ['input', 'a b', '--threads', '1'] {tmp_path} é 0o27 off"
+    assert out.splitlines() == [said, "True False", "given"]
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "warmed"),
+    [
+        ("none", {"threads": "2"}, False),
+        ("none", {"PAGBOOST_WARM": "off"}, False),
+        ("none", {"PAGBOOST_WARM": json.dumps(["/nowhere", sys.executable])}, False),
+        ("none", {"PAGBOOST_WARM": "{"}, False),
+        ("none", {}, True),
+    ],
+)
+def test_whoever_does_not_fit_runs_alone(run, what, options, warmed):
+    code, out, _ = run(what, **options)
+    assert code == 0 and out.splitlines()[1] == f"{warmed} {not warmed}"
+
+
+def test_another_interpreter_runs_alone(run):
+    address, _ = json.loads(os.environ[warm.VARIABLE])
+    _, out, _ = run("none", PAGBOOST_WARM=json.dumps([address, "/another/python"]))
+    assert out.splitlines()[1] == "False True"
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "said"),
+    [
+        ("raise", 1, "KeyError: 'what'\n"),
+        ("line", 1, "error: file: a value, expected another\n"),
+        ("code", 7, "err\n"),
+        ("killed", -signal.SIGKILL, "err\n"),
+    ],
+)
+def test_a_job_ends_as_it_would_alone(run, what, code, said):
+    for options in ({}, {"PAGBOOST_WARM": "off"}):
+        found, _, err = run(what, **options)
+        assert found == code and err.endswith(said)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_a_job_ends_with_its_script(run, tmp_path, end):
+    job = run.start("wait", "pid")
+    written = tmp_path / "pid"
+    _until(lambda: written.exists() and written.read_text())
+    child = int(written.read_text())
+    job.send_signal(end)
+    job.wait(60)
+    _until(lambda: not _alive(child))
+    assert job.returncode != 0
+
+
+def test_a_process_that_is_gone_is_one_line(run, tmp_path):
+    job = run.start("wait", "pid")
+    written = tmp_path / "pid"
+    _until(lambda: written.exists() and written.read_text())
+    watcher = int(Path(f"/proc/{written.read_text()}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(watcher, signal.SIGKILL)
+    _, err = job.communicate(timeout=60)
+    os.kill(int(written.read_text()), signal.SIGKILL)
+    assert job.returncode == 1 and err.splitlines()[-1].startswith("error: the warm process ended before its job did")
+
+
+def test_it_ends_with_whoever_started_it(tmp_path):
+    code = "import os, sys, time; from pagboost import warm; warm.start(); print(warm._started[0][0].pid, flush=True)"
+    code += "; time.sleep(600)"
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    environment.pop(warm.VARIABLE)
+    starter = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    worker = int(starter.stdout.readline())
+    assert _alive(worker)
+    starter.kill()
+    starter.communicate()
+    _until(lambda: not _alive(worker))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _until(condition, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,46 @@
+"""Snakemake's own time grows with the number of jobs, not with its square."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+pytestmark = pytest.mark.workflow
+TOY = """
+import sys, time
+sys.path.insert(0, {source!r})
+from pagboost.planning.scheduling import lift_default_rate_limit
+
+rule all:
+    input: expand("{{i}}.done", i=range(config["jobs"]))
+
+rule job:
+    output: "{{i}}.done"
+    shell: "sleep 0.05; touch {{output}}"
+
+onstart:
+    lift_default_rate_limit(workflow)
+    started = time.process_time()
+
+onsuccess:
+    open("cpu", "w").write(str(time.process_time() - started))
+"""
+
+
+def cpu_of(folder: Path, jobs: int) -> float:
+    """CPU seconds that Snakemake itself uses while it runs some jobs, two at a time."""
+    folder.mkdir()
+    (folder / "Snakefile").write_text(TOY.format(source=str(ROOT / "src")))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy", "--config", f"jobs={jobs}"]
+    subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=3600)
+    return float((folder / "cpu").read_text())
+
+
+def test_four_times_the_jobs_take_about_four_times_the_time(tmp_path):
+    few, many = cpu_of(tmp_path / "few", 100), cpu_of(tmp_path / "many", 400)
+    assert many < 7 * few, (few, many)  # with the default limit 16 times and more
