@@ -1,19 +1,25 @@
 #!/usr/bin/env python3
 """What a finished run cost: thread-seconds per rule, peak memory, start-up's share, and the DAG's critical path.
 
-python benchmarks/dag_cost.py results/digits        (after `snakemake --cores all all`, from the repository's root)
+python benchmarks/dag_cost.py results/digits        (after `snakemake --cores all all`, from the repository's root;
+PAGBOOST_WARM=off where the run had no warm process)
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+from pagboost import warm  # noqa: E402
 
 # what a job of each rule imports before it does anything
 IMPORTS = {"data": "sklearn.datasets, torch", "report": "pandas"}
@@ -33,12 +39,16 @@ def benchmarks(results: Path) -> dict[str, tuple[float, float]]:
 
 
 def seconds_to_import(modules: str) -> float:
-    """Seconds that a fresh interpreter takes to import modules (best of three)."""
+    """Seconds that a script takes to import modules, with a warm process unless that is off (best of three)."""
     taken = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", f"import {modules}"], check=True)
-        taken.append(time.perf_counter() - start)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "script.py")
+        script.write_text(f"from pagboost import cli\n\ndef main():\n    import {modules}\n\ncli.run(main)\n")
+        environment = os.environ | {"PYTHONPATH": str(Path(warm.__file__).parents[1])}
+        for _ in range(4):  # the first finds the warm process at its own imports
+            start = time.perf_counter()
+            subprocess.run([sys.executable, script, "--threads", "1"], check=True, env=environment)
+            taken.append(time.perf_counter() - start)
     return min(taken)
 
 
@@ -95,15 +105,17 @@ def main() -> None:
     for key, pair in measured.items():
         by_rule[key.split("/")[0]].append(pair)
     total = sum(seconds for seconds, _ in measured.values())
+    warm.start()
     imports = {modules: seconds_to_import(modules) for modules in {"torch", *IMPORTS.values()}}
+    warm.stop()
     light = ("tables", "figures", "report")
     startup = 0.0
     for rule, pairs in by_rule.items():
         modules = IMPORTS["report"] if rule in light else IMPORTS.get(rule, "torch")
         startup += imports[modules] * len(pairs)
-        print(
-            f"{rule:12} {len(pairs):4} jobs {sum(s for s, _ in pairs):8.1f} s   peak {max(m for _, m in pairs):6.0f} MB"
-        )
+        # what a warm process does for a job is no memory of the job's own
+        peak = f"   peak {max(m for _, m in pairs):6.0f} MB" if os.environ.get(warm.VARIABLE) == "off" else ""
+        print(f"{rule:12} {len(pairs):4} jobs {sum(s for s, _ in pairs):8.1f} s{peak}")
     print(f"{'all':12} {len(measured):4} jobs {total:8.1f} s   start-up {startup:.0f} s, {startup / total:.0%}")
     cost = {key: seconds for key, (seconds, _) in measured.items()}
     path = critical_path(*graph("all"), cost)
