@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
-from pagboost import warm  # noqa: E402
+from pagboost import warm
 
 # what a job of each rule imports before it does anything
 IMPORTS = {"data": "sklearn.datasets, torch", "report": "pandas"}
