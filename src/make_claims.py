@@ -17,6 +17,7 @@ def main() -> None:
     )
     arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics")
     arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
+    cli.add_trainings(arguments)
     arguments.add_output("--out-csv")
     arguments.add_output("--out-md")
     options = cli.parse(arguments)
@@ -24,9 +25,10 @@ def main() -> None:
     from pagboost import artifacts
     from pagboost.report import cells, claims, render, tables
 
-    files = [cells.inputs(options.results, claim, options.unavailable) for claim in options.paper["claims"]]
+    given = options.unavailable, options.trainings[1:]
+    files = [cells.inputs(options.results, claim, *given) for claim in options.paper["claims"]]
     cli.check_outputs(arguments, options, read=itertools.chain.from_iterable(files))
-    frame = claims.evaluate(options.paper, options.results, options.unavailable)
+    frame = claims.evaluate(options.paper, options.results, *given)
     tables.save(frame, options.out_csv)
     frame = tables.load(options.out_csv)  # what people read, here and on the page, comes from the same rounded numbers
     with artifacts.atomic(options.out_md) as temporary:

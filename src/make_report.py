@@ -19,6 +19,7 @@ def main() -> None:
     )
     arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
     arguments.add_argument("--config", nargs="*", type=Path, default=[], help="configuration files to state hashes of")
+    cli.add_trainings(arguments)
     arguments.add_output("--out", help="the .html to write")
     options = cli.parse(arguments)
 
@@ -32,7 +33,7 @@ def main() -> None:
         shown += [cells.figure_file(*place, name) for name in paper["figures"]]
     cli.check_outputs(arguments, options, read=shown)
     sections = [page.section(paper, options.results) for paper in options.paper]
-    facts = page.provenance(options.paper, options.results, options.unavailable, options.config)
+    facts = page.provenance(options.paper, options.results, options.unavailable, options.config, options.trainings[1:])
     with artifacts.atomic(options.out) as temporary:
         text = page.page(sections, facts, options.results.resolve().name)
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # a folder's name may be no UTF-8

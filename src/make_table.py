@@ -18,6 +18,7 @@ def main() -> None:
     arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics and steps")
     arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
     arguments.add_argument("--nfe", type=cli.counts, default={}, help="{generator: network evaluations per sample}")
+    cli.add_trainings(arguments)
     arguments.add_output("--out-csv")
     arguments.add_output("--out-md")
     arguments.add_output("--out-tex")
@@ -26,9 +27,10 @@ def main() -> None:
     from pagboost import artifacts
     from pagboost.report import cells, render, tables
 
-    frame = tables.table(options.paper, options.table, options.results, options.unavailable, options.nfe)
+    beyond = options.trainings[1:]
+    frame = tables.table(options.paper, options.table, options.results, options.unavailable, options.nfe, beyond)
     spec = options.paper["tables"][options.table]
-    cli.check_outputs(arguments, options, read=cells.inputs(options.results, spec, options.unavailable))
+    cli.check_outputs(arguments, options, read=cells.inputs(options.results, spec, options.unavailable, beyond))
     tables.save(frame, options.out_csv)
     frame = tables.load(options.out_csv)  # what people read, here and on the page, comes from the same rounded numbers
     rendered = render.people(frame, spec, options.paper)

@@ -18,6 +18,7 @@ def main() -> None:
     flags.add_argument("--sampler", type=cli.spec, help="JSON or FILE.yaml:generators.NAME.sampler")
     flags.add_argument("--classifier", type=Path, help="time-dependent classifier of a guided sampler")
     cli.add_seeds(flags, "sampling seeds, one set of images each")
+    flags.add_argument("--training", type=cli.natural, metavar="N", help="draw other noise than other trainings do")
     flags.add_argument("--per-seed", type=cli.positive_int, required=True, help="images per seed")
     flags.add_argument("--batch-size", type=cli.positive_int, default=250)
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
@@ -54,7 +55,8 @@ def main() -> None:
         bytes_each = math.prod(shape) + 3 * 8  # its label, seed and index too
         cli.check_memory(f"--per-seed {args.per_seed}", len(args.seeds) * args.per_seed * bytes_each)
         draws = (args.seeds, args.per_seed, args.batch_size)
-        samples = sampling.generate(network, sampler, shape, dataset["num_classes"], *draws, device, classifier)
+        made = (network, sampler, shape, dataset["num_classes"], *draws, device, classifier)
+        samples = sampling.generate(*made, args.training)
     save_samples(args.out, samples)
 
 

@@ -101,6 +101,12 @@ def add_seeds(flags: Parser, meaning: str) -> None:
     flags.add_argument("--seeds", type=natural, nargs="+", default=[0], action=Distinct, help=meaning)
 
 
+def add_trainings(flags: Parser) -> None:
+    """--trainings: the seeds of the trainings that a table, a figure or a page is made from."""
+    meaning = "seeds of the trainings; results of those beyond the first lie in training=N of --results"
+    flags.add_argument("--trainings", type=natural, nargs="+", default=[0], action=Distinct, help=meaning)
+
+
 def add_labels(flags: Parser) -> None:
     """--labels: which array of a sample file holds the labels, for files of others."""
     meaning = "array that holds the labels, where it is not arr_1; none: there are none"

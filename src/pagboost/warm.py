@@ -30,6 +30,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 IMPORTED = ("numpy", "torch", "safetensors.torch", "scipy.linalg", "scipy.stats", "pandas", "matplotlib.figure", "tqdm")
 PATIENCE = 10.0  # seconds between asking a child to end and ending it
 STREAMS = 3
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 # -- for Snakemake
@@ -87,7 +88,8 @@ def run_elsewhere() -> None:
         sys.exit("error: the warm process ended before its job did (PAGBOOST_WARM=off does without)")
     status = int(answer)
     if status < 0:  # ended by a signal, and so does this
-        signal.signal(-status, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL's is no other ever
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     sys.exit(status)
 
@@ -156,6 +158,9 @@ def _watched(connection: socket.socket) -> tuple[Mapping[str, Any], Sequence[int
         request = json.loads(file.read(int.from_bytes(head)))
     child = os.fork()
     if child == 0:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # should this process be killed, so is the child
         return request, streams
     for stream in streams:
         os.close(stream)

@@ -46,12 +46,17 @@ def small_scale() -> dict:
     scale["studies"]["interpolation"] |= {"pairs": 10, "steps": 4}
     scale["studies"]["time_gradients"] |= {"count": 4, "timesteps": [0, 500], "shown": 2}
     scale["studies"]["time_targeted"] |= {"count": 4, "targets": 2, "shown": 2}
+    scale["studies"]["robustness"] |= {"count": 4, "steps": 2, "shown": 2}
+    left = ("rn50_robust", "wrn_robust", "rn50_vanilla", "rn50_joint", "wrn_joint")
+    scale["studies"]["robustness"]["networks"] = list(left)
+    scale["studies"]["time_robustness"] |= {"count": 4, "timesteps": [0, 500], "steps": 2, "shown": 2}
     for name in ("trajectories", "trajectories_same_s"):
         scale["studies"][name] |= {"diffusion": "ddpm_at_2", "count": 4, "steps": 4, "moments": 2, "shown": 2}
     for joint in ("rn50_joint", "wrn_joint"):
         scale["models"][joint]["inputs"]["fakes"] = ["ct1", "cd1"]
     scale["unavailable"] = {name: LEFT_OUT for name in scale["generators"] if name not in KEPT}
     scale["unavailable"] |= dict.fromkeys(("wrn_nonrobust_joint", "wrn_joint_sgld", "wrn_joint_sgld_resized"), LEFT_OUT)
+    scale["unavailable"]["wrn_vanilla"] = LEFT_OUT
     return scale
 
 

@@ -102,6 +102,17 @@ def test_bigroc_tables_show_both_counts_of_samples(finished):
         assert row[f"fid_{protocol}_reported"] == reported
 
 
+def test_a_further_training_adds_its_own_jobs_and_remakes_what_shows_it(run, finished, tmp_path):
+    (run.folder / "again.yaml").write_text("trainings: [0, 1]\n")
+    done = run("-n", "tables", over=run.folder / "again.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.findall(r"^(\w+) +(\d+)$", done.stdout, flags=re.MULTILINE)
+    counts = {rule: int(count) for rule, count in found}
+    assert counts["boost"] and counts["train_with_checkpoints"] == 1 and "data" not in counts
+    assert "reference" not in counts  # they are measured by the same networks
+    assert "Training cnn_a" not in done.stdout and "Training cnn_b" not in done.stdout
+
+
 def test_joint_weights_carry_the_reference_level(finished):
     _, description = load_weights(finished / "weights/rn50_joint.safetensors")
     assert description["l0"] > 0
@@ -165,7 +176,9 @@ def test_no_name_of_a_file_or_folder_was_run(finished, run):
 def test_claims_have_verdicts(finished):
     claims = pd.read_csv(finished / TABLES / "claims.csv")
     verdicts = set(claims["verdict"])
-    assert verdicts <= {"held", "not held", "within noise", "not measured"}
+    assert {verdict.removesuffix(", one training") for verdict in verdicts} <= {
+        *("held", "not held", "within noise", "not measured"),
+    }
     assert "not measured" in verdicts
     assert len(verdicts) > 1
 

@@ -82,6 +82,7 @@ SCALE = {
     },
 }
 TARGETS = ("metrics/noisy/boost=margin.json", "metrics/lsgan/boost=none.json", "studies/confidence.json")
+AGAIN = "training=1/metrics/lsgan/boost=none.json"
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +95,9 @@ def workplace(tmp_path_factory):
 
 
 def run(folder, *arguments):
-    (folder / "settings.yaml").write_text(yaml.safe_dump({"scale": "mine.yaml", "seeds": [0], "results": "results"}))
-    targets = [f"results/mine/{target}" for target in TARGETS]
+    settings = {"scale": "mine.yaml", "seeds": [0], "trainings": [0, 1], "results": "results"}
+    (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
+    targets = [f"results/mine/{target}" for target in (*TARGETS, AGAIN)]
     return snakemake(*targets, *arguments, "--configfile", "settings.yaml", cwd=folder)
 
 
@@ -117,6 +119,15 @@ def test_one_of_each_runs(finished):
         len(json.loads((finished / "studies/confidence.json").read_text())["quantities"]["confidence"]["rn50_robust"])
         == 5
     )
+
+
+def test_a_further_training_is_another_network_measured_alike(finished):
+    weights = [load_weights(finished / folder / "weights/lsgan.safetensors") for folder in (".", "training=1")]
+    assert [description["seed"] for _, description in weights] == [0, 1]
+    assert any(not tensor.equal(weights[1][0][name]) for name, tensor in weights[0][0].items())
+    numbers = [json.loads((finished / path).read_text())["protocols"]["train"] for path in (TARGETS[1], AGAIN)]
+    assert numbers[0]["protocol"] == numbers[1]["protocol"] and numbers[0]["mean"] != numbers[1]["mean"]
+    assert not (finished / "training=1/weights/cnn_a.safetensors").exists()
 
 
 def test_an_edit_of_the_plug_in_makes_its_own_again(workplace, finished):

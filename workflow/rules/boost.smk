@@ -1,13 +1,13 @@
 rule boost:
     input:
-        unpack(inputs_of(lambda w: MADE.boosted(w.generator, w.boost))),
+        unpack(inputs_of(lambda w: MADE.of(w.training).boosted(w.generator, w.boost))),
     output:
-        samples=f"{RESULTS}/samples/{{generator}}/boost={{boost}}/eval.npz",
-        choice=f"{RESULTS}/steps/{{generator}}/boost={{boost}}.json",
+        samples=f"{RESULTS}/{{training}}samples/{{generator}}/boost={{boost}}/eval.npz",
+        choice=f"{RESULTS}/{{training}}steps/{{generator}}/boost={{boost}}.json",
     log:
-        f"{RESULTS}/logs/boost/{{generator}}/{{boost}}.log",
+        f"{RESULTS}/{{training}}logs/boost/{{generator}}/{{boost}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/boost/{{generator}}/{{boost}}.tsv"
+        f"{RESULTS}/{{training}}benchmarks/boost/{{generator}}/{{boost}}.tsv"
     wildcard_constraints:
         boost=configuration.alternatives(SCALE["boosts"]),
     conda:
@@ -18,10 +18,10 @@ rule boost:
     params:
         script=script("boost.py"),
         spec=lambda w: flags.as_json(SCALE["boosts"][w.boost]),
-        length=lambda w: flags.boosted(MADE.boosted(w.generator, w.boost)),
+        length=lambda w: flags.boosted(MADE.of(w.training).boosted(w.generator, w.boost)),
         batch=SCALE["samples"]["eval"]["batch_size"],
         device=MADE.device("boost"),
-        made_from=digest_of(lambda w: MADE.boosted(w.generator, w.boost)),
+        made_from=digest_of(lambda w: MADE.of(w.training).boosted(w.generator, w.boost)),
     message:
         "Boosting {wildcards.generator} by {wildcards.boost}"
     shell:

@@ -32,6 +32,7 @@ UNAVAILABLE = flags.as_json(SCALE["unavailable"])
 
 
 wildcard_constraints:
+    training=r"(training=\d+/)?",  # of those beyond the first
     dataset=configuration.alternatives(SCALE["datasets"]),
     model=configuration.alternatives(SCALE["models"]),
     generator=configuration.alternatives(SCALE["generators"]),

@@ -28,13 +28,13 @@ rule reference:
 
 rule evaluate:
     input:
-        unpack(inputs_of(lambda w: MADE.metrics(w.generator, w.boost))),
+        unpack(inputs_of(lambda w: MADE.of(w.training).metrics(w.generator, w.boost))),
     output:
-        f"{RESULTS}/metrics/{{generator}}/boost={{boost}}.json",
+        f"{RESULTS}/{{training}}metrics/{{generator}}/boost={{boost}}.json",
     log:
-        f"{RESULTS}/logs/metrics/{{generator}}/{{boost}}.log",
+        f"{RESULTS}/{{training}}logs/metrics/{{generator}}/{{boost}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/metrics/{{generator}}/{{boost}}.tsv"
+        f"{RESULTS}/{{training}}benchmarks/metrics/{{generator}}/{{boost}}.tsv"
     conda:
         ENVIRONMENT
     threads: job("evaluate", "threads")
@@ -42,10 +42,10 @@ rule evaluate:
         **resources_of("evaluate"),
     params:
         script=script("evaluate.py"),
-        references=lambda w: flags.references(MADE, w.generator),
+        references=lambda w: flags.references(MADE.of(w.training), w.generator),
         options=flags.evaluated(MADE),
         device=MADE.device("evaluate"),
-        made_from=digest_of(lambda w: MADE.metrics(w.generator, w.boost)),
+        made_from=digest_of(lambda w: MADE.of(w.training).metrics(w.generator, w.boost)),
     message:
         "Scoring {wildcards.generator}, boost {wildcards.boost}"
     shell:

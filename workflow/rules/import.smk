@@ -1,13 +1,13 @@
 # Generators that are files: each use takes rows of its own.
 rule import_samples:
     input:
-        lambda w: list(MADE.generated(w.generator, w.use).outside),
+        lambda w: list(MADE.of(w.training).generated(w.generator, w.use).outside),
     output:
-        f"{RESULTS}/samples/{{generator}}/boost=none/{{use}}.npz",
+        f"{RESULTS}/{{training}}samples/{{generator}}/boost=none/{{use}}.npz",
     log:
-        f"{RESULTS}/logs/samples/{{generator}}/{{use}}.log",
+        f"{RESULTS}/{{training}}logs/samples/{{generator}}/{{use}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/samples/{{generator}}/{{use}}.tsv"
+        f"{RESULTS}/{{training}}benchmarks/samples/{{generator}}/{{use}}.tsv"
     wildcard_constraints:
         generator=configuration.alternatives(MADE.imported()),
     conda:
@@ -17,11 +17,11 @@ rule import_samples:
         **resources_of("data"),
     params:
         script=script("import_samples.py"),
-        flags=lambda w: flags.imported(MADE, w.generator, w.use),
-        seeds=lambda w: MADE.generated(w.generator, w.use).settings["seeds"],
-        per_seed=lambda w: MADE.generated(w.generator, w.use).settings["per_seed"],
-        skip=lambda w: MADE.generated(w.generator, w.use).settings["skip"],
-        made_from=digest_of(lambda w: MADE.generated(w.generator, w.use)),
+        flags=lambda w: flags.imported(MADE.of(w.training), w.generator, w.use),
+        seeds=lambda w: MADE.of(w.training).generated(w.generator, w.use).settings["seeds"],
+        per_seed=lambda w: MADE.of(w.training).generated(w.generator, w.use).settings["per_seed"],
+        skip=lambda w: MADE.of(w.training).generated(w.generator, w.use).settings["skip"],
+        made_from=digest_of(lambda w: MADE.of(w.training).generated(w.generator, w.use)),
     message:
         "Dealing out {wildcards.generator} ({wildcards.use})"
     shell:

@@ -21,13 +21,14 @@ rule table:
         results=lambda w, output: str(Path(output[0]).parents[2]),
         file=lambda w: paper_file(w.paper),
         unavailable=UNAVAILABLE,
+        trainings=SCALE["trainings"],
         nfe=lambda w: flags.as_json(SHOWN.table(w.paper, w.table, "csv").settings["nfe"]),
         made_from=digest_of(lambda w: SHOWN.table(w.paper, w.table, "csv")),
     message:
         "Table {wildcards.table} of {wildcards.paper}"
     shell:
         "python {params.script:q} --paper {params.file:q} --table {wildcards.table:q} --results {params.results:q}"
-        " --unavailable {params.unavailable:q} --nfe {params.nfe:q} --threads {threads}"
+        " --unavailable {params.unavailable:q} --nfe {params.nfe:q} --trainings {params.trainings} --threads {threads}"
         " --out-csv {output.csv:q} --out-md {output.md:q} --out-tex {output.tex:q} > {log:q} 2>&1"
 
 
@@ -51,12 +52,14 @@ rule claims_table:
         results=lambda w, output: str(Path(output[0]).parents[2]),
         file=lambda w: paper_file(w.paper),
         unavailable=UNAVAILABLE,
+        trainings=SCALE["trainings"],
         made_from=digest_of(lambda w: SHOWN.claims(w.paper, "csv")),
     message:
         "Claims of {wildcards.paper}"
     shell:
         "python {params.script:q} --paper {params.file:q} --results {params.results:q}"
-        " --unavailable {params.unavailable:q} --threads {threads} --out-csv {output.csv:q} --out-md {output.md:q}"
+        " --unavailable {params.unavailable:q} --trainings {params.trainings} --threads {threads}"
+        " --out-csv {output.csv:q} --out-md {output.md:q}"
         " > {log:q} 2>&1"
 
 
@@ -79,12 +82,14 @@ rule figure:
         results=lambda w, output: str(Path(output[0]).parents[2]),
         file=lambda w: paper_file(w.paper),
         unavailable=UNAVAILABLE,
+        trainings=SCALE["trainings"],
         made_from=digest_of(lambda w: SHOWN.figure(w.paper, w.figure)),
     message:
         "Figure {wildcards.figure} of {wildcards.paper}"
     shell:
         "python {params.script:q} --paper {params.file:q} --figure {wildcards.figure:q} --results {params.results:q}"
-        " --unavailable {params.unavailable:q} --threads {threads} --out {output:q} > {log:q} 2>&1"
+        " --unavailable {params.unavailable:q} --trainings {params.trainings} --threads {threads} --out {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule page:
@@ -106,11 +111,13 @@ rule page:
         results=lambda w, output: str(Path(output[0]).parent),
         files=[paper_file(paper) for paper in PAPERS],
         unavailable=UNAVAILABLE,
+        trainings=SCALE["trainings"],
         config=SCALE["files"],
         made_from=digest_of(lambda w: SHOWN.page()),
     message:
         "Report of all papers"
     shell:
         "python {params.script:q} --paper {params.files:q} --results {params.results:q}"
-        " --unavailable {params.unavailable:q} --config {params.config:q} --threads {threads} --out {output:q}"
+        " --unavailable {params.unavailable:q} --config {params.config:q} --trainings {params.trainings}"
+        " --threads {threads} --out {output:q}"
         " > {log:q} 2>&1"

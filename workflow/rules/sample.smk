@@ -1,12 +1,12 @@
 rule sample:
     input:
-        unpack(inputs_of(lambda w: MADE.generated(w.generator, w.use))),
+        unpack(inputs_of(lambda w: MADE.of(w.training).generated(w.generator, w.use))),
     output:
-        f"{RESULTS}/samples/{{generator}}/boost=none/{{use}}.npz",
+        f"{RESULTS}/{{training}}samples/{{generator}}/boost=none/{{use}}.npz",
     log:
-        f"{RESULTS}/logs/samples/{{generator}}/{{use}}.log",
+        f"{RESULTS}/{{training}}logs/samples/{{generator}}/{{use}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/samples/{{generator}}/{{use}}.tsv"
+        f"{RESULTS}/{{training}}benchmarks/samples/{{generator}}/{{use}}.tsv"
     wildcard_constraints:
         generator=configuration.alternatives(MADE.drawn()),
     priority: 10
@@ -17,12 +17,12 @@ rule sample:
         **resources_of("sample"),
     params:
         script=script("sample.py"),
-        flags=lambda w: flags.generated(MADE.generated(w.generator, w.use)),
-        seeds=lambda w: MADE.generated(w.generator, w.use).settings["seeds"],
-        per_seed=lambda w: MADE.generated(w.generator, w.use).settings["per_seed"],
+        flags=lambda w: flags.generated(MADE.of(w.training).generated(w.generator, w.use)),
+        seeds=lambda w: MADE.of(w.training).generated(w.generator, w.use).settings["seeds"],
+        per_seed=lambda w: MADE.of(w.training).generated(w.generator, w.use).settings["per_seed"],
         batch=lambda w: SCALE["samples"][w.use]["batch_size"],
         device=MADE.device("sample"),
-        made_from=digest_of(lambda w: MADE.generated(w.generator, w.use)),
+        made_from=digest_of(lambda w: MADE.of(w.training).generated(w.generator, w.use)),
     message:
         "Sampling {wildcards.generator} ({wildcards.use})"
     shell:

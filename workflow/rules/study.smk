@@ -1,14 +1,14 @@
 # A method on held-out images under several networks; the judge only looks at the results.
 rule study:
     input:
-        unpack(inputs_of(lambda w: MADE.study(w.study, "npz"))),
+        unpack(inputs_of(lambda w: MADE.of(w.training).study(w.study, "npz"))),
     output:
-        arrays=f"{RESULTS}/studies/{{study}}.npz",
-        values=f"{RESULTS}/studies/{{study}}.json",
+        arrays=f"{RESULTS}/{{training}}studies/{{study}}.npz",
+        values=f"{RESULTS}/{{training}}studies/{{study}}.json",
     log:
-        f"{RESULTS}/logs/studies/{{study}}.log",
+        f"{RESULTS}/{{training}}logs/studies/{{study}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/studies/{{study}}.tsv"
+        f"{RESULTS}/{{training}}benchmarks/studies/{{study}}.tsv"
     conda:
         ENVIRONMENT
     threads: job("study", "threads")
@@ -17,9 +17,9 @@ rule study:
     params:
         script=script("study.py"),
         spec=lambda w: flags.as_json(SCALE["studies"][w.study]),
-        others=lambda w: flags.studied(MADE, w.study),
+        others=lambda w: flags.studied(MADE.of(w.training), w.study),
         device=MADE.device("study"),
-        made_from=digest_of(lambda w: MADE.study(w.study, "npz")),
+        made_from=digest_of(lambda w: MADE.of(w.training).study(w.study, "npz")),
     message:
         "Study {wildcards.study}"
     shell:

@@ -1,12 +1,12 @@
 rule train:
     input:
-        unpack(inputs_of(lambda w: MADE.weights(w.model))),
+        unpack(inputs_of(lambda w: MADE.of(w.training).weights(w.model))),
     output:
-        weights=f"{RESULTS}/weights/{{model}}.safetensors",
+        weights=f"{RESULTS}/{{training}}weights/{{model}}.safetensors",
     log:
-        f"{RESULTS}/logs/weights/{{model}}.log",
+        f"{RESULTS}/{{training}}logs/weights/{{model}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/weights/{{model}}.tsv"
+        f"{RESULTS}/{{training}}benchmarks/weights/{{model}}.tsv"
     conda:
         ENVIRONMENT
     threads: job("train", "threads")
@@ -14,12 +14,12 @@ rule train:
         **resources_of("train"),
     params:
         script=script("train.py"),
-        spec=lambda w: flags.as_json(MADE.weights(w.model).settings["spec"]),
-        classes=lambda w: MADE.weights(w.model).settings["num_classes"],
-        inputs=lambda w: flags.trained(MADE.weights(w.model)),
-        seed=SCALE["training_seed"],
-        device=lambda w: MADE.weights(w.model).settings["device"],
-        made_from=digest_of(lambda w: MADE.weights(w.model)),
+        spec=lambda w: flags.as_json(MADE.of(w.training).weights(w.model).settings["spec"]),
+        classes=lambda w: MADE.of(w.training).weights(w.model).settings["num_classes"],
+        inputs=lambda w: flags.trained(MADE.of(w.training).weights(w.model)),
+        seed=lambda w: MADE.of(w.training).training,
+        device=lambda w: MADE.of(w.training).weights(w.model).settings["device"],
+        made_from=digest_of(lambda w: MADE.of(w.training).weights(w.model)),
     message:
         "Training {wildcards.model}"
     shell:
@@ -49,8 +49,8 @@ use rule train as read_weights with:
 # Weights that are kept on the way are outputs of the same job.
 use rule train as train_with_checkpoints with:
     output:
-        weights=f"{RESULTS}/weights/{{model}}.safetensors",
-        kept=[f"{RESULTS}/weights/{{model}}_at_{iterations}.safetensors" for iterations in flags.kept_iterations(MADE)],
+        weights=f"{RESULTS}/{{training}}weights/{{model}}.safetensors",
+        kept=[f"{RESULTS}/{{training}}weights/{{model}}_at_{iterations}.safetensors" for iterations in flags.kept_iterations(MADE)],
     wildcard_constraints:
         model=configuration.alternatives(MADE.checkpoints.values()),
     priority: 20

@@ -64,7 +64,7 @@ def plans(
     """The plans that a boost's configuration entry leaves open; a single one where its length is known.
 
     Of a StepBoost the number of steps is open: it is `steps`, or one of candidate_steps(published). Of a BallBoost the
-    radius is (alpha = eps / steps, BIGRoC): it is `eps` at the guide's size, or as the entry's own eps says:
+    radius is (alpha follows from it, of_radius): it is `eps` at the guide's size, or as the entry's own eps says:
     "published" (one of candidate_radii(published)), stated (carried over at equal change per pixel) or a percentile,
     whose value is `like`, in [0, 1] per pixel (BIGRoC Fig. 4). `published` is of the boost's own class for it.
     Raises InputError for what is missing, and for lengths of the other sort.
@@ -99,12 +99,15 @@ def _radii(
 
 
 def of_radius(boost: BallBoost, eps: float) -> Plan:
-    """BIGRoC's walk of T = `steps` steps of alpha = eps / T in a ball of radius eps; InputError for no such radius."""
+    """BIGRoC's walk of T = `steps` steps in a ball of radius eps; InputError for no such radius.
+
+    alpha = alpha_of_eps * eps / T: eps / T in the paper (App. 2), 1.5 eps / T in the authors' later runs.
+    """
     if not 0 < eps < math.inf:
         raise InputError(f"eps: {eps}, expected a finite number above 0")
     shared = msgspec.structs.asdict(boost)
-    steps = shared.pop("steps")
-    return Plan(StepBoost(**{**shared, "alpha": eps / steps, "eps": eps}), steps)
+    steps, path = shared.pop("steps"), shared.pop("alpha_of_eps") * eps
+    return Plan(StepBoost(**{**shared, "alpha": path / steps, "eps": eps}), steps)
 
 
 def percentile_asked(boost: StepBoost | BallBoost) -> float:

@@ -42,15 +42,19 @@ def generate(
     batch_size: int,
     device: torch.device,
     classifier: torch.nn.Module | None = None,
+    training: int | None = None,
 ) -> SampleSet:
     """`per_seed` images for each sampling seed; image i of a seed has class i mod num_classes.
 
     A network whose num_classes is None is unconditional: the samplers get the same y, and the set has no labels.
 
-    shape is (C, H, W); classifier: a guided sampler's. Image i of seed s is the same whatever per_seed, the other
-    seeds and the batch size are (within one grey level, where the backend's arithmetic depends on a batch's shape).
+    shape is (C, H, W); classifier: a guided sampler's. training: which repetition of all trainings this is of, whose
+    noise is its own: shared noise would be no part of what varies between trainings. Image i of seed s is the same
+    whatever per_seed, the other seeds and the batch size are (within one grey level, where the backend's arithmetic
+    depends on a batch's shape).
     """
     sample = named(options.uses)
+    purpose = "sample" if training is None else f"sample of training {training}"
     guides = (classifier.to(device),) if options.guided else ()
     own_seeds, index = numbered(seeds, per_seed)
     empty = np.empty((len(index), *shape[1:], shape[0]), np.uint8)
@@ -62,7 +66,7 @@ def generate(
         for start in runtime.progress(range(0, len(result), batch_size), f"sampling, {options.kind}"):
             rows = slice(start, start + batch_size)
             part = result.subset(rows)
-            streams = rng.SampleStreams("sample", *part.streams(), device)
+            streams = rng.SampleStreams(purpose, *part.streams(), device)
             y = torch.from_numpy(classes[rows]).to(device)
             part.images[:] = images.to_uint8(sample(network, y, streams, shape, options, *guides))
     return result

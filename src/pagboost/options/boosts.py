@@ -108,7 +108,7 @@ class StepBoost(Boost):
 
 
 class BallBoost(Boost):
-    """A walk of `steps` steps of eps / steps in a ball of radius eps (BIGRoC Alg. 2)."""
+    """A walk of `steps` steps of alpha_of_eps * eps / steps in a ball of radius eps (BIGRoC Alg. 2)."""
 
     marked_by = "steps"
     published = PublishedRadius
@@ -118,6 +118,9 @@ class BallBoost(Boost):
     eps: Annotated[
         Literal["published"] | OfChange | CarriedOver, Doc("radius: published, {value, pixels} or {percentile, of}")
     ]
+    alpha_of_eps: Annotated[
+        Positive, Doc("length of the path; above 1 it is longer than the radius, so that the ball is active", "eps")
+    ] = 1.0
 
     def misfit(self) -> tuple[str, Any, str] | None:
         if isinstance(self.eps, OfChange) and self.norm != "linf":

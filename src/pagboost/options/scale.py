@@ -173,7 +173,7 @@ class Scale(Options):
     results: Annotated[str, Doc("folder of results/<scale>/; ~ and set $VARIABLES are expanded")]
     answers: Annotated[Text, Doc("folder of survey answers: <scale>/<paper>/<table>/*.json, one file a rater")]
     seeds: Annotated[Seeds, Doc("sampling seeds of what is reported: means and deviations are over these")]
-    training_seed: Annotated[Seed, Doc("the one seed networks are trained from")]
+    trainings: Annotated[Seeds, Doc("seeds that networks are trained from, each training a repetition of all")]
     plugins: Annotated[list[Text], Distinct(), Doc("modules (or .py files) that add kinds: docs/extending.md")] = []
     papers: Annotated[list[str], Distinct(), Doc("which papers the targets render: files of config/papers")]
     datasets: Annotated[dict[Name, Dataset], Doc("images, classes, splits")]

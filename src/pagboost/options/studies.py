@@ -8,7 +8,19 @@ from msgspec import Meta
 
 from pagboost.options.boosts import GUIDES
 from pagboost.options.kinds import Declared, Distinct, Doc, Options, Refers
-from pagboost.options.types import Count, Name, Natural, NotNegative, Positive, PositiveShare, Seed, Source, Split, Text
+from pagboost.options.types import (
+    Count,
+    Name,
+    Natural,
+    Norm,
+    NotNegative,
+    Positive,
+    PositiveShare,
+    Seed,
+    Source,
+    Split,
+    Text,
+)
 
 Judge = Annotated[str, Refers("models", GUIDES, kept=True)]
 Guides = Annotated[list[Annotated[str, Refers("models", GUIDES, kept=True)]], Meta(min_length=1), Distinct()]
@@ -56,6 +68,19 @@ class Interpolation(Study):
     steps: Annotated[Count, Doc("number of steps")]
 
 
+class Robustness(Study):
+    """Accuracy of classifiers on clean images and on attacked ones: PGD, and APGD-CE (Croce and Hein 2020)."""
+
+    kind = "robustness"
+    uses = "pagboost.studies.robustness:robustness_study"
+
+    networks: Annotated[Guides, Declared(), Doc("classifiers that are compared")] = None
+    count: Annotated[Count, Doc("the first so many images")]
+    eps: Annotated[list[Positive], Meta(min_length=1), Distinct(), Doc("radii, each attacked within", "`norm`, [0, 1]")]
+    norm: Annotated[Norm, Doc("what radii are measured in")]
+    steps: Annotated[Count, Doc("of each attack")]
+
+
 class TimeStudy(Study):
     """What studies of time-dependent classifiers say; lengths are in the [-1, 1] scale."""
 
@@ -86,6 +111,21 @@ class TimeTargeted(TimeStudy):
     eps: Annotated[Positive, Doc("radius at `pixels` values", "L2, [-1, 1]")]
     pixels: Annotated[Count, Doc("values of an image where eps was stated", "values")]
     steps: Annotated[Count, Doc("of eps / steps each")]
+
+
+class TimeRobustness(TimeStudy):
+    """Accuracy of time-dependent classifiers on clean x_t and on attacked ones, as `robustness`."""
+
+    kind = "time_robustness"
+    uses = "pagboost.studies.robustness:time_robustness_study"
+
+    count: Annotated[Count, Doc("the first so many images")]
+    timesteps: Annotated[list[Natural], Meta(min_length=1), Distinct(), Doc("times t")]
+    eps: Annotated[
+        list[Positive], Meta(min_length=1), Distinct(), Doc("radii, each attacked within", "`norm`, [-1, 1]")
+    ]
+    norm: Annotated[Norm, Doc("what radii are measured in")]
+    steps: Annotated[Count, Doc("of each attack")]
 
 
 class Trajectories(TimeStudy):

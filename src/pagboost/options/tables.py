@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, to_builtins
 
-from pagboost.options.kinds import MISSING, Declared, Distinct, Doc, Options
+from pagboost.options.kinds import MISSING, Declared, Distinct, Doc, Options, Refers
 from pagboost.options.parts import Cell, Generator, Metric, Quantity, Shown
 from pagboost.options.types import Count, Name, Natural, NotNegative, Number, Percent, Positive, Seed, Text
 
@@ -119,19 +119,28 @@ class StepsTable(Table):
 
 
 class ReportedEps(Options):
-    """A radius."""
+    """A radius, and the range of the images that it was used on."""
 
-    eps: Annotated[Positive, Doc("radius")]
+    eps: Annotated[Positive, Doc("radius as stated", "L2, scale")]
+    scale: Annotated[
+        list[Number], Meta(min_length=2, max_length=2), Doc("[darkest, brightest] value, where that is not [0, 1]")
+    ] = None
+
+    def misfit(self) -> tuple[str, Any, str] | None:
+        if self.scale is not None and self.scale[0] >= self.scale[1]:
+            return "scale", self.scale, "the darkest value below the brightest"
+        return None
 
 
 class EpsRow(Row):
     """One radius."""
 
     reported: Annotated[ReportedEps, Doc("what the paper prints")] = None
+    as_run: Annotated[ReportedEps, Doc("what the authors' code has")] = None
 
 
 class EpsTable(Table):
-    """The radius boosting allows, as reported, carried over to this scale's images, and chosen."""
+    """The radius of boosting: as reported and as run, on [0, 1], carried over to this scale's images, and chosen."""
 
     kind = "eps"
     uses = "pagboost.report.choice_tables:eps"
@@ -146,6 +155,16 @@ class LabelsTable(Table):
     uses = "pagboost.report.choice_tables:labels"
 
     rows: Annotated[list[Row], Meta(min_length=1), Doc("of which boosted samples")]
+
+
+class GuidesTable(Table):
+    """How robust classifiers are: accuracy on clean and on attacked images, by a study of robustness."""
+
+    kind = "guides"
+    uses = "pagboost.report.guide_tables:guides"
+
+    study: Annotated[Name, Refers("studies"), Doc("which study")]
+    networks: Annotated[list[Name], Meta(min_length=1), Distinct(), Doc("which of its networks, a row each")]
 
 
 class Sets(Options):

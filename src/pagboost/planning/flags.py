@@ -32,10 +32,11 @@ def kept_iterations(results: Results) -> list[int]:
 
 
 def generated(result: Result) -> list[str]:
-    """sample.py: --weights, --classifier or --real, whichever files there are, and the sampler."""
-    files = [f"--{role}={path}" for role, path in result.files().items()]
-    sampler = result.settings.get("sampler")
-    return files + ([f"--sampler={as_json(sampler)}"] if sampler else [])
+    """sample.py: --weights, --classifier or --real, whichever files there are, the sampler, and which training."""
+    given = [f"--{role}={path}" for role, path in result.files().items()]
+    if "sampler" in result.settings:
+        given.append(f"--sampler={as_json(result.settings['sampler'])}")
+    return given + ([f"--training={result.settings['training']}"] if "training" in result.settings else [])
 
 
 def imported(results: Results, generator: str, use: str) -> list[str]:

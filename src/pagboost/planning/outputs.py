@@ -30,7 +30,7 @@ class Outputs:
             page = {"page": self.survey(f"{paper}/{name}")} if answers else {}
             return Result(file, "survey_table.py", {"spec": spec}, page, answers)
         nfe = {name: entry["nfe"] for name, entry in self.scale["generators"].items() if "nfe" in entry}
-        settings = {**self._paper(paper), "spec": spec, "nfe": nfe}
+        settings = {**self._paper(paper), "spec": spec, "nfe": nfe, "trainings": self.scale["trainings"]}
         return Result(file, "make_table.py", settings, {"shown": self._shown(spec)})
 
     @once
@@ -38,6 +38,7 @@ class Outputs:
         """The verdicts on a paper's claims, beside the numbers that its tables print."""
         content = self.scale["papers"][paper]
         settings = {**self._paper(paper), "tables": content["tables"], "spec": content["claims"]}
+        settings["trainings"] = self.scale["trainings"]
         file = str(cells.claims_file(self.folder, paper).with_suffix(f".{extension}"))
         return Result(file, "make_claims.py", settings, {"shown": self._shown(*content["claims"])})
 
@@ -46,7 +47,8 @@ class Outputs:
         """A figure of a paper."""
         spec = self.scale["papers"][paper]["figures"][name]
         file = str(cells.figure_file(self.folder, paper, name))
-        return Result(file, "make_figure.py", {**self._paper(paper), "spec": spec}, {"shown": self._shown(spec)})
+        settings = {**self._paper(paper), "spec": spec, "trainings": self.scale["trainings"]}
+        return Result(file, "make_figure.py", settings, {"shown": self._shown(spec)})
 
     def _paper(self, paper: str) -> dict[str, Any]:
         """What all of a paper's parts depend on: names, protocols, notes, and what this scale cannot have."""
@@ -55,8 +57,9 @@ class Outputs:
         return {"paper": own, "unavailable": self.scale["unavailable"]}
 
     def _shown(self, *parts: Mapping[str, Any]) -> list[Result]:
-        """What tables, figures and claims are made from, as far as this scale can have it."""
-        found = (cells.inputs(self.folder, part, self.scale["unavailable"]) for part in parts)
+        """What tables, figures and claims are made from, as far as this scale can have it, of all trainings."""
+        beyond = self.scale["trainings"][1:]
+        found = (cells.inputs(self.folder, part, self.scale["unavailable"], beyond) for part in parts)
         files = dict.fromkeys(str(path) for paths in found for path in paths)
         return [self._known(file) for file in files]
 
@@ -70,7 +73,7 @@ class Outputs:
     def page(self) -> Result:
         """The report: everything on one page, with the hashes of the configuration's files."""
         inputs = {"shown": [one for paper in self.scale["papers"] for one in self.outputs(paper)]}
-        settings = {"papers": self.scale["papers"], "unavailable": self.scale["unavailable"]}
+        settings = {key: self.scale[key] for key in ("papers", "unavailable", "trainings")}
         return Result(
             f"{self.folder}/report.html", "make_report.py", settings, inputs, list(map(str, self.scale["files"]))
         )

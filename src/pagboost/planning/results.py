@@ -18,18 +18,36 @@ EVAL = "eval"  # the use whose samples are reported
 
 
 class Results:
-    """The results of one scale, as configuration.load returns it, by name.
+    """The results of one training of all networks of a scale, as configuration.load returns it, by name.
 
+    Data, references and what measures are the same for all trainings: those of the first. Other trainings' results lie
+    in a folder of their own (cells.training_folder).
     Methods raise InputError for a result that the configuration cannot have.
     """
 
-    def __init__(self, scale: Mapping[str, Any]) -> None:
-        self.scale, self.folder = scale, scale["folder"]
+    def __init__(self, scale: Mapping[str, Any], training: int | None = None, first: Results | None = None) -> None:
+        self.scale = scale
+        self.first = first or self
+        self.training = scale["trainings"][0] if training is None else training
+        self.folder = str(cells.training_folder(scale["folder"], training))
+        self.all = {self.training: self} if first is None else first.all
+        if first is None:
+            self.all |= {seed: Results(scale, seed, self) for seed in scale["trainings"][1:]}
         self.checkpoints = configuration.checkpoints(scale["models"])
         # validation chooses, it never reports
         self.reported = [name for name in scale["protocols"] if name != "validation"]
         self.extractors = list(dict.fromkeys(scale["protocols"][name]["extractor"] for name in self.reported))
         self.made: dict[tuple[str, ...], Result | None] = {}
+
+    def of(self, place: str) -> Results:
+        """The results of a training, by what its folder adds to paths: "" or "training=1/"."""
+        if not place:
+            return self
+        seed = place.strip("/").removeprefix("training=")
+        if not seed.isdecimal() or int(seed) not in self.all:
+            known = ", ".join(str(known) for known in self.scale["trainings"])
+            raise InputError(f"training={seed}: expected one of the trainings: {known}")
+        return self.all[int(seed)]
 
     def check(self) -> None:
         """Raise InputError for a network that is made from itself."""
@@ -39,6 +57,9 @@ class Results:
     def find(self, file: str | Path) -> Result | None:
         """The result that a file of the results folder is; None for any other file and for what cannot be made."""
         name = os.path.relpath(file, self.folder)
+        if own := re.fullmatch(r"training=(\d+)/(.*)", name):
+            other = self.all.get(int(own[1]))
+            return other.find(file) if other not in (None, self) else None
         for pattern, make in PLACES:
             if found := re.fullmatch(pattern, name):
                 try:
@@ -52,6 +73,8 @@ class Results:
     @once
     def data(self, dataset: str, split: str) -> Result:
         """The images of a split. A folder's classes are numbered by their names; elsewhere these are for people."""
+        if self is not self.first:
+            return self.first.data(dataset, split)
         entry = dict(self.scale["datasets"][dataset])
         names = entry.get("class_names")
         if entry["source"] != "folder":
@@ -63,7 +86,9 @@ class Results:
 
     @once
     def weights(self, model: str) -> Result:
-        """A network's weights, or those kept after fewer iterations (MODEL_at_N)."""
+        """A network's weights, or those kept after fewer iterations (MODEL_at_N). What measures is trained once."""
+        if self is not self.first and model in self.shared():
+            return self.first.weights(model)
         trained = self.checkpoints.get(model, model)
         entry = self.scale["models"][trained]
         roles = entry.get("inputs", {})
@@ -73,7 +98,7 @@ class Results:
         settings = {
             "spec": entry,
             "num_classes": self.scale["datasets"][entry["dataset"]]["num_classes"],
-            "seed": self.scale["training_seed"],
+            "seed": self.training,
             "kept": None if trained == model else int(model.rpartition("_")[2]),
             "device": self.device("train"),
         }
@@ -83,6 +108,10 @@ class Results:
             return Result(file, "train.py", settings, inputs, outside)
         data = {"data": self.data(entry["dataset"], "train")}
         return Result(file, "train.py", settings, data | inputs, outside)
+
+    def shared(self) -> set[str]:
+        """Models that are the same for all trainings: the extractors, and what no training makes."""
+        return {entry["extractor"] for entry in self.scale["protocols"].values()} | set(self.read_from_elsewhere())
 
     def read_from_elsewhere(self) -> list[str]:
         """The models whose weights no training makes."""
@@ -122,6 +151,7 @@ class Results:
         if "dataset" in entry:
             return Result(file, "sample.py", settings, {"real": self.data(entry["dataset"], entry["split"])})
         settings |= {"batch": self.scale["samples"][use]["batch_size"], "device": self.device("sample")}
+        settings |= {} if self is self.first else {"training": self.training}
         inputs = {"weights": self.weights(entry["model"])}
         if "classifier" in entry:
             inputs["classifier"] = self.weights(entry["classifier"])
@@ -178,6 +208,8 @@ class Results:
     @once
     def reference(self, dataset: str, protocol: str) -> Result:
         """Real images as an extractor sees them: one file for all protocols that look alike (they may differ in n)."""
+        if self is not self.first:
+            return self.first.reference(dataset, protocol)
         keys = ("extractor", "split", "k")
         protocols = self.scale["protocols"]
         seen = {key: protocols[protocol][key] for key in keys}

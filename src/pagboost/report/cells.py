@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,21 @@ RAW = "none"  # the boost of a sample set as its generator made it
 Cell = tuple[str, str]  # (generator, boost)
 Part = Mapping[str, Any]  # a table, a figure or a claim of a paper
 LABEL_METRICS = frozenset({"total_variation"})  # of target labels: stated with the boosts, not by evaluation
+
+
+@dataclass(frozen=True)
+class Folders(os.PathLike[str]):
+    """Where the results of several trainings lie: as a path, the folder of the first; `beyond`: the others' numbers.
+
+    Kinds of tables and figures that are made from metrics get it for `results`: what is made of one training needs no
+    more than the path.
+    """
+
+    first: Path
+    beyond: tuple[int, ...]
+
+    def __fspath__(self) -> str:
+        return str(self.first)
 
 
 def expand(claim: Part) -> list[dict[str, Any]]:
@@ -91,8 +108,41 @@ def studies(parts: Iterable[Part]) -> list[str]:
     return list(dict.fromkeys(part["study"] for part in parts if "study" in part))
 
 
-def inputs(results: str | Path, part: Part, unavailable: Mapping[str, str]) -> list[Path]:
-    """The files one table, figure or claim is made from, as far as the scale can have them."""
+def training_folder(results: str | Path, training: int | None) -> Path:
+    """Where the results of one training of all networks lie; None: of the first, `results` itself."""
+    return Path(results) if training is None else Path(results, f"training={training}")
+
+
+def folders(results: str | os.PathLike[str], trainings: Sequence[int] = ()) -> list[Path]:
+    """The folders of the first training and of those beyond it: `trainings`, or what `Folders` name."""
+    beyond = results.beyond if isinstance(results, Folders) else trainings
+    return [training_folder(results, training) for training in (None, *beyond)]
+
+
+def over_trainings(part: Part) -> bool:
+    """Whether a part is made from every training: claims, and what is made from metrics; the rest shows the first."""
+    is_claim = "kind" not in part and "rows" not in part
+    return is_claim or _of_metrics(part)
+
+
+def results_of(results: str | Path, part: Part, trainings: Sequence[int]) -> str | Path | Folders:
+    """What a table or a figure gets for `results`: Folders, if it is made from several trainings."""
+    return Folders(Path(results), tuple(trainings)) if trainings and over_trainings(part) else results
+
+
+def inputs(
+    results: str | Path, part: Part, unavailable: Mapping[str, str], trainings: Sequence[int] = ()
+) -> list[Path]:
+    """The files one table, figure or claim is made from, as far as the scale can have them.
+
+    trainings: those beyond the first, whose files are listed too if the part is made from every training.
+    """
+    given = folders(results, trainings if over_trainings(part) else ())
+    return [path for folder in given for path in _inputs(folder, part, unavailable)]
+
+
+def _inputs(results: Path, part: Part, unavailable: Mapping[str, str]) -> list[Path]:
+    """The files of one training."""
     if "study" in part:
         extensions = ("npz", "json") if "kind" in part else ("json",)  # a figure shows images, a claim does not
         return [study_file(results, part["study"], e) for e in extensions if part["study"] not in unavailable]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from pagboost.report.cells import reason
 from pagboost.report.columns import Column, Record, comparison, nfe, number, spread
 from pagboost.report.render import rendered
 from pagboost.report.sheets import Frame, Row, Sheet, Spec
+
+UNIT = (0, 1)  # the range of images where nothing else is said
 
 
 def steps(spec: Spec, paper: Spec) -> Sheet:
@@ -29,12 +32,15 @@ def steps(spec: Spec, paper: Spec) -> Sheet:
 def eps(spec: Spec, paper: Spec) -> Sheet:
     """The radius chosen here beside the reported one, which is carried over at equal change per pixel (BIGRoC Table 3).
 
-    eps_multiple is the chosen radius in units of the one carried over; eps_published is what was carried over, assumed
-    where eps_reported is empty. Its rows raise InputError where boosting started from another radius than the reported
-    one.
+    eps_reported is the paper's and eps_as_run the authors' code's, each of images with values in [_low, _high];
+    eps_published is what was carried over, on [0, 1]: the reported one, else the one run, else assumed. eps_multiple is
+    the chosen radius in units of the one carried over. Its rows raise InputError where boosting started from another
+    radius than the stated one.
     """
     shown = [
-        Column("eps (reported)", _published_eps, measured=False),
+        Column("eps (reported)", lambda r: _with_scale(r, "eps_reported"), measured=False),
+        Column("As run by the authors", lambda r: _with_scale(r, "eps_as_run"), measured=False),
+        Column("On [0, 1]", _published_eps, measured=False),
         Column("At equal change per pixel", lambda r: number(r["eps_scaled"], 3)),
         Column("Chosen here", lambda r: number(r["eps"], 3)),
         Column("Its multiple", lambda r: number(r["eps_multiple"], 2)),
@@ -77,7 +83,7 @@ def _steps(row: Spec, results: str | Path, unavailable: Mapping[str, str]) -> Ro
 
 
 def _eps(row: Spec, results: str | Path, unavailable: Mapping[str, str]) -> Row:
-    reported = row.get("reported", {}).get("eps")
+    reported, as_run = row.get("reported", {}), row.get("as_run", {})
     result: Row = dict.fromkeys(("eps_published", "eps_scaled", "eps", "eps_multiple", "norm", "steps", "alpha"))
     choice = _choice(row, results, unavailable)
     if choice is not None:
@@ -85,10 +91,11 @@ def _eps(row: Spec, results: str | Path, unavailable: Mapping[str, str]) -> Row:
             raise InputError(
                 f"{choice.path}: expected eps, published_eps and scaled_eps, a radius chosen around a paper's"
             )
-        if reported is not None and reported != choice.published_eps:
+        if (stated := reported or as_run) and not math.isclose(on_unit_scale(stated), choice.published_eps):
+            whose = "paper's" if reported else "authors'"
             raise InputError(
-                f"{choice.path}: published_eps {choice.published_eps}, but the paper's for {row['generator']} is "
-                f"{reported}: expected the same"
+                f"{choice.path}: published_eps {choice.published_eps}, but the {whose} for {row['generator']} on "
+                f"[0, 1] is {on_unit_scale(stated):g}: expected the same"
             )
         result |= {
             "eps_published": choice.published_eps,
@@ -99,7 +106,18 @@ def _eps(row: Spec, results: str | Path, unavailable: Mapping[str, str]) -> Row:
             "steps": choice.steps,
             "alpha": choice.alpha,
         }
-    return {"eps_reported": reported} | result
+    return _stated("eps_reported", reported) | _stated("eps_as_run", as_run) | result
+
+
+def on_unit_scale(radius: Spec) -> float:
+    """A stated radius {eps, scale}, of images with values in [0, 1]."""
+    low, high = radius.get("scale", UNIT)
+    return radius["eps"] / (high - low)
+
+
+def _stated(key: str, radius: Spec) -> Row:
+    low, high = radius.get("scale", UNIT) if radius else (None, None)
+    return {key: radius.get("eps"), f"{key}_low": low, f"{key}_high": high}
 
 
 def _labels(row: Spec, results: str | Path, unavailable: Mapping[str, str]) -> Row:
@@ -128,9 +146,15 @@ def _beside(record: Record, key: str, places: int) -> str:
     return comparison(number(record[key], places), number(record[f"{key}_reported"], places))
 
 
+def _with_scale(record: Record, key: str) -> str:
+    eps = number(record[key], 2)
+    return f"{eps} on [{record[f'{key}_low']:g}, {record[f'{key}_high']:g}]" if eps else ""
+
+
 def _published_eps(record: Record) -> str:
-    assumed = number(record["eps_published"], 2)
-    return number(record["eps_reported"], 2) or (f"assumed {assumed}" if assumed else "")
+    eps = number(record["eps_published"], 2)
+    stated = number(record["eps_reported"], 2) or number(record["eps_as_run"], 2)
+    return eps if stated or not eps else f"assumed {eps}"
 
 
 def _label_columns(frame: Frame) -> list[Column]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,19 @@ from pagboost.errors import InputError
 from pagboost.options.figures import Figure
 from pagboost.options.kinds import named
 from pagboost.report import study_figures
+from pagboost.report.cells import over_trainings, results_of
 
 
 def figure(
-    paper: Mapping[str, Any], name: str, results: str | Path, unavailable: Mapping[str, str]
+    paper: Mapping[str, Any],
+    name: str,
+    results: str | Path,
+    unavailable: Mapping[str, str],
+    trainings: Sequence[int] = (),
 ) -> tuple[Image.Image, str]:
     """(picture, caption) of a figure of a paper; the caption says what is shown and with which settings it was made.
 
+    `trainings`: those beyond the first, which figures of metrics are over too; others show the first, and say so.
     What the scale cannot have is a line with its reason. Raises InputError for missing or foreign files and for
     pictures that do not belong together.
     """
@@ -29,8 +35,11 @@ def figure(
     if spec.get("study") in unavailable:
         picture, shown = study_figures.absent(spec, unavailable)
     else:
-        picture, shown = named(Figure.of(spec).uses)(spec, paper["names"], results, unavailable)
-    return picture, " ".join(filter(None, (f"{spec['title']} ({spec['place']}).", shown, spec.get("note", "").strip())))
+        given = results_of(results, spec, trainings)
+        picture, shown = named(Figure.of(spec).uses)(spec, paper["names"], given, unavailable)
+    of_first = "Of the first training." if trainings and not over_trainings(spec) else ""
+    said = f"{spec['title']} ({spec['place']}).", shown, of_first, spec.get("note", "").strip()
+    return picture, " ".join(filter(None, said))
 
 
 def save(picture: Image.Image, caption: str, path: str | Path) -> None:

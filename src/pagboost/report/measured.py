@@ -1,8 +1,13 @@
-"""Measured metrics as evaluation wrote them, and the guard against comparing what was measured differently."""
+"""Measured metrics as evaluation wrote them, and the guard against comparing what was measured differently.
+
+A sample set has one value of a metric for each sampling seed, and sampling seeds are nested in trainings. Of several
+trainings the mean is over trainings, each with its mean over sampling seeds, and the deviation is that over trainings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import statistics
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +27,7 @@ FACTS = ("extractor", "extractor_sha256", "input_size", "reference", "reference_
 
 @dataclass(frozen=True)
 class Measured:
-    """The metrics of one sample set under every protocol it was scored with."""
+    """The metrics of one sample set of one training under every protocol it was scored with."""
 
     path: Path
     protocols: Mapping[str, Mapping[str, Any]]
@@ -65,6 +70,39 @@ class Measured:
         return values.get(metric)
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """The metrics of one sample set of every training, the first training's first; all with the same sampling seeds."""
+
+    trainings: tuple[Measured, ...]
+
+    def facts(self, protocol: str) -> dict[str, Any]:
+        """What a protocol's numbers were measured with, see Measured; same_facts holds trainings together."""
+        return self.trainings[0].facts(protocol)
+
+    def n_seeds(self, protocol: str, metric: str) -> int:
+        """The number of sampling seeds of each training."""
+        return len(self.trainings[0].seeds(protocol, metric))
+
+    def mean(self, protocol: str, metric: str) -> float:
+        """Mean over trainings of each one's mean over its sampling seeds."""
+        return statistics.fmean(one.mean(protocol, metric) for one in self.trainings)
+
+    def std(self, protocol: str, metric: str) -> float | None:
+        """Sample standard deviation of a mean over sampling seeds, over trainings; with one training over its seeds.
+
+        None with one training of a single seed.
+        """
+        if len(self.trainings) == 1:
+            return self.trainings[0].std(protocol, metric)
+        return statistics.stdev(one.mean(protocol, metric) for one in self.trainings)
+
+    def std_seeds(self, protocol: str, metric: str) -> float | None:
+        """Standard deviation over sampling seeds within a training, root of the mean variance; None for one seed."""
+        deviations = [one.std(protocol, metric) for one in self.trainings]
+        return None if None in deviations else statistics.fmean(std**2 for std in deviations) ** 0.5
+
+
 def load(results: str | Path, cells: Iterable[Cell], unavailable: Mapping[str, str]) -> dict[Cell, Measured]:
     """The metrics of every cell the scale can have. Raises InputError naming a file that is missing or not metrics."""
     found = {}
@@ -76,6 +114,35 @@ def load(results: str | Path, cells: Iterable[Cell], unavailable: Mapping[str, s
                 raise InputError(f"{path}: has no protocols, expected metrics written by evaluate.py")
             found[generator, boost] = Measured(path, content["protocols"], content.get("provenance", {}))
     return found
+
+
+def repeated(folders: Sequence[Path], cells: Iterable[Cell], unavailable: Mapping[str, str]) -> dict[Cell, Repeated]:
+    """The metrics of every cell the scale can have, of the trainings in these folders.
+
+    Raises InputError naming a file that is missing or not metrics, or that has other sampling seeds than the first
+    training: means of unlike numbers of seeds vary unlike.
+    """
+    wanted = list(cells)
+    first, *others = (load(folder, wanted, unavailable) for folder in folders)
+    for other in others:
+        for cell, one in other.items():
+            _same_seeds(one, first[cell])
+    return {cell: Repeated((one, *(other[cell] for other in others))) for cell, one in first.items()}
+
+
+def _same_seeds(other: Measured, first: Measured) -> None:
+    for protocol in filter(first.protocols.__contains__, other.protocols):
+        own, wanted = (one.protocols[protocol]["seeds"] for one in (other, first))
+        if own.keys() != wanted.keys():
+            raise InputError(
+                f"{other.path}: {protocol} has sampling seeds {', '.join(own)}, but {first.path} has "
+                f"{', '.join(wanted)}: expected the same in every training"
+            )
+
+
+def of_trainings(measured: Iterable[Repeated]) -> list[Measured]:
+    """Every training's metrics of every sample set, the first training's of the first set first."""
+    return [one for repeated in measured for one in repeated.trainings]
 
 
 def same_facts(measured: Iterable[Measured], protocol: str, per_row: Collection[str] = ()) -> dict[str, Any]:

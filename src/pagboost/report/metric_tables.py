@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pagboost.report import measured as ms
-from pagboost.report.cells import RAW, Cell, cells, name_of
+from pagboost.report.cells import RAW, Cell, cells, folders, name_of
 from pagboost.report.columns import Column, Record, comparison, nfe, number, spread
 from pagboost.report.measured import DECIMALS, LOWER_IS_BETTER, METRICS
 from pagboost.report.render import rendered
@@ -27,6 +27,10 @@ SEEDS = (
     "Measured: mean ± standard deviation over sampling seeds. The networks were trained once, so the deviation says "
     "nothing about another training run."
 )
+TRAININGS = (
+    "Measured: mean ± standard deviation over {trainings} trainings of all networks; the number of a training is the "
+    "mean over its {seeds}."
+)
 REPORTED = "In parentheses: what the paper reports; where there are none, the number is not in the paper."
 UNLIKE = (
     "It was measured on other data or by another protocol, so that measured and reported have no difference that means "
@@ -39,6 +43,8 @@ IMPROVEMENTS = "Improvements in percent, measured (by the reported numbers), are
 def metrics(spec: Spec, paper: Spec) -> Sheet:
     """A table of metrics, for machines <metric>_<protocol> (mean over sampling seeds), _std, and what follows.
 
+    Of several trainings the mean is over trainings, each with its mean over sampling seeds, and _std the deviation over
+    trainings; _std_seeds is that over sampling seeds within a training, and n_trainings their number.
     For fid and inception_score _improvement_percent against the table's `base`, or the same generator without boosting;
     beside what the paper prints: _reported, _reported_std, _difference (measured - reported, empty unless both were
     measured alike: see reported.measured_alike), _improvement_percent_reported (of the printed numbers) and
@@ -56,10 +62,12 @@ def metrics(spec: Spec, paper: Spec) -> Sheet:
 def _rows(spec: Spec, paper: Spec, results: str | Path, unavailable: Mapping[str, str]) -> list[Row]:
     main, declared_base = paper["protocol"], spec.get("base")
     base = (declared_base["generator"], declared_base["boost"]) if declared_base else None
-    found = ms.load(results, cells(spec), unavailable)
+    given = folders(results)
+    found = ms.repeated(given, cells(spec), unavailable)
     per_row = spec.get("per_row", [])
     protocols = dict.fromkeys(column["protocol"] for column in spec["columns"])
-    facts = {protocol: _stated(found.values(), protocol, per_row, unavailable) for protocol in protocols}
+    everything = ms.of_trainings(found.values())
+    facts = {protocol: _stated(everything, protocol, per_row, unavailable) for protocol in protocols}
     printed = numbers_of(spec, main)
     shown = {(metric, protocol) for metric, protocol, _ in printed}
     of_bases = numbers(paper) | printed  # a base may stand in another table of the paper
@@ -69,10 +77,12 @@ def _rows(spec: Spec, paper: Spec, results: str | Path, unavailable: Mapping[str
         over, own = base_of(cell, base), numbers_of_row(declared, main)
         row: Row = {"n_seeds": None}
         if cell in found:
-            row["n_seeds"] = len(found[cell].seeds(main, spec["columns"][0]["metric"]))
+            row["n_seeds"] = found[cell].n_seeds(main, spec["columns"][0]["metric"])
+        if len(given) > 1:
+            row["n_trainings"] = len(given) if cell in found else None
         row |= {fact: found[cell].facts(main)[fact] if cell in found else None for fact in per_row}
         for metric, protocol in ((column["metric"], column["protocol"]) for column in spec["columns"]):
-            row |= _measured(metric, protocol, cell, over, found, unavailable)
+            row |= _measured(metric, protocol, cell, over, found, unavailable, len(given) > 1)
             if (metric, protocol) in shown:
                 row |= _reported(metric, protocol, cell, over, own, of_bases)
                 row |= _difference(metric, protocol, paper, row, found.get(cell))
@@ -95,10 +105,11 @@ def _measured(
     protocol: str,
     cell: Cell,
     over: Cell | None,
-    found: Mapping[Cell, ms.Measured],
+    found: Mapping[Cell, ms.Repeated],
     unavailable: Mapping[str, str],
+    several: bool,
 ) -> dict[str, float | None]:
-    """Mean and standard deviation of one cell, and by how much it is better than the cell `over`."""
+    """Mean and standard deviations of one cell, and by how much it is better than the cell `over`."""
 
     def mean(key: Cell | None) -> float | None:
         return found[key].mean(protocol, metric) if key in found and protocol not in unavailable else None
@@ -106,6 +117,8 @@ def _measured(
     key = f"{metric}_{protocol}"
     value = mean(cell)
     result = {key: value, f"{key}_std": None if value is None else found[cell].std(protocol, metric)}
+    if several:
+        result[f"{key}_std_seeds"] = None if value is None else found[cell].std_seeds(protocol, metric)
     if metric in ms.PERCENT:
         result[f"{key}_improvement_percent"] = improvement(mean(over), value, metric)
     return result
@@ -129,7 +142,7 @@ def _reported(
 
 
 def _difference(
-    metric: str, protocol: str, paper: Mapping[str, Any], row: Mapping[str, Any], measured: ms.Measured | None
+    metric: str, protocol: str, paper: Mapping[str, Any], row: Mapping[str, Any], measured: ms.Repeated | None
 ) -> dict[str, float | None]:
     """Measured minus reported of one cell, where both were measured alike."""
     key = f"{metric}_{protocol}"
@@ -174,7 +187,7 @@ def _percent(record: Record, key: str) -> str:
 def _shared(frame: Frame, spec: Spec, paper: Spec) -> dict[str, str]:
     """What the numbers of a metrics table are, by subject: other tables of the paper mostly say the same."""
     scores = [(column["metric"], column["protocol"]) for column in spec["columns"]]
-    result = {"measured": SEEDS}
+    result = {"measured": _repetitions(frame)}
     if any(_filled(frame, f"{metric}_{protocol}_reported") for metric, protocol in scores):
         alike = [score for score in scores if _filled(frame, "{}_{}_difference".format(*score))]
         named = ", ".join(f"{METRICS[m]} ({p}, {paper['measured_as'][p]['data']})" for m, p in alike)
@@ -186,6 +199,15 @@ def _shared(frame: Frame, spec: Spec, paper: Spec) -> dict[str, str]:
         protocol = column.removeprefix("protocol_")
         result[f"protocol {protocol}"] = f"Protocol {protocol}: {frame[column].iloc[0]}."
     return result
+
+
+def _repetitions(frame: Frame) -> str:
+    """What means and deviations of a table are over."""
+    if not _filled(frame, "n_trainings"):
+        return SEEDS
+    counts = sorted({int(count) for count in frame["n_seeds"].dropna()})
+    seeds = f"{' or '.join(map(str, counts))} sampling seed{'' if counts == [1] else 's'}"
+    return TRAININGS.format(trainings=int(frame["n_trainings"].max()), seeds=seeds)
 
 
 def _filled(frame: Frame, column: str) -> bool:

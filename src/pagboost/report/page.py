@@ -17,13 +17,14 @@ from PIL import Image
 from pagboost import artifacts
 from pagboost.report import claims, figures, render, tables
 from pagboost.report import measured as ms
-from pagboost.report.cells import cells, claims_file, figure_file, table_file
+from pagboost.report.cells import cells, claims_file, figure_file, folders, table_file
 from pagboost.report.reported import metrics_tables
 
 VERDICT_CLASSES = {
     claims.HELD: "held",
     claims.NOT_HELD: "not-held",
     claims.NOISE: "noise",
+    claims.NOT_JUDGED: "not-judged",
     claims.NOT_MEASURED: "not-measured",
 }
 
@@ -68,11 +69,20 @@ def section(paper: Mapping[str, Any], results: str | Path) -> Section:
     rendered = {name: _without(one, said) for name, one in rendered.items()}
     pictures = {name: _picture(figure_file(results, key, name)) for name in paper["figures"]}
     frame = tables.load(claims_file(results, key))
+    over, second = render.trainings_of(frame), paper["second_protocol"]
     counts = {
-        render.judged_by(frame, paper["protocol"]): claims.counts(frame),
-        paper["second_protocol"]: claims.counts(frame, f"verdict_{paper['second_protocol']}"),
+        "; ".join(filter(None, (judged_by, over))): claims.counts(frame, column)
+        for judged_by, column in (
+            (render.judged_by(frame, paper["protocol"]), "verdict"),
+            (second, f"verdict_{second}"),
+        )
     }
     return Section(paper, list(said.values()), rendered, pictures, render.claims(frame, paper), counts)
+
+
+def verdict_class(text: str) -> str:
+    """How a cell that says a verdict is coloured; empty for any other text."""
+    return VERDICT_CLASSES.get(claims.plain(text), "")
 
 
 def said_once(rendered: Iterable[render.Rendered]) -> dict[str, str]:
@@ -124,13 +134,20 @@ def data_uri(path: str | Path) -> str:
 
 
 def provenance(
-    papers: Iterable[Mapping[str, Any]], results: str | Path, unavailable: Mapping[str, str], configs: Sequence[Path]
+    papers: Iterable[Mapping[str, Any]],
+    results: str | Path,
+    unavailable: Mapping[str, str],
+    configs: Sequence[Path],
+    trainings: Sequence[int] = (),
 ) -> list[tuple[str, str]]:
-    """(fact, value) rows: package versions and seeds that the metrics files state, and the configuration's hashes."""
+    """(fact, value) rows: package versions and seeds that the metrics files state, and the configuration's hashes.
+
+    trainings: those beyond the first, whose metrics are gathered too.
+    """
     found: dict[Path, ms.Measured] = {}
     for paper in papers:
-        wanted = cells(metrics_tables(paper))
-        found |= {one.path: one for one in ms.load(results, wanted, unavailable).values()}
+        repeated = ms.repeated(folders(results, trainings), cells(metrics_tables(paper)), unavailable)
+        found |= {one.path: one for one in ms.of_trainings(repeated.values())}
     versions: dict[str, set[str]] = {}
     seeds: set[str] = set()
     for one in found.values():
@@ -142,6 +159,7 @@ def provenance(
             (f"{package}, as the metrics state", ", ".join(sorted(found)))
             for package, found in sorted(versions.items())
         ),
+        ("trainings of all networks", str(1 + len(trainings))),
         ("sampling seeds", ", ".join(sorted(seeds, key=int))),
         ("sample sets scored", str(len(found))),
         *((f"sha256 of {path.name}", artifacts.file_hash(path)) for path in configs),
@@ -157,6 +175,6 @@ def page(sections: Sequence[Section], facts: Sequence[tuple[str, str]], scale: s
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"marked_up": marked_up, "parts": parts}
+    environment.filters |= {"marked_up": marked_up, "parts": parts, "verdict_class": verdict_class}
     template = environment.get_template("page.html.j2")
     return template.render(sections=sections, facts=facts, scale=scale, verdict_classes=VERDICT_CLASSES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pagboost.report import claims as verdicts
 from pagboost.report import sweeps
 from pagboost.report.columns import Column, Record, comparison, number
 from pagboost.report.measured import DECIMALS
@@ -13,8 +14,20 @@ from pagboost.report.sheets import Frame, Rendered, Spec, sheet
 CLAIMS = (
     "A claim says that a metric is lower on one side than on the other. The difference is of numbers measured here, "
     "above zero if the claim holds; the paper's are compared with it in percent alone. Intervals are Student's, 95 %, "
-    "over sampling seeds paired between the two sides; the networks were trained once, and the intervals are not "
-    "corrected for the number of claims. A single seed has no interval: within noise."
+)
+ONE_TRAINING = (
+    "over sampling seeds paired between the two sides. The networks were trained once: a verdict speaks of these "
+    "networks, and another training may well change it. A single seed has no interval and is not judged."
+)
+TRAININGS = (
+    "over {trainings} trainings of all networks, each with its mean difference over sampling seeds that are paired "
+    "between the two sides. Data, references and extractors are the same in all of them."
+)
+HOLM = (
+    "Intervals and the verdicts beside them are not corrected for the number of claims. The verdicts by Holm's "
+    "step-down procedure are: made from the same t statistics over all {judged} claims that are judged in the first "
+    "column of verdicts, so that with a chance of at most 5 % any of them is held or not held where there is no "
+    "difference."
 )
 OTHER_UNITS = (
     "Claims that are not measured against both references (a number of samples of its own, target labels, a study) are "
@@ -23,8 +36,14 @@ OTHER_UNITS = (
 SWEEPS = (
     "Claims about guidance scales s: a trend is, for each sampling seed, Spearman's rank correlation of the metric "
     "with s, compared with 0. The best of a sweep is chosen by its mean over the other sampling seeds, never by the "
-    "seed it is compared on; s of the best is that of the best at each seed. Choices of different seeds share "
-    "scores, so that intervals are approximate; where all seeds give one and the same difference, its interval has no "
+    "seed it is compared on; s of the best is that of the best at each seed. "
+)
+SWEEPS_OF_ONE = (
+    "Choices of different seeds share scores, so that intervals are approximate; where all seeds give one and the same "
+    "difference, its interval has no width."
+)
+SWEEPS_OF_SEVERAL = (
+    "Every training chooses for itself; where all trainings give one and the same difference, its interval has no "
     "width."
 )
 NOT_HERE = "not available"
@@ -114,6 +133,7 @@ def claims(frame: Frame, paper: Mapping[str, Any]) -> Rendered:
         Column("Where", lambda r: r["source"]),
         *([basis] if elsewhere else []),
         Column(f"Verdict ({own})", lambda r: r["verdict"]),
+        Column("The same by Holm's procedure", lambda r: r["verdict_holm"]),
         Column(f"Difference, 95 % interval ({own})", lambda r: _interval(r, "")),
         Column("Lower by, % (stated; by the paper's numbers)", _claimed_percent),
         Column(f"Verdict ({second})", lambda r: r[f"verdict_{second}"]),
@@ -122,8 +142,12 @@ def claims(frame: Frame, paper: Mapping[str, Any]) -> Rendered:
     ]
     rows = [[column.text(record) for column in shown] for record in frame.to_dict("records")]
     sweeping = frame["quantity"].isin(sweeps.QUANTITIES.values()).any()
-    remarks = [CLAIMS, *([OTHER_UNITS] if elsewhere else []), *([SWEEPS] if sweeping else [])]
-    remarks.append(_disagreement(frame, main, second))
+    trainings = verdicts.number_of_trainings(frame) or 1
+    over = TRAININGS.format(trainings=trainings) if trainings > 1 else ONE_TRAINING
+    swept = SWEEPS + (SWEEPS_OF_SEVERAL if trainings > 1 else SWEEPS_OF_ONE)
+    judged = sum(count for name, count in verdicts.counts(frame).items() if name in verdicts.JUDGED)
+    remarks = [CLAIMS + over, *([OTHER_UNITS] if elsewhere else []), *([swept] if sweeping else [])]
+    remarks += [_disagreement(frame, main, second), HOLM.format(judged=judged)]
     return Rendered("Claims", [column.header for column in shown], rows, notes, remarks)
 
 
@@ -132,10 +156,17 @@ def judged_by(frame: Frame, main: str) -> str:
     return f"{main}, or as stated" if (frame["basis"] != main).any() else main
 
 
+def trainings_of(frame: Frame) -> str:
+    """How many trainings a claims table's verdicts are over, in words; empty where nothing is measured."""
+    count = verdicts.number_of_trainings(frame)
+    return {None: "", 1: "one training"}.get(count, f"over {count} trainings")
+
+
 def _units(record: Record) -> str:
-    """How many sampling seeds or images a claim pairs."""
-    count = number(record["n_pairs"], 0)
-    return f"{count} {record['unit']}{'' if count == '1' else 's'}" if count else ""
+    """How many sampling seeds or images a claim pairs, in each of how many trainings if there are several."""
+    count, trainings = (number(record[key], 0) for key in ("n_pairs", "trainings"))
+    units = f"{count} {record['unit']}{'' if count == '1' else 's'}" if count else ""
+    return f"{trainings} trainings of {units}" if trainings not in ("", "1") else units
 
 
 def _claimed_percent(record: Record) -> str:
@@ -154,7 +185,7 @@ def _disagreement(frame: Frame, main: str, second: str) -> str:
     """Which claims the two protocols judge differently."""
     split = frame.loc[frame["protocols_agree"] == "no", "id"]
     if split.empty:
-        return f"The verdicts against {main} and {second} agree on every claim that was measured under both."
+        return f"The verdicts against {main} and {second} agree on every claim that was judged under both."
     return f"The verdicts against {main} and {second} disagree on {len(split)} claims: {', '.join(split)}."
 
 

@@ -39,7 +39,8 @@ class Sheet:
     """A table of one kind.
 
     rows: f(results, unavailable) -> for each row that is declared, in order, what this kind has in it besides what all
-    kinds have (see tables.table); `note` is added to the note that is declared.
+    kinds have (see tables.table); `note` is added to the note that is declared. `results` is the folder of the first
+    training, and for a kind that is made from metrics cells.Folders where there are several.
     people: f(frame) -> the readable form of the machine table, as it was made or as it was read from its CSV.
     """
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from pagboost.report import measured as ms
 from pagboost.report import pictures
-from pagboost.report.cells import RAW, name_of, reason
-from pagboost.report.measured import LOWER_IS_BETTER, METRICS, Measured
+from pagboost.report.cells import RAW, folders, name_of, reason
+from pagboost.report.measured import LOWER_IS_BETTER, METRICS, Repeated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ class Curve:
     y: list[Point]
 
 
-def curve(series: Spec, plot: Spec, measured: Mapping[str, Measured], places: Sequence[float]) -> Curve:
+def curve(series: Spec, plot: Spec, measured: Mapping[str, Repeated], places: Sequence[float]) -> Curve:
     """The measured points of a series, by generator; those without a measurement are left out.
 
     A plot of one {metric, protocol} has the number of a setting's place among `places` for x.
@@ -80,11 +80,12 @@ def quantities(plot: Spec) -> list[Quantity]:
 def sweep(spec: Spec, names: Names, results: str | Path, unavailable: Mapping[str, str]) -> tuple[Image.Image, str]:
     """Plots beside each other: a metric along the sweep, or one metric against another with the settings at the points.
 
-    Mean and standard deviation over sampling seeds, dashed the paper's numbers; generators and protocols that the
-    scale cannot have are left out, and the caption says why. Raises InputError for numbers measured differently.
+    Mean and standard deviation over trainings, of one over sampling seeds, dashed the paper's numbers; generators and
+    protocols that the scale cannot have are left out, and the caption says why. Raises InputError for numbers measured
+    differently.
     """
     generators = list(dict.fromkeys(g for series in spec["series"] for g in series["points"]))
-    loaded = ms.load(results, [(g, RAW) for g in generators], unavailable)
+    loaded = ms.repeated(folders(results), [(g, RAW) for g in generators], unavailable)
     measured = {generator: found for (generator, _), found in loaded.items()}
     protocols = dict.fromkeys(quantity["protocol"] for plot in spec["plots"] for quantity in quantities(plot))
     whys = {name_of(names, g, RAW): reason(g, RAW, unavailable) for g in generators if g not in measured}
@@ -95,7 +96,7 @@ def sweep(spec: Spec, names: Names, results: str | Path, unavailable: Mapping[st
         return pictures.above([pictures.line(text) for text in absent]), f"{'; '.join(absent)}."
     spec = {**spec, "plots": plots}
     compared = [name for name in protocols if name not in unavailable]
-    facts = [f"{name}: {ms.describe(ms.same_facts(measured.values(), name))}" for name in compared]
+    facts = [f"{name}: {ms.describe(ms.same_facts(ms.of_trainings(measured.values()), name))}" for name in compared]
     dashed = any(reported(series, plot, _places(spec)).settings for series in spec["series"] for plot in spec["plots"])
     against = {"x" in plot for plot in spec["plots"]}
     remarks = {
@@ -115,17 +116,19 @@ def _places(spec: Spec) -> list[float]:
     return sorted({setting for series in spec["series"] for setting in series["points"].values()})
 
 
-def _spread(spec: Spec, measured: Mapping[str, Measured]) -> str:
-    """Over how many sampling seeds means and deviations are, in words."""
+def _spread(spec: Spec, measured: Mapping[str, Repeated]) -> str:
+    """Over how many trainings and sampling seeds means and deviations are, in words."""
     shown = [quantity for plot in spec["plots"] for quantity in quantities(plot)]
-    counts = sorted({len(found.seeds(q["protocol"], q["metric"])) for found in measured.values() for q in shown})
-    if counts == [1]:
-        return "one sampling seed each"
-    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"the mean over {many} sampling seeds, bars the standard deviation"
+    counts = sorted({found.n_seeds(q["protocol"], q["metric"]) for found in measured.values() for q in shown})
+    numbers = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    many = "one sampling seed" if counts == [1] else f"{numbers} sampling seeds"
+    trainings = max(len(found.trainings) for found in measured.values())
+    if trainings > 1:
+        return f"the mean over {trainings} trainings of {many} each, bars the standard deviation over trainings"
+    return f"{many} each" if counts == [1] else f"the mean over {many}, bars the standard deviation"
 
 
-def _draw(spec: Spec, measured: Mapping[str, Measured], dashed: bool) -> Image.Image:
+def _draw(spec: Spec, measured: Mapping[str, Repeated], dashed: bool) -> Image.Image:
     """The plots as one picture, the same on every machine with the same matplotlib."""
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -154,7 +157,7 @@ def _draw(spec: Spec, measured: Mapping[str, Measured], dashed: bool) -> Image.I
         return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
-def _plot(axes: Axes, spec: Spec, plot: Spec, measured: Mapping[str, Measured], places: Sequence[float]) -> None:
+def _plot(axes: Axes, spec: Spec, plot: Spec, measured: Mapping[str, Repeated], places: Sequence[float]) -> None:
     """One plot: every series with its deviations, dashed the paper's."""
     against, middle = "x" in plot, (len(spec["series"]) - 1) / 2
     for i, (series, (colour, marker)) in enumerate(zip(spec["series"], STYLES, strict=False)):

@@ -90,6 +90,23 @@ def test_a_published_radius_becomes_walks_of_t_steps_of_eps_over_t(guide):
     }
 
 
+def test_a_path_may_be_longer_than_the_radius(guide):
+    """The authors' later runs: T = 7 steps of 1.5 eps / T, so that the ball holds what steps would leave it."""
+    (plan,) = plans(BIGROC | {"steps": 7, "alpha_of_eps": 1.5, "eps": {"value": 3.0, "pixels": 64}}, guide)
+    assert (plan.steps, plan.boost.eps, plan.boost.alpha) == (7, 3.0, pytest.approx(1.5 * 3.0 / 7))
+    assert plan == Plan(made(PGD | {"alpha": 4.5 / 7, "eps": 3.0, "labels": "argmax"}), 7)
+    with pytest.raises(InputError, match="boost.alpha_of_eps: 0, expected a number above 0"):
+        plans(BIGROC | {"alpha_of_eps": 0}, guide, eps=1.0)
+
+
+def test_a_longer_path_stays_in_the_ball(guide, y):
+    (plan,) = plans(BIGROC | {"steps": 7, "alpha_of_eps": 1.5}, guide, eps=0.4)
+    x = torch.full((12, 1, 8, 8), 0.5)
+    *_, end = walks.walk(guide, plan.boost, x, y, None, plan.steps)
+    reach = (end - x).flatten(1).norm(dim=1)
+    assert float(reach.max()) == pytest.approx(0.4, abs=1e-5)
+
+
 def test_a_step_length_leaves_the_number_of_steps_open(guide):
     published = STEPS | {"multiples": [1, 3]}
     found = plans(PGD, guide, published)

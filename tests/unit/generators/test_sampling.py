@@ -30,9 +30,10 @@ def draw(network, y, streams, shape, options):
 def generate(monkeypatch, classifier):
     monkeypatch.setattr(sampling, "named", lambda reference: draw)
 
-    def run(seeds=(0, 1), per_seed=7, batch_size=100):
+    def run(seeds=(0, 1), per_seed=7, batch_size=100, training=None):
         options = Latent(truncation=0.1)
-        return sampling.generate(classifier, options, (1, 8, 8), 3, seeds, per_seed, batch_size, CPU)
+        made = (classifier, options, (1, 8, 8), 3, seeds, per_seed, batch_size, CPU)
+        return sampling.generate(*made, training=training)
 
     return run
 
@@ -69,6 +70,12 @@ def test_an_image_depends_on_its_seed_and_number_alone(generate, change, rows):
     """Within one grey level: kernels round by the shape of a batch."""
     expected, made = generate().images[rows], generate(**change).images
     assert np.abs(made.astype(int) - expected).max() <= 1
+
+
+def test_another_training_draws_other_noise_under_the_same_seeds(generate):
+    first, second, third = generate(), generate(training=1), generate(training=2)
+    assert np.array_equal(first.seeds, second.seeds) and np.array_equal(first.labels, second.labels)
+    assert (first.images != second.images).any() and (second.images != third.images).any()
 
 
 def test_equal_calls_give_equal_bytes(generate):

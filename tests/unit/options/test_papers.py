@@ -73,6 +73,7 @@ PAPER = {
         "steps": {**TEXT, "kind": "steps", "rows": [{**CELL, "reported": {"steps": 35, "alpha": 1}}]},
         "eps": {**TEXT, "kind": "eps", "rows": [{**CELL, "reported": {"eps": 0.5}}]},
         "labels": {**TEXT, "kind": "labels", "note": "n", "rows": [CELL]},
+        "guides": {**TEXT, "kind": "guides", "study": "s", "networks": ["v"]},
         "survey": SURVEY,
     },
     "figures": {

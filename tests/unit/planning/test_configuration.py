@@ -131,7 +131,7 @@ PERCENTILE = BALL | {"eps": {"percentile": 70, "of": "good"}, "norm": "linf"}
 GUIDED = {"model": "edm", "classifier": "net", "sampler": {**SAMPLER, "kind": "guided_ddpm", "scale": 1.0}, "nfe": 5}
 GUIDED |= {"source": "paper"}
 FROM_URL = {"samples": "https://example.org/a.npz", "dataset": "tiny", "source": "assumed"}
-CONFIG = {"scale": "tiny", "results": "results", "seeds": [0, 1], "training_seed": 0, "answers": "answers"}
+CONFIG = {"scale": "tiny", "results": "results", "seeds": [0, 1], "trainings": [0], "answers": "answers"}
 
 
 @pytest.fixture
@@ -513,7 +513,7 @@ def test_wildcards_match_whole_names_only():
 @pytest.mark.parametrize(
     ("over", "message"),
     [
-        ({"training_seed": 1000.0}, "training_seed: 1000.0, expected an integer of at least 0 (write 1000)"),
+        ({"trainings": [1000.0]}, "trainings.0: 1000.0, expected an integer of at least 0 (write 1000)"),
         (
             {"seeds": "[0,1]"},
             "seeds: '[0,1]', expected a list, each an integer of at least 0 (lists and mappings belong in a file",
@@ -542,7 +542,7 @@ def test_what_was_meant_is_said(root, over, message):
 def test_files_of_settings_are_read_as_strictly_as_the_project_s_own(root, tmp_path):
     twice = tmp_path / "dup.yaml"
     twice.write_text("seeds: [0, 1]\nseeds: [5, 6]\n")
-    config = {"scale": "tiny", "results": "results", "seeds": [5, 6], "training_seed": 0, "answers": "answers"}
+    config = {"scale": "tiny", "results": "results", "seeds": [5, 6], "trainings": [0], "answers": "answers"}
     with pytest.raises(InputError, match=r"dup\.yaml: line 2: key seeds again"):
         configuration.load(root, config, [twice])
 

@@ -74,7 +74,7 @@ def test_inputs_come_before_what_is_made_from_them(scale):
     ("keys", "value", "first", "untouched"),
     [
         ("boosts.rn50_joint_bce.alpha", 0.3, "samples/cd1/boost=rn50_joint_bce/eval.npz", "weights/rn50_joint.saf"),
-        ("training_seed", 1, "weights/cnn_a.safetensors", "data/digits16/train.npz"),
+        ("trainings", [1], "weights/cnn_a.safetensors", "data/digits16/train.npz"),
         ("seeds", [0, 1], "samples/ct1/boost=none/eval.npz", "samples/ct1/boost=none/train.npz"),
         ("models.ct.training.lr", 0.5, "weights/ct.safetensors", "weights/edm.safetensors"),
         ("models.edm.network.model_channels", 8, "weights/cd.safetensors", "weights/ct.safetensors"),
@@ -126,6 +126,42 @@ def test_code_reaches_what_it_makes(scale, monkeypatch):
     found = changed(before, digests(scale))
     assert {"weights/vae.safetensors", "samples/vae/boost=none/eval.npz", "tables/ganz2021/claims.csv"} <= found
     assert not [file for file in found if file.startswith(("weights", "samples")) and "/vae" not in file]
+
+
+# -- trainings
+
+
+def test_further_trainings_share_what_measures_and_nothing_else(scale):
+    before = digests(scale)
+    scale["trainings"] = [0, 7]
+    results = Results(scale)
+    again = results.of("training=7/")
+    assert results.of("") is results
+    assert again.weights("ct").file == "results/x/training=7/weights/ct.safetensors"
+    assert (again.weights("ct").settings["seed"], results.weights("ct").settings["seed"]) == (7, 0)
+    assert again.weights("cnn_a") is results.weights("cnn_a")
+    assert again.reference("digits16", "train") is results.reference("digits16", "train")
+    metrics = again.metrics("ct1", "rn50_joint")
+    assert metrics.file == "results/x/training=7/metrics/ct1/boost=rn50_joint.json"
+    made = set(upstream([metrics]))
+    assert {"results/x/training=7/weights/rn50_joint.safetensors", "results/x/data/digits16/train.npz"} <= made
+    assert not {"results/x/weights/rn50_joint.safetensors", "results/x/training=7/weights/cnn_a.safetensors"} & made
+    assert results.find(metrics.file) is metrics
+    assert results.find("results/x/training=8/metrics/ct1/boost=rn50_joint.json") is None
+    with pytest.raises(InputError, match="training=8: expected one of the trainings: 0, 7"):
+        results.of("training=8/")
+    differing = changed(before, digests(scale))
+    shown = ("tables/", "figures/", "report.html")
+    assert differing and all(name.startswith(shown) for name in differing)
+
+
+def test_tables_and_claims_are_over_all_trainings_figures_show_the_first(scale):
+    scale["trainings"] = [0, 7]
+    outputs = Outputs(Results(scale))
+    for made in (outputs.table("golan2024", "table1", "csv"), outputs.claims("golan2024", "csv")):
+        shown = set(made.files()["shown"])
+        assert {"results/x/metrics/ct1/boost=none.json", "results/x/training=7/metrics/ct1/boost=none.json"} <= shown
+    assert not any("training=" in file for file in outputs.figure("golan2024", "figure1").files()["shown"])
 
 
 # -- files from elsewhere

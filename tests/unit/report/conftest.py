@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pagboost import artifacts
-from pagboost.report.cells import metrics_file, samples_file, steps_file, study_file
+from pagboost.report.cells import metrics_file, samples_file, steps_file, study_file, training_folder
 
 FACTS = {
     "extractor": "cnn_a",
@@ -42,6 +42,10 @@ class Results:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def training(self, number: int) -> Results:
+        """The results of a training beyond the first, to write into."""
+        return Results(training_folder(self.root, number))
 
     def metrics(
         self, generator: str, boost: str, train: Sequence[float], heldout: Sequence[float] | None = None, **facts: Any

@@ -73,7 +73,10 @@ def test_page_holds_tables_figures_claims_and_provenance(paper, made):
     assert '<span class="number">13.00 ± 1.41</span> <span class="number beside">(10.00)</span>' in text
     assert '<span class="number">8</span> <span class="number beside">(35)</span>' in text
     assert "First + Good, 8 steps of 0.2" in text
-    assert '<td class="noise">within noise</td>' in text
+    assert '<td class="noise">within noise, one training</td><td class="noise">within noise</td>' in text.replace(
+        "\n", ""
+    )
+    assert "Claims (train; one training):" in text
     assert "numpy, as the metrics state" in text and "2.0.0" in text
     assert "prefers-color-scheme: dark" in text and 'name="viewport"' in text
 
@@ -89,7 +92,8 @@ def test_page_shows_a_grid(grid, results):
     five, eight = (f'<span class="number">{fid}.00 ± 0.71</span>' for fid in (5, 8))
     beside = '<span class="number beside">(7.00)</span>'
     assert f'<th scope="row">Second</th><td>{eight} {beside}</td><td></td><td>{five}</td>' in text
-    assert '<td class="held">held</td><td><span class="number">+1.000</span>' in text
+    held = '<td class="held">held, one training</td><td class="held">held</td>'
+    assert f'{held}<td><span class="number">+1.000</span>' in text
     assert '<span class="number beside">(+1.000 to +1.000)</span>' in text
 
 
@@ -175,6 +179,7 @@ def test_provenance_counts_and_hashes(paper, made, tmp_path):
     facts = dict(page.provenance([paper, paper], made.root, {"g2": "no data"}, [config]))
     assert facts["sampling seeds"] == "0, 1"
     assert facts["sample sets scored"] == "2"
+    assert facts["trainings of all networks"] == "1"
     assert re.fullmatch(r"[0-9a-f]{64}", facts["sha256 of config.yaml"])
 
 

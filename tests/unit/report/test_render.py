@@ -114,8 +114,8 @@ def test_radii_and_label_shares_for_people(paper, measured):
         render.people(tables.table(paper, kind, measured.root, {"g2": "no data"}, {}), paper["tables"][kind], paper)
         for kind in ("eps", "labels")
     )
-    assert eps.rows[0] == ["First + Good", "assumed 5.00", "0.300", "0.600", "2.00", "30", "0.0200"]
-    assert eps.rows[1][:3] == ["Second + Good [1]", "", "not available"]
+    assert eps.rows[0] == ["First + Good", "", "", "assumed 5.00", "0.300", "0.600", "2.00", "30", "0.0200"]
+    assert eps.rows[1][:5] == ["Second + Good [1]", "", "", "", "not available"]
     assert labels.header[-2:] == ["Class 0, %", "Class 1, %"]
     assert labels.rows[0][1:3] == ["debiased", "0.125 ± 0.177"]
     assert labels.rows[0][-1] == "37.5 ± 17.7"
@@ -182,8 +182,8 @@ def test_claims_for_people(paper, measured):
     assert shown.rows[0][0] == "First: Boosting helps"
     assert shown.rows[3][0] == "Boosting helps"
     verdicts = [shown.header.index(f"Verdict ({protocol})") for protocol in ("train", "heldout")]
-    assert [shown.rows[0][column] for column in verdicts] == ["within noise", "within noise"]
-    assert shown.rows[3][4].split(" ", 1)[1].startswith("(20.00")
+    assert [shown.rows[0][column] for column in verdicts] == ["within noise, one training"] * 2
+    assert shown.rows[3][5].split(" ", 1)[1].startswith("(20.00")
     assert "networks were trained once" in shown.remarks[0]
 
 

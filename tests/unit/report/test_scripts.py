@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import runpy
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pagboost.report.cells import claims_file, figure_file, table_file
@@ -49,6 +51,35 @@ def test_from_metrics_to_page(paper, measured, script, tmp_path):
     assert "results at the scale results" in text
     assert "Second: Boosting helps" in text and "no data" in text
     assert r"\pm" in table_file(measured.root, "made_up", "table1", "tex").read_text(encoding="utf-8")
+
+
+def test_two_trainings_end_to_end(paper, measured, script, tmp_path):
+    """Boosting lowers g1's FID by 3 or 4 in one training and by the same in another, g2's in the first alone."""
+    other = measured.training(7)
+    for generator, boost, fids in (
+        ("g1", "none", [12.0, 14.0]),
+        ("g1", "good", [9.0, 10.0]),
+        ("g2", "none", [6.0, 6.5]),
+        ("g2", "good", [7.0, 7.0]),
+    ):
+        other.metrics(generator, boost, fids)
+    paper["figures"] = {}
+    common = ["--paper", json.dumps(paper), "--results", measured.root, "--trainings", "0", "7"]
+    for name in paper["tables"]:
+        files = [table_file(measured.root, "made_up", name, extension) for extension in ("csv", "md", "tex")]
+        outputs = zip(("--out-csv", "--out-md", "--out-tex"), files, strict=True)
+        script("make_table", *common, "--table", name, *itertools.chain.from_iterable(outputs))
+    verdicts = claims_file(measured.root, "made_up")
+    script("make_claims", *common, "--out-csv", verdicts, "--out-md", verdicts.with_suffix(".md"))
+    script("make_report", *common, "--out", tmp_path / "report.html")
+    frame = pd.read_csv(verdicts).set_index("id")
+    assert frame["trainings"].tolist() == [2] * 4
+    assert frame.loc[["helps/g1", "helps/g2"], "verdict"].tolist() == ["held", "within noise"]
+    assert pd.read_csv(table_file(measured.root, "made_up", "table1"))["n_trainings"].tolist() == [2] * 4
+    assert "over 2 trainings" in verdicts.with_suffix(".md").read_text(encoding="utf-8")
+    assert "over 2 trainings" in table_file(measured.root, "made_up", "table1", "md").read_text(encoding="utf-8")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Claims (train; over 2 trainings):" in text and "one training" not in text
 
 
 def test_bad_input_is_one_line(paper, measured, script):

@@ -42,7 +42,7 @@ def drawn(paper, swept):
 
 @pytest.fixture
 def measured(swept):
-    found = ms.load(swept.root, [(g, "none") for g in ("g1", "g2", "g3")], {})
+    found = ms.repeated([swept.root], [(g, "none") for g in ("g1", "g2", "g3")], {})
     return {generator: one for (generator, _), one in found.items()}
 
 

@@ -60,7 +60,7 @@ def test_order_in_the_file_does_not_matter(paper, swept):
 
 def test_what_s_does_not_change_has_no_trend(paper, swept):
     row = judge(paper, swept, metric="precision", trend="rises", sweep=A)
-    assert (row["right"], row["verdict"]) == (0, "within noise")
+    assert (row["right"], row["verdict"]) == (0, "within noise, one training")
 
 
 def test_a_sweep_of_one_s_is_refused(paper, swept):
@@ -133,7 +133,7 @@ def test_a_single_seed_has_nothing_to_choose_on(paper, results):
     assert row["verdict"] == row["verdict_heldout"] == "not measured"
     assert row["unavailable"].startswith("a single sampling seed")
     assert pd.isna(row["left"])
-    assert judge(paper, results, optimum={"lower": A, "than": SHORT})["verdict"] == "within noise"
+    assert judge(paper, results, optimum={"lower": A, "than": SHORT})["verdict"] == "not judged: one seed"
 
 
 def test_generators_that_a_scale_cannot_have_leave_their_sweep_and_are_named(paper, swept):
@@ -243,6 +243,6 @@ def test_sweeps_for_people(paper, swept):
         render.claims(claims.evaluate(paper | {"claims": [NAMED | claim]}, swept.root, {}), paper)
         for claim in (optimum, plain)
     )
-    assert shown.rows[0][3].startswith("+2.125 (")  # s to three places, fid would have two
-    assert shown.remarks[1] == render.SWEEPS
-    assert render.SWEEPS not in without.remarks
+    assert shown.rows[0][4].startswith("+2.125 (")  # s to three places, fid would have two
+    assert shown.remarks[1] == render.SWEEPS + render.SWEEPS_OF_ONE
+    assert not any(remark.startswith(render.SWEEPS) for remark in without.remarks)

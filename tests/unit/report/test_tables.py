@@ -4,7 +4,10 @@ import pandas as pd
 import pytest
 
 from pagboost.errors import InputError
+from pagboost.options.reading import read
+from pagboost.options.tables import ReportedEps
 from pagboost.report import render, reported, tables
+from pagboost.report.sheets import sheet
 
 
 def test_measured_beside_reported(paper, measured):
@@ -145,12 +148,42 @@ def test_radius_beside_reported(paper, measured):
     assert frame["eps"].isna().tolist() == [False, True]
     paper["tables"]["eps"]["rows"][0]["reported"] = {"eps": 4}
     with pytest.raises(
-        InputError, match=r"good\.json: published_eps 5\.0, but the paper's for g1 is 4: expected the same"
+        InputError, match=r"good\.json: published_eps 5\.0, but the paper's for g1 on \[0, 1\] is 4: expected the same"
     ):
         tables.table(paper, "eps", measured.root, {}, {})
     measured.steps("g1", "good", 8, 0.2)
     with pytest.raises(InputError, match=r"good\.json: expected eps, published_eps and scaled_eps"):
         tables.table(paper, "eps", measured.root, {}, {})
+
+
+def test_a_radius_says_of_which_images_it_is_one(paper, measured):
+    """Printed and run on [-1, 1], where the same change is twice as long: what boosting starts from is half of it."""
+    rows = [
+        {"generator": "g1", "boost": "good", "reported": {"eps": 10, "scale": [-1, 1]}, "as_run": {"eps": 6}},
+        {"generator": "g2", "boost": "good", "as_run": {"eps": 10, "scale": [-1, 1]}},
+    ]
+    paper["tables"]["eps"] = {"kind": "eps", "title": "eps", "place": "Table 3", "rows": rows}
+    for generator in ("g1", "g2"):
+        measured.labels(generator, "good", {"0": [1, 1]})
+    frame = tables.table(paper, "eps", measured.root, {}, {})
+    assert frame["eps_published"].tolist() == [5, 5]
+    assert frame.loc[0, ["eps_reported", "eps_reported_low", "eps_reported_high"]].tolist() == [10, -1, 1]
+    assert frame.loc[0, ["eps_as_run", "eps_as_run_low", "eps_as_run_high"]].tolist() == [6, 0, 1]
+    shown = sheet(paper["tables"]["eps"], paper).people(frame)
+    assert shown.header[1:4] == ["eps (reported)", "As run by the authors", "On [0, 1]"]
+    assert [row[1:4] for row in shown.rows] == [
+        ["10.00 on [-1, 1]", "6.00 on [0, 1]", "5.00"],
+        ["", "10.00 on [-1, 1]", "5.00"],
+    ]
+    rows[1]["as_run"] = {"eps": 8, "scale": [-1, 1]}
+    with pytest.raises(InputError, match=r"published_eps 5\.0, but the authors' for g2 on \[0, 1\] is 4: expected"):
+        tables.table(paper, "eps", measured.root, {}, {})
+
+
+def test_the_scale_of_a_radius_is_a_range():
+    for scale in ([1, -1], [0, 0]):
+        with pytest.raises(InputError, match=r"reported\.scale: \[.*\], expected the darkest value below"):
+            read(ReportedEps, {"eps": 5, "scale": scale}, "reported")
 
 
 def test_label_shares_by_seed(paper, measured):

@@ -313,7 +313,10 @@ def test_facts_of_weights_make_a_network():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({**TARGETED, "kind": "blind"}, "study.kind: blind, expected one of: .*time_gradients, time_targeted, traject"),
+        (
+            {**TARGETED, "kind": "blind"},
+            "study.kind: blind, expected one of: .*time_gradients, time_targeted, .*traject",
+        ),
         ({**TARGETED, "pairs": 3}, "study.pairs: unknown key"),
         ({**GRADIENTS, "count": 13}, "study.count: 13, expected at most 12"),
         ({**GRADIENTS, "timesteps": [3, 1000]}, r"study.timesteps: 1000, expected times in 0\.\.999"),
