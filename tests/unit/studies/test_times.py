@@ -315,7 +315,7 @@ def test_facts_of_weights_make_a_network():
     [
         (
             {**TARGETED, "kind": "blind"},
-            "study.kind: blind, expected one of: .*time_gradients, time_targeted, .*traject",
+            "study.kind: blind, expected one of: .*time_targeted, .*trajectories",
         ),
         ({**TARGETED, "pairs": 3}, "study.pairs: unknown key"),
         ({**GRADIENTS, "count": 13}, "study.count: 13, expected at most 12"),
