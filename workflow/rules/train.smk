@@ -50,7 +50,10 @@ use rule train as read_weights with:
 use rule train as train_with_checkpoints with:
     output:
         weights=f"{RESULTS}/{{training}}weights/{{model}}.safetensors",
-        kept=[f"{RESULTS}/{{training}}weights/{{model}}_at_{iterations}.safetensors" for iterations in flags.kept_iterations(MADE)],
+        kept=[
+            f"{RESULTS}/{{training}}weights/{{model}}_at_{iterations}.safetensors"
+            for iterations in flags.kept_iterations(MADE)
+        ],
     wildcard_constraints:
         model=configuration.alternatives(MADE.checkpoints.values()),
     priority: 20

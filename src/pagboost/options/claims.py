@@ -18,12 +18,23 @@ SweepOfS = Annotated[dict[Generator, NotNegative], Meta(min_length=1)]
 Judged = Annotated[Protocol, Doc("where the claim is judged, once; unless stated, under both of the paper's")]
 
 
+class Premise(Options):
+    """What has to hold for a claim to mean anything: a quantity of a study is lower with one network than another."""
+
+    text: Annotated[Text, Doc("what has to hold")]
+    study: Annotated[Name, Refers("studies"), Doc("which study")]
+    quantity: Annotated[Name, Doc("one of its quantities")]
+    lower: Annotated[Name, Doc("a network of the study")]
+    than: Annotated[Name, Doc("another")]
+
+
 class Claim(Options):
     """What all claims say."""
 
     id: Annotated[Id, Doc("names it; claims that belong together share what stands before a /")]
     text: Annotated[Text, Doc("what is claimed")]
     source: Annotated[Text, Doc("where the paper makes the claim")]
+    premise: Annotated[Premise, Doc("beyond noise, or the claim is not judged; where its study is, if anywhere")] = None
     note: Annotated[Text, Doc("a remark")] = ""
 
 

@@ -104,8 +104,14 @@ def cells(spec: Part | Sequence[Part], unavailable: Mapping[str, str] | None = N
 
 
 def studies(parts: Iterable[Part]) -> list[str]:
-    """The studies that figures and claims are made from, each once, in order."""
-    return list(dict.fromkeys(part["study"] for part in parts if "study" in part))
+    """The studies that tables, figures and claims are made from, or start from, each once, in order."""
+    found = (
+        part[key]["study"] if key == "premise" else part[key]
+        for part in parts
+        for key in ("study", "premise")
+        if key in part
+    )
+    return list(dict.fromkeys(found))
 
 
 def training_folder(results: str | Path, training: int | None) -> Path:
@@ -143,6 +149,10 @@ def inputs(
 
 def _inputs(results: Path, part: Part, unavailable: Mapping[str, str]) -> list[Path]:
     """The files of one training."""
+    if "premise" in part:
+        premise = {key: part["premise"][key] for key in ("study", "quantity", "lower", "than")}
+        rest = {key: value for key, value in part.items() if key != "premise"}
+        return [*_inputs(results, rest, unavailable), *_inputs(results, premise, unavailable)]
     if "study" in part:
         extensions = ("npz", "json") if "kind" in part else ("json",)  # a figure shows images, a claim does not
         return [study_file(results, part["study"], e) for e in extensions if part["study"] not in unavailable]

@@ -29,6 +29,7 @@ NOT_JUDGED, NOT_MEASURED = "not judged", "not measured"
 JUDGED = (HELD, NOT_HELD, NOISE)
 VERDICTS = (*JUDGED, NOT_JUDGED, NOT_MEASURED)
 ONE_TRAINING = ", one training"
+NO_PREMISE = f"{NOT_JUDGED}: its premise does not hold"
 CONFIDENCE = 0.95
 NUMBERS = ("left", "right", "difference", "ci_low", "ci_high", "n_pairs", "trainings")
 NO_RESULT = {**dict.fromkeys(NUMBERS), "p": None, "verdict": NOT_MEASURED}
@@ -151,8 +152,11 @@ def _row(
         pairs = inequalities.pairs(sweeps.left_of(claim, unavailable), protocol, found, given)
         return (judge(pairs) if any(pairs.values) else NO_RESULT), pairs.missing
 
+    unmet = "" if missing else unmet_premise(claim, given, unavailable)
     here, why = judged(main)
     again, why_again = judged(second) if twice else (NOT_ASKED, "")
+    if unmet:
+        here, again = (one | {"p": None, "verdict": one["verdict"] and NO_PREMISE} for one in (here, again))
     in_paper = _in_paper(claim, main, printed) or (_in_paper(claim, second, printed) if twice else None)
     percent = claim.get("metric") in ms.LOWER_IS_BETTER and _quantity(claim) in ("value", sweeps.QUANTITIES["best"])
     judged_twice = twice and all(plain(one["verdict"]) in JUDGED for one in (here, again))
@@ -175,8 +179,27 @@ def _row(
         "reported_right": in_paper[1] if in_paper else None,
         "holds_in_paper": _yes(in_paper[0] < in_paper[1] if in_paper else None),
         "unavailable": why or why_again,
-        "note": " ".join(filter(None, (claim.get("note", "").strip(), left_out and f"Judged {left_out}."))),
+        "note": " ".join(filter(None, (claim.get("note", "").strip(), left_out and f"Judged {left_out}.", unmet))),
     }
+
+
+def unmet_premise(claim: inequalities.Claim, given: Sequence[Path], unavailable: Mapping[str, str]) -> str:
+    """Why a claim cannot be judged: what it presupposes does not hold beyond noise; empty where it does.
+
+    A claim about a robust network says nothing where that one withstands attacks no more than the other. Where a scale
+    cannot have the premise's study, the claim is judged without.
+    """
+    premise = claim.get("premise")
+    if premise is None or premise["study"] in unavailable:
+        return ""
+    found = judge(inequalities.pairs(premise | {"id": claim["id"]}, "", {}, given))
+    if plain(found["verdict"]) == HELD:
+        return ""
+    sides = f"{premise['lower']} {found['left']:.3g}, {premise['than']} {found['right']:.3g}"
+    return (
+        f"Not judged: the claim presupposes that {premise['text']}, which is {found['verdict']} "
+        f"({premise['quantity']} of study {premise['study']}: {sides})."
+    )
 
 
 def _missing(claim: inequalities.Claim, unavailable: Mapping[str, str]) -> str | None:

@@ -365,7 +365,7 @@ def test_every_kind_names_the_function_that_makes_it(family):
         ("claims.1.protocol", "T", ": 'T', expected one of the protocols"),
         ("claims.2.quantity", DELETED, ": missing key"),
         ("claims.2.than", DELETED, ": missing key"),
-        ("claims.2.metric", "fid", ": unknown key, expected one of: id, text, source, note, study"),
+        ("claims.2.metric", "fid", ": unknown key, expected one of: id, text, source, premise, note, study"),
         ("claims.2.lower", {"boost": "b"}, ": {'boost': 'b'}, expected a name of lower-case letters"),
         ("claims.3.metric", "recall", ": 'recall', expected one of: fid"),
         ("claims.3.over", ["g1", "g2"], ": ['g1', 'g2'], expected at least 3"),

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pagboost.errors import InputError
-from pagboost.report import claims, tables
+from pagboost.report import cells, claims, tables
 
 
 def row(frame, name):
@@ -160,6 +160,40 @@ def test_a_study_is_paired_over_images(study_claim, measured):
     assert (result["lower"], result["than"], result["verdict_heldout"]) == ("v", "r", "")
     absent = row(claims.evaluate(study_claim, measured.root, {"targeted": "no time"}), "more")
     assert (absent["verdict"], absent["unavailable"]) == ("not measured", "no time")
+
+
+PREMISE = {"text": "r resists more", "study": "resists", "quantity": "accuracy", "lower": "v", "than": "r"}
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "met"),
+    [
+        ({"v": [0, 0, 0, 0, 1], "r": [1, 1, 1, 1, 1]}, True),
+        ({"v": [0, 1, 0, 1, 0], "r": [1, 0, 1, 0, 0]}, False),
+        ({"v": [1, 1, 1, 1, 1], "r": [0, 0, 0, 0, 1]}, False),
+    ],
+)
+def test_a_claim_is_judged_where_its_premise_holds(study_claim, measured, accuracy, met):
+    measured.study("targeted", {"l2": {"r": [2.0, 13.0, 5.0], "v": [1.0, 12.1, 3.9]}})
+    measured.study("resists", {"accuracy": accuracy})
+    study_claim["claims"][0]["premise"] = PREMISE
+    result = row(claims.evaluate(study_claim, measured.root, {}), "more")
+    assert result["difference"] == pytest.approx(1.0)
+    if met:
+        assert (result["verdict"], result["verdict_holm"], result["note"]) == ("held, one training", "held", "")
+    else:
+        assert result["verdict"] == result["verdict_holm"] == "not judged: its premise does not hold"
+        assert result["note"].startswith("Not judged: the claim presupposes that r resists more, which is ")
+        assert "(accuracy of study resists: v " in result["note"]
+    absent = row(claims.evaluate(study_claim, measured.root, {"resists": "no time"}), "more")
+    assert absent["verdict"] == "held, one training"
+
+
+def test_a_premise_s_study_is_an_input_of_its_claim(study_claim):
+    claim = study_claim["claims"][0] | {"premise": PREMISE}
+    assert [path.name for path in cells.inputs("r", claim, {})] == ["targeted.json", "resists.json"]
+    assert [path.name for path in cells.inputs("r", claim, {"resists": ""})] == ["targeted.json"]
+    assert cells.studies([claim]) == ["targeted", "resists"]
 
 
 @pytest.mark.parametrize(
