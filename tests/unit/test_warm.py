@@ -72,6 +72,7 @@ def run(tmp_path):
             stderr=pipe,
             text=True,
             umask=0o27,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell's `&` has ignored
         )
 
     def finish(*arguments, given="", **options):

@@ -76,7 +76,7 @@ def test_unlabelled_samples_are_boosted_towards_debiased_classes(finished):
         assert np.bincount(debiased.labels[raw.seeds == int(seed)], minlength=10).tolist() == counts
     assert (plain.labels != debiased.labels).any()
     assert choice["alpha"] == pytest.approx(choice["eps"] / 30)
-    assert choice["scaled_eps"] == pytest.approx(5.0 * (256 / 3072) ** 0.5)
+    assert choice["scaled_eps"] == pytest.approx(2.5 * (256 / 3072) ** 0.5)
     change = debiased.images.astype(float) - raw.images
     assert np.sqrt((change**2).sum((1, 2, 3))).max() / 255 <= choice["eps"] + 0.03  # stored in grey levels
 
