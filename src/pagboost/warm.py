@@ -45,7 +45,7 @@ def start() -> None:
 
     if _started or os.environ.get(VARIABLE) or not hasattr(os, "pidfd_open"):
         return
-    folder = tempfile.TemporaryDirectory(prefix="pagboost-")
+    folder = tempfile.TemporaryDirectory(prefix="pagboost-", ignore_cleanup_errors=True)
     address = os.path.join(folder.name, "warm")
     known = os.environ.get("PYTHONPATH", "")
     path = os.pathsep.join(filter(None, [known, str(Path(__file__).parents[1])]))
@@ -135,6 +135,9 @@ def main(address: str) -> None:
         job = _next_job(listener)
     if job is not None:
         _run(*job)
+    with contextlib.suppress(OSError):  # whoever started this may have been killed
+        os.unlink(address)
+        os.rmdir(os.path.dirname(address))
 
 
 def _next_job(listener: socket.socket) -> tuple[Mapping[str, Any], Sequence[int]] | None:

@@ -151,15 +151,17 @@ def test_a_process_that_is_gone_is_one_line(run, tmp_path):
 
 def test_it_ends_with_whoever_started_it(tmp_path):
     code = "import os, sys, time; from pagboost import warm; warm.start(); print(warm._started[0][0].pid, flush=True)"
-    code += "; time.sleep(600)"
+    code += "; print(warm._started[0][1].name, flush=True); time.sleep(600)"
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     environment.pop(warm.VARIABLE)
     starter = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
-    worker = int(starter.stdout.readline())
+    worker, folder = int(starter.stdout.readline()), Path(starter.stdout.readline().strip())
     assert _alive(worker)
+    _until(lambda: (folder / "warm").exists())
     starter.kill()
     starter.communicate()
     _until(lambda: not _alive(worker))
+    assert not folder.exists()
 
 
 def _alive(pid: int) -> bool:
