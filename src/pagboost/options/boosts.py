@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from pagboost.options.kinds import Declared, Doc, OneOf, Options, Refers
-from pagboost.options.types import SMALLEST, Count, Norm, NotNegative, Positive, Side, Source, Text
+from pagboost.options.entries import Entry, Multiples, Pixels
+from pagboost.options.kinds import Declared, Doc, Misfit, OneOf, Options, Refers
+from pagboost.options.types import SMALLEST, Count, Norm, NotNegative, Positive, Side
 
 GUIDES = ("classifier", "joint")
 REFERENCED = "ce_bce_ref"  # needs l0, which joint models have
@@ -48,19 +49,19 @@ class PublishedSteps(Options):
 
     steps: Annotated[Count, Doc("number of steps")]
     alpha: Annotated[Positive, Doc("length of a step", "L2, [0, 1]")]
-    pixels: Annotated[Count, Doc("values of an image where it was published", "values")]
-    multiples: Annotated[list[Positive], Meta(min_length=1), Doc("of the path carried over, each a candidate")]
+    pixels: Pixels
+    multiples: Multiples
 
 
 class PublishedRadius(Options):
     """A radius that was published, and the multiples of it that are tried (boost.py --published)."""
 
     eps: Annotated[Positive, Doc("the radius", "of norm")]
-    pixels: Annotated[Count, Doc("values of an image where it was published", "values")]
-    multiples: Annotated[list[Positive], Meta(min_length=1), Doc("of the radius carried over, each a candidate")]
+    pixels: Pixels
+    multiples: Multiples
 
 
-class Boost(Options):
+class Boost(Entry):
     """What all boosts have in common; lengths are L2 over an image of the guide's training size, in [0, 1].
 
     published: what candidates of their length are made from.
@@ -74,8 +75,6 @@ class Boost(Options):
     resolution: Annotated[Side | None, Doc("the guide sees images resized to it; null: as they are", "pixels")] = None
     stop_at_reference: Annotated[bool, Doc("whether an image stops at the joint model's l0")] = False
     labels: Annotated[LabelRule, Doc("how unlabelled images get theirs")] = "debiased"
-    source: Annotated[Source, Declared(), Doc("where its numbers are from")] = None
-    note: Annotated[Text | None, Doc("for readers")] = None
 
     def needs_reference(self) -> bool:
         """Whether the guide has to know l0 (Golan Eq. 13)."""
@@ -97,7 +96,7 @@ class StepBoost(Boost):
     eps: Annotated[Positive | None, Doc("radius around the source image; null: none", "of norm")] = None
     noise_std: Annotated[NotNegative, Doc("SGLD's sigma per pixel", "[0, 1]")] = 0.0
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if self.sampler == "sgld" and self.eps is not None:
             return "eps", self.eps, "none (SGLD is not projected)"
         if self.sampler == "sgld" and self.norm != "l2":
@@ -122,7 +121,7 @@ class BallBoost(Boost):
         Positive, Doc("length of the path; above 1 it is longer than the radius, so that the ball is active", "eps")
     ] = 1.0
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if isinstance(self.eps, OfChange) and self.norm != "linf":
             return "norm", self.norm, "linf (a percentile is a change per pixel)"
         return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from pagboost.options.kinds import MISSING, Distinct, Doc, Options, Refers
+from pagboost.options.kinds import MISSING, Distinct, Doc, Misfit, Options, Refers
 from pagboost.options.parts import Boosting, Generator, Generators, Metric, Protocol
 from pagboost.options.types import Name, NotNegative, Number, Text
 
@@ -105,7 +105,7 @@ class Operand(Options):
     generators: Annotated[Generators, Doc("instead of one, averaged over")] = None
     boost: Annotated[Boosting, Doc("their boost, or none")]
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if self.generator is not None and self.generators is not None:
             return "generators", self.generators, "none beside generator"
         return None
@@ -128,7 +128,7 @@ class MetricClaim(Claim):
     than: Annotated[Operand, Doc("the other side")]
     stated_percent: Annotated[Number, Doc("the improvement that the paper states for this claim", "%")] = None
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if self.each is not None and self.over is not None:
             return "over", self.over, "none beside each"
         shared = self.each is not None or self.over is not None

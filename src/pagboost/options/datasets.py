@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from pagboost.options.kinds import Distinct, Doc, Options
-from pagboost.options.types import Count, Seed, Sha256, Side, Text
+from pagboost.options.entries import DOWNLOADS, Downloads
+from pagboost.options.kinds import Distinct, Doc, Misfit, Options
+from pagboost.options.types import AtLeast2, Count, Seed, Sha256, Side, Text
 
 
 class Source(Options):
@@ -33,7 +34,7 @@ class Kept(Source):
 
     file: Annotated[Text, Doc("a path, or a URL")]
     sha256: Annotated[Sha256 | None, Doc("of the file; a URL needs it")] = None
-    downloads: Annotated[Text, Doc("folder that keeps a URL's copy")] = "downloads"
+    downloads: Downloads = DOWNLOADS
 
 
 class CIFAR10(Kept):
@@ -54,7 +55,7 @@ class Folder(Kept):
     test: Annotated[str, Doc("name of the official test part, such as val; none: there is none")] = "test"
     crop: Annotated[bool, Doc("pictures of any size are fitted as ADM's were; else all are size x size")] = False
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if f"{self.test}/".startswith("train/"):
             return "test", self.test, "another part's name than the training images'"
         return None
@@ -75,7 +76,7 @@ class Images(Options):
     """What all data sets say of their images."""
 
     size: Annotated[Side, Doc("side of images", "pixels")]
-    num_classes: Annotated[int, Meta(ge=2, le=2**31 - 1), Doc("number of classes")]
+    num_classes: Annotated[AtLeast2, Doc("number of classes")]
     class_names: Annotated[Text | ClassNames | None, Doc("by number, for people; or a file of them")] = None
     split_seed: Annotated[Seed, Doc("of the random split")]
     splits: Annotated[Splits, Doc("sizes of the parts")]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from pagboost.options.kinds import Distinct, Doc, Options, Refers
+from pagboost.options.kinds import Distinct, Doc, Misfit, Options, Refers
 from pagboost.options.parts import Boosting, Cell, Generator, Metric, Quantity, Shown
 from pagboost.options.types import Count, Name, Natural, NotNegative, Text
 
@@ -169,7 +169,7 @@ class Series(Options):
         dict[Metric, Numbers], Meta(min_length=1), Doc("{metric: {generator: the number that the paper prints}}")
     ] = None
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         for metric, numbers in (self.reported or {}).items():
             for generator in numbers:
                 if generator not in self.points:

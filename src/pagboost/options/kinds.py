@@ -23,6 +23,7 @@ class _Missing:
 
 
 MISSING = _Missing()  # in a misfit: the value of what is not there
+Misfit = tuple[str, Any, str] | None  # what does not fit: (key, value, what is expected)
 
 
 class _ByName(msgspec.StructMeta):
@@ -46,8 +47,8 @@ class Options(msgspec.Struct, metaclass=_ByName, frozen=True, forbid_unknown_fie
     default: ClassVar[str] = ""  # the kind of an entry that names none
     marked_by: ClassVar[str] = ""  # where nothing but a key tells a class from others: that key
 
-    def misfit(self) -> tuple[str, Any, str] | None:
-        """(key, value, what is expected) of what each option alone does not tell; None where all fit each other."""
+    def misfit(self) -> Misfit:
+        """What does not fit that each option alone does not tell; None where all fit each other."""
         return None
 
     def problems(self, where: str, scale: Any) -> Iterator[str]:

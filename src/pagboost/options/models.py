@@ -7,18 +7,16 @@ from functools import cache
 from typing import Annotated, Any
 
 from pagboost.options import datasets
+from pagboost.options.entries import Entry
 from pagboost.options.kinds import Declared, Doc, Options, Refers
 from pagboost.options.networks import Network
 from pagboost.options.trainings import Role, Training
-from pagboost.options.types import Source, Text
 
 
-class Model(Options):
+class Model(Entry):
     """A network and how it is trained, or read from elsewhere."""
 
     dataset: Annotated[str, Refers("datasets"), Declared(), Doc("what it is trained on")] = None
-    source: Annotated[Source, Declared(), Doc("where its numbers are from")] = None
-    note: Annotated[Text | None, Doc("for readers")] = None
 
     @classmethod
     def kinds(cls) -> dict[str, type[Options]]:
@@ -77,7 +75,6 @@ def _model(training: type[Training]) -> type[Model]:
 
 @cache
 def _dataset(source: type[datasets.Source]) -> type[Dataset]:
-    # options of a source that has none of its own may be left out
     fields = [("options", Annotated[source, Doc("of its source")])]
     return _class(f"{source.__name__}Dataset", fields, Dataset, source.kind, source.__doc__)
 

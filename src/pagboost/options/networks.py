@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from pagboost.options.kinds import Doc, Options
+from pagboost.options.kinds import Doc, Misfit, Options
 from pagboost.options.types import Count, Natural, Number, Positive, Share, Side
 
 NotEmpty = Meta(min_length=1)
 STYLEGAN2_BOTTOM = 4  # positions a side, where StyleGAN2 starts
 Widths = Annotated[list[Count], NotEmpty]
-
-
-Misfit = tuple[str, Any, str] | None
 
 
 class Network(Options):

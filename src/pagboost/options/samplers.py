@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from pagboost.options.kinds import Doc, Options
-from pagboost.options.trainings import RHO, SIGMA_MAX, SIGMA_MIN, AtLeast2, Schedule, Target, rising
-from pagboost.options.types import Count, Integer, Number, Positive
+from pagboost.options.kinds import Doc, Misfit, Options
+from pagboost.options.trainings import RHO, SIGMA_MAX, SIGMA_MIN, Schedule, Target, rising
+from pagboost.options.types import AtLeast2, Count, Integer, Number, Positive
 
 
 class Sampler(Options):
@@ -33,7 +33,7 @@ class Heun(Sampler):
     sigma_max: Annotated[Positive, Doc("highest noise level", "[-1, 1]")] = SIGMA_MAX
     rho: Annotated[Positive, Doc("how levels are spaced (Karras Eq. 5)")] = RHO
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         return rising(self.sigma_min, self.sigma_max)
 
 
@@ -49,7 +49,7 @@ class ConsistencySampler(Sampler):
     ]
     sigma_min: Annotated[Positive, Doc("lowest noise level of the training", "[-1, 1]")] = SIGMA_MIN
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         falling = sorted(set(self.sigmas), reverse=True)
         if self.sigmas != falling or self.sigmas[-1] <= self.sigma_min:
             return "sigmas", self.sigmas, f"falling noise levels above {self.sigma_min}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 
 from pagboost.options.boosts import AnyBoost
-from pagboost.options.kinds import MISSING, Distinct, Doc, Options, Refers
+from pagboost.options.entries import DOWNLOADS, Choice, Downloads, Note
+from pagboost.options.kinds import MISSING, Distinct, Doc, Misfit, Options, Refers
 from pagboost.options.models import Dataset, Model
 from pagboost.options.samplers import Sampler
 from pagboost.options.studies import Study
@@ -52,20 +53,13 @@ class Samples(Options):
     train: Annotated[DrawnApart, Doc("fakes that joint models are trained on")]
 
 
-class Choice(Options):
-    """How a published length becomes candidates to choose from (docs/deviations.md)."""
-
-    pixels: Annotated[Count, Doc("values of an image where lengths were published", "values")]
-    multiples: Annotated[list[Positive], Meta(min_length=1), Doc("of the length carried over, each a candidate")]
-
-
 class Evaluation(Options):
     """What is computed beyond the metrics, for every protocol."""
 
     resamplings: Annotated[Natural, Doc("of the bootstrap intervals: 0 for none, else 40 or more")] = 0
     fid_infinity: Annotated[bool, Doc("whether FID is extrapolated to infinite n, at the cost of 15 distances")] = True
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         return ("resamplings", self.resamplings, "0 or at least 40") if 0 < self.resamplings < 40 else None
 
 
@@ -76,7 +70,7 @@ class Published(Options):
     alpha: Annotated[Positive | None, Doc("length of a step (Golan Table 5)", "L2, [0, 1]")] = None
     eps: Annotated[Positive | None, Doc("radius (BIGRoC Table 3)", "L2, [0, 1]")] = None
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         return ("steps", None, "at least one of steps, alpha, eps") if self == Published() else None
 
 
@@ -84,7 +78,7 @@ class Generator(Options):
     """Where samples come from."""
 
     published: Annotated[Published | None, Doc("what was published for boosting them")] = None
-    note: Annotated[Text | None, Doc("for readers")] = None
+    note: Note = None
 
 
 class SampleFile(Generator):
@@ -94,11 +88,11 @@ class SampleFile(Generator):
 
     samples: Annotated[Text, Doc("a path or a URL of an .npz")]
     sha256: Annotated[Sha256 | None, Doc("of the file; a URL needs it")] = None
-    downloads: Annotated[Text, Doc("folder that keeps a URL's copy")] = "downloads"
+    downloads: Downloads = DOWNLOADS
     dataset: Annotated[str, Refers("datasets"), Doc("what the samples imitate")]
     source: Annotated[Source, Doc("where its numbers are from")]
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if "://" in self.samples and self.sha256 is None:
             return "sha256", MISSING, "the hash of what the URL should give"
         return None
@@ -124,7 +118,7 @@ class DrawnImages(Generator):
     per_seed: Annotated[Count | None, Doc("images of each seed of samples.eval, where other than there")] = None
     source: Annotated[Source, Doc("where its numbers are from")]
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if self.sampler.guided and self.classifier is None:
             return "classifier", MISSING, f"a classifier of x_t (sampler.kind: {self.sampler.kind})"
         if self.classifier is not None and not self.sampler.guided:
@@ -191,7 +185,7 @@ class Scale(Options):
     studies: Annotated[dict[Name, Study], Doc("what is measured on classifiers themselves")]
     jobs: Annotated[Jobs, Doc("threads, memory, time and GPUs of each rule")]
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if "validation" not in self.protocols:
             return "protocols.validation", MISSING, "the protocol that numbers of steps are chosen by"
         return None

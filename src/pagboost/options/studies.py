@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from pagboost.options.boosts import GUIDES
-from pagboost.options.kinds import Declared, Distinct, Doc, Options, Refers
+from pagboost.options.entries import Entry
+from pagboost.options.kinds import Declared, Distinct, Doc, Misfit, Refers
 from pagboost.options.types import (
+    AtLeast2,
     Count,
     Name,
     Natural,
@@ -17,7 +19,6 @@ from pagboost.options.types import (
     Positive,
     PositiveShare,
     Seed,
-    Source,
     Split,
     Text,
 )
@@ -29,7 +30,7 @@ TimeGuides = Annotated[
 ]
 
 
-class Study(Options):
+class Study(Entry):
     """What all studies say. in_time: whether its networks are classifiers of x_t."""
 
     in_time: ClassVar[bool] = False
@@ -37,8 +38,6 @@ class Study(Options):
     dataset: Annotated[str, Refers("datasets"), Declared(), Doc("whose images are looked at")] = None
     split: Annotated[Split, Declared(), Doc("which of them")] = None
     shown: Annotated[Count, Doc("images or pairs whose pictures are kept")]
-    source: Annotated[Source, Declared(), Doc("where its numbers are from")] = None
-    note: Annotated[Text | None, Doc("for readers")] = None
 
 
 class Targeted(Study):
@@ -68,17 +67,22 @@ class Interpolation(Study):
     steps: Annotated[Count, Doc("number of steps")]
 
 
-class Robustness(Study):
+class Attacked(Study):
+    """What studies of robustness share."""
+
+    count: Annotated[Count, Doc("the first so many images")]
+    norm: Annotated[Norm, Doc("what radii are measured in")]
+    steps: Annotated[Count, Doc("of each attack")]
+
+
+class Robustness(Attacked):
     """Accuracy of classifiers on clean images and on attacked ones: PGD, and APGD-CE (Croce and Hein 2020)."""
 
     kind = "robustness"
     uses = "pagboost.studies.robustness:robustness_study"
 
     networks: Annotated[Guides, Declared(), Doc("classifiers that are compared")] = None
-    count: Annotated[Count, Doc("the first so many images")]
     eps: Annotated[list[Positive], Meta(min_length=1), Distinct(), Doc("radii, each attacked within", "`norm`, [0, 1]")]
-    norm: Annotated[Norm, Doc("what radii are measured in")]
-    steps: Annotated[Count, Doc("of each attack")]
 
 
 class TimeStudy(Study):
@@ -113,19 +117,18 @@ class TimeTargeted(TimeStudy):
     steps: Annotated[Count, Doc("of eps / steps each")]
 
 
-class TimeRobustness(TimeStudy):
+class TimeRobustness(Attacked):
     """Accuracy of time-dependent classifiers on clean x_t and on attacked ones, as `robustness`."""
 
     kind = "time_robustness"
     uses = "pagboost.studies.robustness:time_robustness_study"
+    in_time = True
 
-    count: Annotated[Count, Doc("the first so many images")]
+    networks: Annotated[TimeGuides, Declared(), Doc("classifiers of x_t that are compared")] = None
     timesteps: Annotated[list[Natural], Meta(min_length=1), Distinct(), Doc("times t")]
     eps: Annotated[
         list[Positive], Meta(min_length=1), Distinct(), Doc("radii, each attacked within", "`norm`, [-1, 1]")
     ]
-    norm: Annotated[Norm, Doc("what radii are measured in")]
-    steps: Annotated[Count, Doc("of each attack")]
 
 
 class Trajectories(TimeStudy):
@@ -141,9 +144,9 @@ class Trajectories(TimeStudy):
     scales: Annotated[dict[Text, Positive], Doc("each network's guidance scale s")]
     steps: Annotated[Count, Doc("of sampling")]
     clip_x_0: Annotated[bool, Doc("whether the predicted x_0 is kept within [-1, 1]")]
-    moments: Annotated[int, Meta(ge=2, le=2**31 - 1), Doc("evenly spaced steps that are looked at")]
+    moments: Annotated[AtLeast2, Doc("evenly spaced steps that are looked at")]
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if self.moments > self.steps:
             return "moments", self.moments, f"2..{self.steps}, the number of steps"
         return None
@@ -163,7 +166,7 @@ class Advantages(Study):
     of: Annotated[str, Doc("the set whose advantages are looked for")]
     over: Annotated[str, Doc("the other set")]
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         for side in ("of", "over"):
             if self.generators is not None and getattr(self, side) not in self.generators:
                 return side, getattr(self, side), f"one of its generators' keys: {', '.join(self.generators)}"

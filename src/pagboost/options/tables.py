@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, to_builtins
 
-from pagboost.options.kinds import MISSING, Declared, Distinct, Doc, Options, Refers
+from pagboost.options.kinds import MISSING, Declared, Distinct, Doc, Misfit, Options, Refers
 from pagboost.options.parts import Cell, Generator, Metric, Quantity, Shown
 from pagboost.options.types import Count, Name, Natural, NotNegative, Number, Percent, Positive, Seed, Text
 
@@ -83,7 +83,7 @@ class MetricsTable(Table):
     columns: Annotated[list[Column], Meta(min_length=1), Distinct(), Doc("what is shown")]
     rows: Annotated[list[MetricsRow], Meta(min_length=1), Doc("of what")]
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         places: list[Place] = []
         for i, row in enumerate(self.rows):
             if row.at is None and self.grid is not None:
@@ -126,7 +126,7 @@ class ReportedEps(Options):
         list[Number], Meta(min_length=2, max_length=2), Doc("[darkest, brightest] value, where that is not [0, 1]")
     ] = None
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if self.scale is not None and self.scale[0] >= self.scale[1]:
             return "scale", self.scale, "the darkest value below the brightest"
         return None

@@ -6,10 +6,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
+from pagboost.options.entries import DOWNLOADS, Downloads
 from pagboost.options.gans import Method
-from pagboost.options.kinds import Distinct, Doc, Options, Refers
+from pagboost.options.kinds import Distinct, Doc, Misfit, Options, Refers
 from pagboost.options.networks import Network
 from pagboost.options.types import (
+    AtLeast2,
     Count,
     Natural,
     Norm,
@@ -25,7 +27,6 @@ from pagboost.options.types import (
 
 SIGMA_MIN, SIGMA_MAX, RHO = 0.002, 80.0, 7.0  # Karras et al. 2022, Tab. 1
 
-AtLeast2 = Annotated[int, Meta(ge=2, le=2**31 - 1)]
 L2 = "L2 over an image, pixels in [0, 1]"
 
 
@@ -146,7 +147,7 @@ class EDM(Averaged):
     p_std: Annotated[Positive, Doc("standard deviation of log sigma in training")]
 
 
-def rising(sigma_min: float, sigma_max: float) -> tuple[str, Any, str] | None:
+def rising(sigma_min: float, sigma_max: float) -> Misfit:
     """What is wrong unless the lowest noise level is below the highest."""
     return None if sigma_min < sigma_max else ("sigma_min", sigma_min, f"less than sigma_max, {sigma_max}")
 
@@ -163,7 +164,7 @@ class Consistency(Averaged):
     sigma_max: Annotated[Positive, Doc("highest noise level", "[-1, 1]")] = SIGMA_MAX
     rho: Annotated[Positive, Doc("how levels are spaced (Karras Eq. 5)")] = RHO
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         return rising(self.sigma_min, self.sigma_max)
 
 
@@ -214,7 +215,7 @@ class DDPM(Averaged):
         list[Count], Distinct(), Doc("the average is kept after these too, as MODEL_at_N; ascending", "iterations")
     ] = []
 
-    def misfit(self) -> tuple[str, Any, str] | None:
+    def misfit(self) -> Misfit:
         if self.checkpoints != sorted(n for n in self.checkpoints if n <= self.iterations):
             return "checkpoints", self.checkpoints, f"ascending numbers in 1..{self.iterations}"
         return None
@@ -310,5 +311,5 @@ class Pretrained(Training):
 
     file: Annotated[Text, Doc("a path or a URL")]
     sha256: Annotated[Sha256 | None, Doc("of the file, 8 digits or more; null logs what to pin")]
-    downloads: Annotated[Text, Doc("folder that keeps a URL's copy")] = "downloads"
+    downloads: Downloads = DOWNLOADS
     stands_for: Annotated[Role | None, Doc("what it is used as; null: an extractor")] = None

@@ -12,6 +12,7 @@ LARGEST = 1e30  # 32-bit numbers end at 3e38, and are squared
 SMALLEST = sys.float_info.min  # the least number above 0
 
 Count = Annotated[int, Meta(ge=1, le=MOST)]
+AtLeast2 = Annotated[int, Meta(ge=2, le=MOST)]
 Natural = Annotated[int, Meta(ge=0, le=MOST)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]

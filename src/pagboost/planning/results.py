@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pagboost.errors import InputError
+from pagboost.options.kinds import defaults
+from pagboost.options.scale import Evaluation
 from pagboost.options.trainings import Training
 from pagboost.planning import configuration
 from pagboost.planning.lineage import Result, local, once, upstream
@@ -239,7 +241,7 @@ class Results:
 
     def evaluation(self) -> dict[str, Any]:
         """What is computed beyond the metrics: seeds have their own deviation, intervals are for the asking."""
-        return {"resamplings": 0, "fid_infinity": True} | self.scale.get("evaluation", {})
+        return defaults(Evaluation) | self.scale.get("evaluation", {})
 
     @once
     def study(self, name: str, extension: str) -> Result:

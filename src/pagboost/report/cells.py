@@ -105,13 +105,12 @@ def cells(spec: Part | Sequence[Part], unavailable: Mapping[str, str] | None = N
 
 def studies(parts: Iterable[Part]) -> list[str]:
     """The studies that tables, figures and claims are made from, or start from, each once, in order."""
-    found = (
-        part[key]["study"] if key == "premise" else part[key]
-        for part in parts
-        for key in ("study", "premise")
-        if key in part
-    )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(one["study"] for part in parts for one in _with_premise(part) if "study" in one))
+
+
+def _with_premise(part: Part) -> list[Part]:
+    """A part, and what a claim presupposes: an inequality of a study too."""
+    return [part, part["premise"]] if "premise" in part else [part]
 
 
 def training_folder(results: str | Path, training: int | None) -> Path:
@@ -144,15 +143,11 @@ def inputs(
     trainings: those beyond the first, whose files are listed too if the part is made from every training.
     """
     given = folders(results, trainings if over_trainings(part) else ())
-    return [path for folder in given for path in _inputs(folder, part, unavailable)]
+    return [path for folder in given for one in _with_premise(part) for path in _inputs(folder, one, unavailable)]
 
 
 def _inputs(results: Path, part: Part, unavailable: Mapping[str, str]) -> list[Path]:
     """The files of one training."""
-    if "premise" in part:
-        premise = {key: part["premise"][key] for key in ("study", "quantity", "lower", "than")}
-        rest = {key: value for key, value in part.items() if key != "premise"}
-        return [*_inputs(results, rest, unavailable), *_inputs(results, premise, unavailable)]
     if "study" in part:
         extensions = ("npz", "json") if "kind" in part else ("json",)  # a figure shows images, a claim does not
         return [study_file(results, part["study"], e) for e in extensions if part["study"] not in unavailable]
