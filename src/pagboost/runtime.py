@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import itertools
+import ctypes
+import logging
 import os
 import sys
-import tempfile
-import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import torch
 from tqdm import tqdm
 
-from pagboost.errors import InputError
+from pagboost import cards, leases
+from pagboost.errors import InputError, listed
 
 T = TypeVar("T")
+HELD = "PAGBOOST_HELD_GPUS"  # UUIDs, comma-separated: what this process or the one that started it has leased
+log = logging.getLogger(__name__)
+_numbered: tuple[str, ...] | None = None  # UUIDs in the order in which CUDA numbers GPUs in this process, once it does
 
 
 def prepare(threads: int | None = None) -> None:
@@ -29,39 +30,6 @@ def prepare(threads: int | None = None) -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-
-
-def visible_devices() -> list[str]:
-    """The CUDA devices this process may use: CUDA_VISIBLE_DEVICES if set (a cluster's choice), else all."""
-    preset = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if preset is not None:
-        return [name.strip() for name in preset.split(",") if name.strip()]
-    return [str(i) for i in range(torch.cuda.device_count())]
-
-
-@contextlib.contextmanager
-def lease(devices: list[str], folder: Path | None = None, poll: float = 1.0, slots: int = 1) -> Iterator[int]:
-    """Hold one of a device's `slots` for this process: yields its position in `devices`, waits while all are held.
-
-    Snakemake counts GPUs but does not assign them, so jobs side by side lock a file per device and slot; the lock goes
-    with the process, however it ends. Devices fill up evenly.
-    """
-    folder = folder or Path(tempfile.gettempdir()) / f"pagboost-gpu-{os.getuid()}"
-    folder.mkdir(parents=True, exist_ok=True)
-    while True:
-        for slot, (position, name) in itertools.product(range(slots), enumerate(devices)):
-            file = open(folder / f"{name.replace('/', '_')}.{slot}.lock", "w")  # noqa: SIM115 (held open while leased)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.close()
-                continue
-            try:
-                yield position
-            finally:
-                file.close()
-            return
-        time.sleep(poll)
 
 
 def jobs_per_gpu() -> int:
@@ -79,17 +47,98 @@ def jobs_per_gpu() -> int:
 def device(wanted: str = "auto") -> Iterator[torch.device]:
     """The device of a job: "auto" leases a GPU where one is usable, else the CPU; "cpu" and "cuda" insist.
 
-    A preset CUDA_VISIBLE_DEVICES naming one device is honoured as it is. Raises InputError if "cuda" is not there.
+    Of a preset CUDA_VISIBLE_DEVICES one is taken. Raises InputError if "cuda" is not there.
     """
-    usable = wanted != "cpu" and torch.cuda.is_available()
-    if wanted == "cuda" and not usable:
-        raise InputError("--device cuda: no usable GPU on this machine, expected one (or --device cpu)")
-    if not usable:
-        yield torch.device("cpu")
-        return
-    with lease(visible_devices(), slots=jobs_per_gpu()) as position:
-        torch.cuda.set_device(position)
-        yield torch.device("cuda", position)
+    with devices(1, wanted) as (only,):
+        yield only
+
+
+@contextlib.contextmanager
+def devices(count: int, wanted: str = "auto") -> Iterator[tuple[torch.device, ...]]:
+    """`count` GPUs, leased together, for as long as this lasts; where none is usable, the CPU alone ("auto").
+
+    CUDA_VISIBLE_DEVICES names them to processes that are started meanwhile: those have them by this lease, and need to
+    end with this process. CUDA reads the variable once in a process, so this one keeps to what it leased first. Raises
+    InputError if "cuda" is not there, or fewer than `count` are.
+    """
+    uuids = [] if wanted == "cpu" else _leasable()
+    if uuids and count > len(uuids):
+        raise InputError(f"GPUs: {count} wanted, expected at most the {len(uuids)} there are ({listed(uuids)})")
+    with contextlib.ExitStack() as held:
+        found: tuple[torch.device, ...] | None = None
+        if uuids:
+            mine = uuids[:count]
+            if not set(mine) <= set(os.environ.get(HELD, "").split(",")):
+                mine = held.enter_context(leases.lease(uuids, count, jobs_per_gpu()))
+            held.enter_context(_environment({cards.VISIBLE: ",".join(mine), HELD: ",".join(mine)}))
+            found = _found(mine)
+        if found is None:
+            held.close()
+            if wanted == "cuda":
+                raise InputError("--device cuda: no usable GPU on this machine, expected one (or --device cpu)")
+            if uuids:
+                log.warning("%s: there, but torch cannot use it: computing on the CPU", listed(uuids))
+            found = (torch.device("cpu"),)
+        yield found
+
+
+def _leasable() -> list[str]:
+    """UUIDs of the GPUs that this process may lease."""
+    if _numbered is not None:
+        return list(_numbered)
+    if not torch.backends.cuda.is_built() and cards.PRETENDED not in os.environ:
+        return []
+    known = None if _cuda_has_started() else cards.visible()
+    return _as_cuda_sees_them() if known is None else known
+
+
+def _cuda_has_started() -> bool:
+    """Whether CUDA has read CUDA_VISIBLE_DEVICES in this process: by anybody's question (is_available's for one)."""
+    if torch.cuda.is_initialized():
+        return True
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return driver.cuDeviceGetCount(ctypes.byref(ctypes.c_int())) == 0  # 3: not initialised
+
+
+def _as_cuda_sees_them() -> list[str]:
+    global _numbered
+    if not torch.cuda.is_available():
+        return []
+    seen = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    _numbered = tuple(f"{'MIG' if ' MIG ' in one.name else 'GPU'}-{one.uuid}" for one in seen)
+    return list(_numbered)
+
+
+def _found(uuids: Sequence[str]) -> tuple[torch.device, ...] | None:
+    """The torch devices of leased GPUs, the first of them the current one; None where torch cannot use them."""
+    global _numbered
+    if cards.PRETENDED in os.environ:
+        return (torch.device("cpu"),) * len(uuids)
+    if _numbered is None:
+        if not torch.cuda.is_available():  # here CUDA reads CUDA_VISIBLE_DEVICES
+            return None
+        _numbered = tuple(uuids)
+    places = [_numbered.index(uuid) for uuid in uuids]
+    torch.cuda.set_device(places[0])
+    return tuple(torch.device("cuda", place) for place in places)
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """The environment with these values, put back at the end."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def autocast(where: torch.device) -> contextlib.AbstractContextManager:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pagboost import warm
+from pagboost import cards, leases, warm
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 SOURCE = Path(warm.__file__).parents[1]
@@ -39,6 +39,11 @@ def main():
     if what == "wait":
         open(sys.argv[2], "w").write(str(os.getpid()))
         time.sleep(600)
+    if what == "lease":
+        from pagboost import cards, leases
+        with leases.lease(cards.visible(), poll=0.02) as mine:
+            print(*mine, flush=True)
+            time.sleep(600)
 
 cli.run(main)
 """
@@ -137,6 +142,23 @@ def test_a_job_ends_with_its_script(run, tmp_path, end):
     job.wait(60)
     _until(lambda: not _alive(child))
     assert job.returncode != 0
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_job_holds_its_gpu_as_long_as_its_script_runs(run, tmp_path, end):
+    """The process itself, which all children share, holds none."""
+    one = {cards.PRETENDED: "GPU-a", leases.VARIABLE: str(tmp_path / "locks")}
+    first, second = run.start("lease", **one), None
+    try:
+        assert [first.stdout.readline() for _ in range(3)][1:] == ["True False\n", "GPU-a\n"]
+        second = run.start("lease", **one)
+        assert any("waiting for a GPU: GPU-a is held by pid" in line for line in second.stderr)
+        first.send_signal(end)
+        assert "GPU-a\n" in second.stdout
+    finally:
+        for job in filter(None, (first, second)):
+            job.kill()
+            job.communicate()
 
 
 def test_a_process_that_is_gone_is_one_line(run, tmp_path):
