@@ -1,4 +1,4 @@
-# snakemake --cores all tables | figures | claims | report | all | golan2024        (see README.md)
+# snakemake --cores all tables | figures | claims | report | all | golan2024 | fetch        (see README.md)
 from snakemake.utils import min_version
 
 min_version("9.3")
@@ -53,6 +53,7 @@ for name in PAPERS:
             upstream(SHOWN.outputs(name)),
 
 
+include: "workflow/rules/fetch.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/sample.smk"
@@ -66,6 +67,7 @@ include: "workflow/rules/report.smk"
 
 # Jobs of this machine: none waits for a limit that clusters need, and those of one thread find their imports done.
 onstart:
+    claim_results()
     lift_default_rate_limit(workflow)
     if workflow.local_exec and any(entry["threads"] == 1 for entry in SCALE["jobs"].values()):
         warm.start()

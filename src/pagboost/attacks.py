@@ -140,23 +140,26 @@ def pgd_walk(
     steps: int,
     eps: Length | None = None,
     norm: str = "l2",
+    direction: str | None = None,
     bounds: tuple[float, float] | None = (0.0, 1.0),
+    centre: torch.Tensor | None = None,
 ) -> Iterator[torch.Tensor]:
     """Projected gradient descent; yields x after each step.
 
     x [N, C, H, W] in `bounds` (None: unbounded, as diffusion's x_t). alpha and eps are in the units of x: an L2
     length over a whole image, or for "linf" a distance per pixel; a tensor [N] gives each image its own.
-    eps None: no projection. No randomness.
+    eps None: no projection. direction: "raw" steps alpha times the gradient as it is; None: steps are of length alpha
+    in `norm`. centre [N, C, H, W]: the balls' centres, for a walk that starts elsewhere in them. No randomness.
     Raises InputError for a step, radius or norm out of range.
     """
     _check(alpha, steps, eps, norm)
-    start = x.detach()
-    direct, project = DIRECTIONS[norm], PROJECTIONS[norm]
+    centres = (x if centre is None else centre).detach()
+    direct, project = DIRECTIONS[direction or norm], PROJECTIONS[norm]
 
     def move(current: torch.Tensor, grad: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         moved = current - _scale(_of(alpha, rows), grad) * direct(grad)
         if eps is not None:
-            origin = start[rows]
+            origin = centres[rows]
             moved = origin + project(moved - origin, _of(eps, rows))
         return moved if bounds is None else moved.clamp(*bounds)
 

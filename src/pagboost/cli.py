@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pagboost import written
+from pagboost import parents, written
 from pagboost.errors import InputError, listed
 
 MOST_THREADS = 1024  # far more, and the libraries die on their own
@@ -33,6 +33,7 @@ def run(main: Callable[[], None]) -> None:
 
         warm.run_elsewhere()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    parents.watch()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not what a caller may have put in its place
             stream.reconfigure(errors="backslashreplace")

@@ -7,10 +7,10 @@ import errno
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -74,17 +74,41 @@ class Trained:
     checkpoints: Mapping[int, torch.nn.Module] = field(default_factory=dict)
 
 
-def batches(
-    data: Data, batch_size: int, generator: torch.Generator, device: torch.device
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless shuffled batches (x, y), each image once per epoch, epochs running into each other."""
-    pool = torch.empty(0, dtype=torch.long)
-    while True:
-        while len(pool) < batch_size:
-            pool = torch.cat([pool, torch.randperm(len(data.x), generator=generator)])
-        rows, pool = pool[:batch_size], pool[batch_size:]
-        x, y = data.batch(rows)
-        yield x.to(device), y.to(device)
+class Batches:
+    """Endless shuffled batches (x, y), each image once per epoch, epochs running into each other.
+
+    What is left of an epoch's order is state, like a network's weights: a run that resumes goes on in the same order.
+    """
+
+    def __init__(self, data: Data, batch_size: int, generator: torch.Generator, device: torch.device) -> None:
+        self.data, self.batch_size, self.generator, self.device = data, batch_size, generator, device
+        self.pool = torch.empty(0, dtype=torch.long)
+
+    def __iter__(self) -> Batches:
+        return self
+
+    def __next__(self) -> tuple[torch.Tensor, torch.Tensor]:
+        while len(self.pool) < self.batch_size:
+            self.pool = torch.cat([self.pool, torch.randperm(len(self.data.x), generator=self.generator)])
+        rows, self.pool = self.pool[: self.batch_size], self.pool[self.batch_size :]
+        x, y = self.data.batch(rows)
+        return x.to(self.device), y.to(self.device)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """The rows of the order that are still to come."""
+        return {"pool": self.pool.clone()}  # a slice would be saved with all that it was cut from
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on where another's state_dict was taken."""
+        self.pool = state["pool"].cpu()
+
+
+class Stateful(Protocol):
+    """What a training can save and go on from: a network, an optimizer, an order of batches."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> object: ...
 
 
 def average(network: torch.nn.Module) -> torch.nn.Module:
@@ -143,15 +167,16 @@ def loop(
     iterations: int,
     run: Run,
     label: str,
-    state: Mapping[str, torch.nn.Module | torch.optim.Optimizer],
+    state: Mapping[str, Stateful],
     generator: torch.Generator,
 ) -> None:
     """Call step(i) for i in 0..iterations-1; each call makes one whole update and returns its loss (scalar).
 
     Networks run in bf16 on a GPU; weights, their averages and the optimizer's moments stay fp32.
 
-    `state` and `generator` hold all that changes from step to step; they are saved every `run.save_every` seconds and
-    restored when the same run starts again. A batch order that has begun is drawn anew after a resume.
+    `state` and `generator` hold all that changes from step to step, the order of batches too; they are saved every
+    `run.save_every` seconds and restored when the same run starts again, which then ends in the same bytes as a run
+    that nothing disturbed.
     Raises InputError when a loss is not finite (looked at ten times a run, and before a state is saved).
     """
     first = _restore(run, state, generator)

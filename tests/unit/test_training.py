@@ -34,7 +34,7 @@ def data():
 
 @pytest.mark.parametrize("batch_size", [3, 5, 10, 14])
 def test_each_image_comes_once_per_epoch(data, batch_size):
-    stream = training.batches(data, batch_size, rng.generator("order"), CPU)
+    stream = training.Batches(data, batch_size, rng.generator("order"), CPU)
     batches = [next(stream) for _ in range(10)]
     assert all(len(y) == batch_size for _, y in batches)
     order = torch.cat([y for _, y in batches])
@@ -50,14 +50,14 @@ def test_batches_of_stored_images_are_those_of_floats_to_the_last_bit(channels):
     stored = np.random.default_rng(0).integers(0, 256, (10, 4, 5, channels), np.uint8)
     x, y = images.as_stored(stored), torch.arange(10)
     both = (training.Data(part, y, 10) for part in (x, images.to_float(stored)))
-    batch, expected = (next(training.batches(part, 4, rng.generator("order"), CPU)) for part in both)
+    batch, expected = (next(training.Batches(part, 4, rng.generator("order"), CPU)) for part in both)
     assert x.dtype == torch.uint8 and x.data_ptr() == stored.ctypes.data  # nothing was copied
     assert batch[0].dtype == torch.float32 and batch[0].stride() == expected[0].stride()
     assert torch.equal(batch[0], expected[0]) and torch.equal(batch[1], expected[1])
 
 
 def test_batch_order_is_the_generators(data):
-    orders = [next(training.batches(data, 10, rng.generator("order", seed), CPU))[1].tolist() for seed in (0, 0, 1)]
+    orders = [next(training.Batches(data, 10, rng.generator("order", seed), CPU))[1].tolist() for seed in (0, 0, 1)]
     assert orders[0] == orders[1] != orders[2]
 
 
@@ -114,19 +114,19 @@ def test_seeding_fixes_initial_weights_and_draws():
 
 
 class Job:
-    """A regression with Adam and an average; batches of the whole data, so that no epoch is ever cut."""
+    """A regression with Adam and an average; epochs of ten images end within batches of four."""
 
     def __init__(self, data, run):
         self.run, self.generator = run, training.seeded(run, "job")
         self.network = torch.nn.Linear(4, 1)
         self.averaged = training.average(self.network)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=0.1)
-        self.stream = training.batches(data, len(data.x), self.generator, run.device)
+        self.stream = training.Batches(data, 4, self.generator, run.device)
         self.done = []
 
     def step(self, i):
         x, y = next(self.stream)
-        noisy = x.flatten(1) + 0.1 * torch.randn(10, 4, generator=self.generator)
+        noisy = x.flatten(1) + 0.1 * torch.randn(4, 4, generator=self.generator)
         loss = (self.network(noisy).squeeze(1) - y).square().mean()
         training.descend(loss, self.optimizer)
         training.update_average(self.averaged, self.network, 0.5)
@@ -141,6 +141,7 @@ class Job:
             return torch.tensor(loss_at[i]) if i in (loss_at or {}) else loss
 
         state = {"generator": self.network, "averaged": self.averaged, "optimizer": self.optimizer}
+        state["batches"] = self.stream
         training.loop(step, iterations, self.run, "job", state, self.generator)
         return [p.detach().clone() for p in (*self.network.parameters(), *self.averaged.parameters())]
 

@@ -6,9 +6,9 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
-from pagboost import warm
+from pagboost import parents, warm
 from pagboost.errors import InputError
-from pagboost.planning import configuration, flags
+from pagboost.planning import configuration, flags, running
 from pagboost.planning.lineage import Digests, upstream
 from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import Results
@@ -16,6 +16,7 @@ from pagboost.planning.scheduling import lift_default_rate_limit
 from pagboost.report import cells
 
 configuration.prefer_this_interpreter()
+parents.announce()
 try:
     SCALE = configuration.load(ROOT, config, workflow.overwrite_configfiles)
     MADE = Results(SCALE)
@@ -24,11 +25,14 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+if workflow.is_main_process:
+    running.claim(Path(".snakemake"))
 DIGESTS = Digests(Path(".snakemake", "pagboost"), plans=workflow.is_main_process)
 ENVIRONMENT = ROOT / "environment.yml"
 RESULTS = SCALE["folder"]
 PAPERS = SCALE["papers"]
 UNAVAILABLE = flags.as_json(SCALE["unavailable"])
+WITHOUT = flags.as_json(SCALE["without"])
 
 
 wildcard_constraints:
@@ -79,6 +83,14 @@ def asked(result_of):
 def inputs_of(result_of):
     """An input function: the files, by role, that a result's job reads."""
     return lambda wildcards: asked(result_of)(wildcards).files()
+
+
+def claim_results():
+    """Nobody else makes these results meanwhile."""
+    try:
+        running.claim_results(Path(RESULTS), Path.cwd())
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def digest_of(result_of):

@@ -160,7 +160,7 @@ def fit(
     distance, weight = METRICS[options.metric], WEIGHTINGS[options.weighting]
     target, averaged = training.average(model), training.average(model)
     optimizer = torch.optim.RAdam(model.parameters(), lr=options.lr)
-    batches = training.batches(data, options.batch_size, generator, run.device)
+    batches = training.Batches(data, options.batch_size, generator, run.device)
 
     def step(i: int) -> torch.Tensor:
         sigmas, target_decay = levels(i)
@@ -180,7 +180,7 @@ def fit(
         training.update_average(averaged, model, options.ema_decay)
         return loss.detach()
 
-    state = {"network": model, "target": target, "averaged": averaged, "optimizer": optimizer}
+    state = {"network": model, "target": target, "averaged": averaged, "optimizer": optimizer, "batches": batches}
     training.loop(step, options.iterations, run, label, state, generator)
     return averaged
 

@@ -94,7 +94,7 @@ def train_vae(
     if posterior.z_dim != decoder.z_dim:
         raise InputError(f"training.encoder.z_dim: {posterior.z_dim}, expected {decoder.z_dim} (the decoder's)")
     optimizer = torch.optim.Adam([*decoder.parameters(), *posterior.parameters()], lr=options.lr)
-    reals = training.batches(data, options.batch_size, draws, run.device)
+    reals = training.Batches(data, options.batch_size, draws, run.device)
 
     def step(i: int) -> torch.Tensor:
         training.follow(optimizer, i, options)
@@ -104,7 +104,7 @@ def train_vae(
         training.descend(loss, optimizer)
         return loss.detach()
 
-    state = {"network": decoder, "encoder": posterior, "optimizer": optimizer}
+    state = {"network": decoder, "encoder": posterior, "optimizer": optimizer, "batches": reals}
     training.loop(step, options.iterations, run, "vae", state, draws)
     decoder.eval()
     diversity = check_diversity(decoder, data, draws, run.device, "vae")

@@ -7,39 +7,14 @@ train mode on the attacked batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 
-from pagboost import attacks, images, networks, objectives, training
+from pagboost import attacks, networks, objectives, training
+from pagboost.guides.augmentation import augmented
 from pagboost.options.trainings import Classifier, RampedAttack
-
-
-def shifted(x: torch.Tensor, pixels: int, generator: torch.Generator) -> torch.Tensor:
-    """Each image moved by up to `pixels` in both directions, zero filled; x [N, C, H, W]."""
-    if pixels == 0:
-        return x
-    padded = torch.nn.functional.pad(x, [pixels] * 4)
-    rows, columns = torch.randint(2 * pixels + 1, (2, len(x)), generator=generator).to(x.device)
-    h, w = (torch.arange(size, device=x.device) for size in x.shape[-2:])
-    image = torch.arange(len(x), device=x.device)[:, None, None]
-    crops = padded[image, :, (rows[:, None] + h)[:, :, None], (columns[:, None] + w)[:, None, :]]  # [N, H, W, C]
-    return crops.permute(0, 3, 1, 2).contiguous()
-
-
-def augmented(
-    batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
-    shift: int,
-    sizes: Sequence[int],
-    generator: torch.Generator,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches shifted at their own resolution, then resized to one of `sizes`, drawn per batch (empty: as they are)."""
-    for x, y in batches:
-        x = shifted(x, shift, generator)
-        if sizes:
-            x = images.resize(x, sizes[int(torch.randint(len(sizes), (), generator=generator))]).clamp(0, 1)
-        yield x, y
 
 
 def misclassify(network: torch.nn.Module) -> attacks.LossFn:
@@ -81,7 +56,7 @@ def train_classifier(
     generator = training.seeded(run, "classifier")
     net = networks.build(network).to(run.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
-    draw = training.batches(data, options.batch_size, generator, run.device)
+    draw = training.Batches(data, options.batch_size, generator, run.device)
     stream = augmented(draw, options.shift, options.sizes, generator)
 
     def step(i: int) -> torch.Tensor:
@@ -94,7 +69,8 @@ def train_classifier(
         training.descend(loss, optimizer)
         return loss.detach()
 
-    training.loop(step, options.iterations, run, "classifier", {"network": net, "optimizer": optimizer}, generator)
+    state = {"network": net, "optimizer": optimizer, "batches": draw}
+    training.loop(step, options.iterations, run, "classifier", state, generator)
     return training.Trained(net.eval(), network, {"train_accuracy": accuracy(net, data, run.device)})
 
 

@@ -14,9 +14,10 @@ from msgspec.structs import asdict
 
 from pagboost import artifacts, attacks, images, networks, objectives, training
 from pagboost.errors import InputError
-from pagboost.guides.classifier import accuracy, attacked, augmented, chunks, one_cycle
+from pagboost.guides.augmentation import augmented
+from pagboost.guides.classifier import accuracy, attacked, chunks, one_cycle
 from pagboost.options.kinds import named
-from pagboost.options.trainings import Attack, GrowingAttack, Joint
+from pagboost.options.trainings import Attack, GrowingAttack, Joint, RealAttack
 
 
 def grown(attack: GrowingAttack, i: int) -> Attack:
@@ -25,15 +26,27 @@ def grown(attack: GrowingAttack, i: int) -> Attack:
     return Attack(eps=attack.eps, alpha=attack.alpha, steps=steps)
 
 
-def attack_real(net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Attack) -> torch.Tensor:
+def started(x: torch.Tensor, attack: RealAttack, generator: torch.Generator) -> torch.Tensor:
+    """Where an attack on x [N, C, H, W] in [0, 1] starts: at x, or at uniform noise pulled into the ball around x."""
+    if not attack.random_start:
+        return x
+    noise = torch.rand(x.shape, generator=generator).to(x.device)
+    return x + attacks.project_l2(noise - x, attack.eps)
+
+
+def attack_real(
+    net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: RealAttack, generator: torch.Generator
+) -> torch.Tensor:
     """Real images made to look less real: f_c lowered by ascending softplus(-f_c) (Golan Sec. 3.1.2)."""
-    return attacked(net, lambda x, y: -objectives.bce_real(net(x), y), x, y, **asdict(attack))
+    lengths = {"eps": attack.eps, "alpha": attack.alpha, "steps": attack.steps}
+    start = started(x, attack, generator)
+    return attacked(net, lambda x, y: -objectives.bce_real(net(x), y), start, y, centre=x, **lengths)
 
 
 def attack_generated(
     net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Attack, stop_above: float
 ) -> torch.Tensor:
-    """Generated images made to look real: f_c raised, each image until sigma(f_c) exceeds `stop_above`.
+    """Generated images made to look real: f_c raised, each image until sigma(f_c) exceeds `stop_above` (1: never).
 
     Golan Sec. 3.1.2: the attack halts where the model finds a perturbed fake more real than perturbed real images.
     """
@@ -99,10 +112,9 @@ def train_joint(
     net.to(run.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
     fakes = generated_data(inputs["fakes"], data)
-    real_stream, fake_stream = (
-        augmented(training.batches(part, size, generator, run.device), options.shift, (), generator)
-        for part, size in ((data, options.batch_size), (fakes, options.generated_batch_size))
-    )
+    reals = training.Batches(data, options.batch_size, generator, run.device)
+    generated = training.Batches(fakes, options.generated_batch_size, generator, run.device)
+    real_stream, fake_stream = (augmented(part, options.shift, (), generator) for part in (reals, generated))
 
     def step(i: int) -> torch.Tensor:
         (x, y), (x_fake, y_fake) = next(real_stream), next(fake_stream)
@@ -110,10 +122,10 @@ def train_joint(
             size = options.sizes[int(torch.randint(len(options.sizes), (), generator=generator))]
             x, x_fake = (images.resize(part, size).clamp(0, 1) for part in (x, x_fake))
         if options.real_attack is not None:
-            x = attack_real(net, x, y, options.real_attack)
+            x = attack_real(net, x, y, options.real_attack, generator)
         if options.generated_attack is not None:
-            attack = grown(options.generated_attack, i)
-            x_fake = attack_generated(net, x_fake, y_fake, attack, mean_realness(net, x, y))
+            stop_above = mean_realness(net, x, y) if options.generated_attack.early_stop else 1.0
+            x_fake = attack_generated(net, x_fake, y_fake, grown(options.generated_attack, i), stop_above)
         net.train()
         training.set_lr(optimizer, one_cycle(i, options.iterations, options.lr))
         labels = torch.cat([y, y_fake])
@@ -121,7 +133,8 @@ def train_joint(
         training.descend(loss, optimizer)
         return loss.detach()
 
-    training.loop(step, options.iterations, run, "joint", {"network": net, "optimizer": optimizer}, generator)
+    state = {"network": net, "optimizer": optimizer, "real batches": reals, "generated batches": generated}
+    training.loop(step, options.iterations, run, "joint", state, generator)
     net.eval()
     facts = {"l0": reference_level(net, data, run.device), "train_accuracy": accuracy(net, data, run.device)}
     return training.Trained(net, description["network"], facts)

@@ -13,8 +13,9 @@ import torch
 
 from pagboost import attacks, networks, training
 from pagboost.generators.diffusion.schedule import make_schedule, q_sample
+from pagboost.guides.augmentation import cropped, mirrored
 from pagboost.objectives import ce
-from pagboost.options.trainings import NormAttack, TimeClassifier
+from pagboost.options.trainings import FoolingAttack, TimeClassifier
 
 
 def attack_until_fooled(
@@ -22,23 +23,24 @@ def attack_until_fooled(
     x_t: torch.Tensor,
     times: torch.Tensor,
     y: torch.Tensor,
-    attack: NormAttack,
+    attack: FoolingAttack,
 ) -> torch.Tensor:
     """Untargeted PGD on x_t [N, C, H, W] that leaves a sample where it is first misclassified (Kawar Sec. 4).
 
-    The attack's lengths are in the units of x_t ([-1, 1] scale, not clipped): L2 over the image, or per pixel for
+    Unless the attack says otherwise: then each takes all steps, the paper's ablation. The attack's lengths are in the units of x_t ([-1, 1] scale, not clipped): L2 over the image, or per pixel for
     "linf". times int64 [N]. No randomness.
     """
 
     def loss_fn(x: torch.Tensor, label_and_time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         label, time = label_and_time.unbind(1)
         logits = classifier(x, time.float())
-        return -ce(logits, label), logits.argmax(1) != label
+        return -ce(logits, label), (logits.argmax(1) != label) & attack.until_fooled
 
     with attacks.frozen(classifier):
         # the time travels with the label, so that both follow a sample when stopped ones leave the batch
         labels = torch.stack([y, times], 1)
-        return attacks.pgd(loss_fn, x_t, labels, **msgspec.structs.asdict(attack), bounds=None)
+        lengths = {"eps": attack.eps, "alpha": attack.alpha, "steps": attack.steps, "norm": attack.norm}
+        return attacks.pgd(loss_fn, x_t, labels, **lengths, bounds=None)
 
 
 def train_time_classifier(
@@ -58,10 +60,12 @@ def train_time_classifier(
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
     steps = make_schedule(options.schedule, options.diffusion_steps, device=run.device)
-    draw = training.batches(data, options.batch_size, generator, run.device)
+    draw = training.Batches(data, options.batch_size, generator, run.device)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
+        x = cropped(x, options.enlarge, generator)
+        x = mirrored(x, generator) if options.mirror else x
         t = torch.randint(len(steps), (len(x),), generator=generator).to(run.device)
         noise = torch.randn(x.shape, generator=generator).to(run.device)
         x_t = q_sample(steps, 2 * x - 1, t, noise)
@@ -73,7 +77,7 @@ def train_time_classifier(
         training.descend(loss, optimizer)
         return loss.detach()
 
-    state = {"network": model, "optimizer": optimizer}
+    state = {"network": model, "optimizer": optimizer, "batches": draw}
     training.loop(step, options.iterations, run, "time classifier", state, generator)
     facts = {"iterations": options.iterations, "ema": None, "attack": msgspec.to_builtins(options.attack)}
     process = {"schedule": options.schedule, "diffusion_steps": options.diffusion_steps}

@@ -1,4 +1,7 @@
-"""Kinds of models: what each recipe takes, below `training` of a model's entry, and what files of others it needs."""
+"""Kinds of models: what each recipe takes, below `training` of a model's entry, and what files of others it needs.
+
+Those whose weights come from elsewhere are in options.pretrained.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from pagboost.options.entries import DOWNLOADS, Downloads
 from pagboost.options.gans import Method
 from pagboost.options.kinds import Distinct, Doc, Misfit, Options, Refers
 from pagboost.options.networks import Network
@@ -18,16 +20,16 @@ from pagboost.options.types import (
     NotNegative,
     Number,
     Positive,
-    Sha256,
     Share,
     ShareBelow1,
     Side,
-    Text,
 )
 
 SIGMA_MIN, SIGMA_MAX, RHO = 0.002, 80.0, 7.0  # Karras et al. 2022, Tab. 1
 
 L2 = "L2 over an image, pixels in [0, 1]"
+
+Enlargement = Annotated[float, Meta(ge=1, le=4)]
 
 
 class Attack(Options):
@@ -52,12 +54,25 @@ class RampedAttack(NormAttack):
     ramp: Annotated[Share, Doc("the share of the iterations over which eps and alpha grow to their values")]
 
 
+class RealAttack(Attack):
+    """An attack that may start at random in the ball around the image."""
+
+    random_start: Annotated[bool, Doc("from uniform noise pulled into the ball, not from the image itself")] = False
+
+
 class GrowingAttack(Attack):
     """An attack that takes more and more steps."""
 
     steps: Annotated[Natural, Doc("number of steps at first")]
     grow_every: Annotated[Count, Doc("one step more after each so many", "iterations")]
     max_steps: Annotated[Count, Doc("the most steps")]
+    early_stop: Annotated[bool, Doc("whether an image stops once it looks more real than attacked real images")] = True
+
+
+class FoolingAttack(NormAttack):
+    """An attack that may leave an image where it is first misclassified."""
+
+    until_fooled: Annotated[bool, Doc("false: all steps, whatever the classifier says")] = True
 
 
 class Training(Options):
@@ -66,6 +81,7 @@ class Training(Options):
     inputs: {role: its type} of what a recipe reads of other jobs, all needed unless named in `optional`.
     needs_network: whether an entry has to describe a network (a joint model takes its backbone's).
     needs_data: whether it looks at images; else it needs no GPU either.
+    trains: whether weights come out that were not there before; else they are the same for all trainings.
     outputs: how many numbers the network gives for each of an image's; None: unlike an image.
     """
 
@@ -73,6 +89,7 @@ class Training(Options):
     optional: ClassVar[tuple[str, ...]] = ()
     needs_network: ClassVar[bool] = True
     needs_data: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
     outputs: ClassVar[int | None] = None
 
 
@@ -132,7 +149,7 @@ class Joint(OneCycle):
 
     generated_batch_size: Annotated[Count, Doc("generated images in an update, besides batch_size real ones")]
     fresh_head: Annotated[bool, Doc("whether the backbone's last layer is drawn anew")]
-    real_attack: Annotated[Attack | None, Doc("attack that makes real images look less real")]
+    real_attack: Annotated[RealAttack | None, Doc("attack that makes real images look less real")]
     generated_attack: Annotated[GrowingAttack | None, Doc("attack that makes generated images look real")]
 
 
@@ -232,7 +249,9 @@ class TimeClassifier(Iterations):
     lr: Annotated[Positive, Doc("learning rate at the start")]
     lr_end: Annotated[NotNegative, Doc("learning rate at the end, to which it goes linearly")]
     weight_decay: Annotated[NotNegative, Doc("AdamW's")]
-    attack: Annotated[NormAttack | None, Doc("on x_t, in the [-1, 1] scale, until it is misclassified; null: vanilla")]
+    attack: Annotated[FoolingAttack | None, Doc("on x_t, in the [-1, 1] scale; null: vanilla")]
+    enlarge: Annotated[Enlargement, Doc("images are random windows of themselves enlarged by up to this")] = 1.0
+    mirror: Annotated[bool, Doc("whether half of the images are mirrored left to right")] = False
 
 
 class GAN(Iterations):
@@ -261,55 +280,3 @@ class VAE(Decaying):
 
     encoder: Annotated[Network, Doc("the other network, which is not kept")]
     sigma: Annotated[Positive, Doc("standard deviation of p(x | z) per pixel", "[-1, 1]")]
-
-
-class Role(Options):
-    """What public weights were trained as, where they are used as more than an extractor.
-
-    network: the kind of network that can be it. outputs: as of Training.
-    """
-
-    network: ClassVar[str] = ""
-    outputs: ClassVar[int | None] = None
-
-
-class AsDDPM(Role):
-    """A diffusion model with learned variances."""
-
-    kind = "ddpm"
-    network = "unet"
-    outputs = DDPM.outputs
-
-    schedule: Annotated[Schedule, Doc("of the forward process it was trained on")]
-    diffusion_steps: Annotated[Count, Doc("of that process")]
-    target: Annotated[Target, Doc("what it predicts")]
-
-
-class AsTimeClassifier(Role):
-    """A classifier of x_t."""
-
-    kind = "time_classifier"
-    network = "unet_encoder"
-
-    schedule: Annotated[Schedule, Doc("of the forward process it was trained on")]
-    diffusion_steps: Annotated[Count, Doc("of that process")]
-
-
-class AsClassifier(Role):
-    """A classifier of images in [0, 1]."""
-
-    kind = "classifier"
-    network = "resnet"
-
-
-class Pretrained(Training):
-    """Public weights: nothing is trained."""
-
-    kind = "pretrained"
-    uses = "pagboost.guides.pretrained:pretrained"
-    needs_data = False
-
-    file: Annotated[Text, Doc("a path or a URL")]
-    sha256: Annotated[Sha256 | None, Doc("of the file, 8 digits or more; null logs what to pin")]
-    downloads: Downloads = DOWNLOADS
-    stands_for: Annotated[Role | None, Doc("what it is used as; null: an extractor")] = None

@@ -46,31 +46,6 @@ def test_learning_rate_rises_then_falls_to_zero():
     assert rates[-1] == pytest.approx(0, abs=1e-9)
 
 
-def test_shifts_move_whole_images_and_fill_with_zeros():
-    x = torch.zeros(300, 1, 8, 8)
-    x[:, :, 3:5, 3:5] = 1
-    moved = classifiers.shifted(x, 2, rng.generator("shift"))
-    assert torch.equal(moved.sum((1, 2, 3)), torch.full((300,), 4.0))
-    corners = {tuple(image[0].nonzero()[0].tolist()) for image in moved}
-    assert corners == {(i, j) for i in range(1, 6) for j in range(1, 6)}
-    edge = classifiers.shifted(torch.ones(50, 1, 4, 4), 1, rng.generator("shift"))
-    assert set(edge.sum((1, 2, 3)).tolist()) == {16.0, 12.0, 9.0}
-
-
-def test_no_shift_is_no_copy_and_draws_repeat():
-    x = torch.rand(5, 1, 8, 8)
-    assert classifiers.shifted(x, 0, rng.generator("shift")) is x
-    once, again = (classifiers.shifted(x, 3, rng.generator("shift")) for _ in range(2))
-    assert torch.equal(once, again)
-
-
-def test_batches_come_at_every_asked_size():
-    batches = ((torch.rand(2, 1, 8, 8), torch.zeros(2)) for _ in range(30))
-    seen = [x for x, _ in classifiers.augmented(batches, 1, [8, 16], rng.generator("sizes"))]
-    assert {x.shape[-1] for x in seen} == {8, 16}
-    assert all(float(x.min()) >= 0 and float(x.max()) <= 1 for x in seen)
-
-
 def train_classifier(data, spec, seed=0, **changed):
     run = training.Run(seed=seed, device=RUN.device)
     return classifiers.train_classifier(data, spec, run, {}, read(Classifier, CLASSIFIER | changed, "training"))

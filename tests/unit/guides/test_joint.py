@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from pagboost import artifacts, attacks, networks, objectives, training
+from pagboost import artifacts, attacks, networks, objectives, rng, training
 from pagboost.errors import InputError
 from pagboost.guides import joint
 from pagboost.networks.cnn import ConvNet
 from pagboost.options.reading import read
-from pagboost.options.trainings import Attack, Joint
+from pagboost.options.trainings import Attack, Joint, RealAttack
 
 RUN = training.Run(seed=0, device=torch.device("cpu"))
 REAL_ATTACK = {"eps": 0.5, "alpha": 0.2, "steps": 4}
@@ -38,9 +38,21 @@ def f_c(network, x, y):
 
 
 def test_the_attack_on_real_images_lowers_the_target_logit(classifier, x, y):
-    attacked = joint.attack_real(classifier, x, y, Attack(**REAL_ATTACK))
+    attacked = joint.attack_real(classifier, x, y, RealAttack(**REAL_ATTACK), rng.generator("start"))
     assert bool((f_c(classifier, attacked, y) < f_c(classifier, x, y)).all())
     assert float(attacks.l2_norm(attacked - x).max()) <= 0.5 + 1e-5
+
+
+def test_an_attack_on_real_images_may_start_at_random_in_their_balls(classifier, x, y):
+    still = RealAttack(eps=0.5, alpha=1e-6, steps=1, random_start=True)
+    starts = [joint.attack_real(classifier, x, y, still, rng.generator(name)) - x for name in ("a", "a", "b")]
+    assert torch.equal(starts[0], starts[1]) and not torch.equal(starts[0], starts[2])
+    lengths = attacks.l2_norm(starts[0])
+    assert float(lengths.max()) <= 0.5 + 1e-5 and float(lengths.min()) > 0.4
+    wide = RealAttack(eps=0.5, alpha=0.5, steps=2, random_start=True)
+    moved = joint.attack_real(classifier, x, y, wide, rng.generator("a"))
+    assert float(attacks.l2_norm(moved - x).max()) <= 0.5 + 1e-5  # the ball is the image's, not the start's
+    assert float(f_c(classifier, moved, y).mean()) < float(f_c(classifier, x + starts[0], y).mean())
 
 
 def test_the_attack_on_generated_images_raises_the_target_logit(classifier, x, y):
@@ -128,6 +140,14 @@ def test_the_attack_on_generated_images_grows_and_stops_at_the_attacked_real_one
     monkeypatch.setattr(joint, "mean_realness", watched_realness)
     train_joint(data, inputs, iterations=8)
     assert steps == [1, 1, 2, 2, 3, 3, 3, 3]
+
+
+def test_without_the_early_stop_no_generated_image_stops(data, inputs, monkeypatch):
+    thresholds, attack = [], joint.attack_generated
+    monkeypatch.setattr(joint, "attack_generated", lambda *a: thresholds.append(a[-1]) or attack(*a))
+    monkeypatch.setattr(joint, "mean_realness", None)  # not even asked
+    train_joint(data, inputs, iterations=3, generated_attack={**FAKE_ATTACK, "early_stop": False})
+    assert thresholds == [1.0] * 3
 
 
 def test_updates_see_real_and_generated_images_in_one_batch(data, inputs, monkeypatch):

@@ -9,7 +9,7 @@ from pagboost.errors import InputError
 from pagboost.generators.diffusion.schedule import make_schedule
 from pagboost.guides import time_classifier
 from pagboost.options.reading import read
-from pagboost.options.trainings import NormAttack, TimeClassifier
+from pagboost.options.trainings import FoolingAttack, TimeClassifier
 
 ATTACK = {"eps": 0.5, "alpha": 0.2, "steps": 4, "norm": "l2"}
 
@@ -27,7 +27,7 @@ class Threshold(torch.nn.Module):
 
 
 def attack(x_t, times, y, **changed):
-    return time_classifier.attack_until_fooled(Threshold(), x_t, times, y, NormAttack(**{**ATTACK, **changed}))
+    return time_classifier.attack_until_fooled(Threshold(), x_t, times, y, FoolingAttack(**{**ATTACK, **changed}))
 
 
 def test_misclassified_samples_do_not_move_and_the_rest_stop_when_fooled():
@@ -74,13 +74,23 @@ def test_fooled_samples_cost_no_compute_and_are_left_untouched():
     classifier = Counting()
     x_t = torch.tensor([-0.3, 0.02, 0.07, 3.0, -1.0]).view(-1, 1, 1, 1).expand(5, 1, 4, 4)
     times, y = torch.zeros(5, dtype=torch.long), torch.ones(5, dtype=torch.long)
-    moved = time_classifier.attack_until_fooled(classifier, x_t, times, y, NormAttack(**ATTACK))
+    moved = time_classifier.attack_until_fooled(classifier, x_t, times, y, FoolingAttack(**ATTACK))
     # two are misclassified from the start, one after a step of 0.05 in the mean, one after two
     assert classifier.passes == [5, 3, 2, 1]
     assert torch.equal(moved[[0, 4]], x_t[[0, 4]])
     classifier.passes.clear()
-    time_classifier.attack_until_fooled(classifier, x_t[:1], times[:1], y[:1], NormAttack(**ATTACK))
+    time_classifier.attack_until_fooled(classifier, x_t[:1], times[:1], y[:1], FoolingAttack(**ATTACK))
     assert classifier.passes == [1]  # and no more once all are fooled
+
+
+def test_an_attack_may_take_all_steps_whether_fooled_or_not():
+    classifier = Counting()
+    x_t = torch.tensor([-0.3, 0.02, 3.0]).view(-1, 1, 1, 1).expand(3, 1, 4, 4)
+    times, y = torch.zeros(3, dtype=torch.long), torch.ones(3, dtype=torch.long)
+    options = FoolingAttack(**ATTACK, until_fooled=False)
+    moved = (time_classifier.attack_until_fooled(classifier, x_t, times, y, options) - x_t).flatten(1).norm(dim=1)
+    assert classifier.passes == [3, 3, 3, 3]
+    torch.testing.assert_close(moved, torch.full((3,), 0.5))
 
 
 class Wavy(torch.nn.Module):
@@ -95,7 +105,7 @@ class Wavy(torch.nn.Module):
 def test_the_attack_stays_in_its_ball_far_outside_the_images_range(norm, eps, alpha):
     x_t = 3 * torch.randn(16, 3, 4, 4, generator=rng.generator("far"), dtype=torch.float64)
     times, y = torch.zeros(16, dtype=torch.long), torch.ones(16, dtype=torch.long)
-    options = NormAttack(eps=eps, alpha=alpha, steps=7, norm=norm)
+    options = FoolingAttack(eps=eps, alpha=alpha, steps=7, norm=norm)
     result = time_classifier.attack_until_fooled(Wavy(), x_t, times, y, options)
     length = (result - x_t).flatten(1).norm(dim=1, p=2 if norm == "l2" else float("inf"))
     assert (length <= eps * (1 + 1e-6)).all() and length.max() == pytest.approx(eps)
@@ -152,8 +162,8 @@ TRAINING |= {"lr": 0.05, "lr_end": 0.01, "weight_decay": 0.0}
 
 
 def train(attack_options, data=None):
-    """A training by these options of its attack: a mapping, None, or a NormAttack that no configuration may ask for."""
-    unread = isinstance(attack_options, NormAttack)
+    """A training by these options of its attack: a mapping, None, or a FoolingAttack that no configuration may ask for."""
+    unread = isinstance(attack_options, FoolingAttack)
     options = read(TimeClassifier, TRAINING | {"attack": None if unread else attack_options}, "training")
     if unread:
         options = replace(options, attack=attack_options)
@@ -162,7 +172,7 @@ def train(attack_options, data=None):
 
 
 def test_vanilla_and_robust_training_differ_only_by_the_attack(recorders):
-    train(None), train(ATTACK), train(NormAttack(**{**ATTACK, "steps": 0}))
+    train(None), train(ATTACK), train(FoolingAttack(**{**ATTACK, "steps": 0}))
     vanilla, robust, unattacked = (recorder.seen for recorder in recorders)
     for (x_vanilla, t_vanilla), (x_robust, t_robust) in zip(vanilla, robust, strict=True):
         torch.testing.assert_close(t_vanilla, t_robust, rtol=0, atol=0)
@@ -177,7 +187,7 @@ def test_lengths_are_those_of_images_from_minus_one_to_one(unfooled):
     """x_t = sqrt(signal) (2 x - 1) + noise, and an attack that never fools moves it by eps of that scale."""
     data = training.Data(dataset().x, torch.ones(32, dtype=torch.long), 2)
     train(None, data=data), train(ATTACK, data=data)
-    draw = training.batches(data, 16, rng.generator(0, "time_classifier"), torch.device("cpu"))
+    draw = training.Batches(data, 16, rng.generator(0, "time_classifier"), torch.device("cpu"))
     x_0, (x_t, times) = next(draw)[0] * 2 - 1, unfooled[0].seen[0]
     signal = make_schedule("linear", 1000).alphas_cumprod.float()[times.long()].view(-1, 1, 1, 1)
     noise = (x_t - signal.sqrt() * x_0) / (1 - signal).sqrt()
@@ -189,7 +199,7 @@ def test_lengths_are_those_of_images_from_minus_one_to_one(unfooled):
 def test_training_returns_an_evaluating_network_and_its_facts(recorders):
     trained = train(ATTACK)
     assert not trained.network.training
-    assert trained.facts["attack"] == ATTACK
+    assert trained.facts["attack"] == {**ATTACK, "until_fooled": True}
     assert (trained.facts["schedule"], trained.facts["diffusion_steps"]) == ("linear", 1000)
 
 

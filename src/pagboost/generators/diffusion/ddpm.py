@@ -134,7 +134,7 @@ def train_ddpm(
     kept = training.checkpoints(model, options.checkpoints)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
     steps = make_schedule(options.schedule, options.diffusion_steps, device=run.device)
-    draw = training.batches(data, options.batch_size, generator, run.device)
+    draw = training.Batches(data, options.batch_size, generator, run.device)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
@@ -151,7 +151,7 @@ def train_ddpm(
             kept[i + 1].load_state_dict(averaged.state_dict())
         return loss.detach()
 
-    state = {"network": model, "averaged": averaged, "optimizer": optimizer}
+    state = {"network": model, "averaged": averaged, "optimizer": optimizer, "batches": draw}
     state |= {f"averaged at {iteration}": network for iteration, network in kept.items()}
     training.loop(step, options.iterations, run, "ddpm", state, generator)
     facts = {"iterations": options.iterations, "ema": options.ema_decay, "target": options.target}

@@ -135,7 +135,7 @@ def train_edm(
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
     averaged = training.average(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.lr, fused=True)
-    draw = training.batches(data, options.batch_size, generator, run.device)
+    draw = training.Batches(data, options.batch_size, generator, run.device)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
@@ -150,6 +150,6 @@ def train_edm(
         training.update_average(averaged, model, options.ema_decay)
         return loss.detach()
 
-    state = {"network": model, "averaged": averaged, "optimizer": optimizer}
+    state = {"network": model, "averaged": averaged, "optimizer": optimizer, "batches": draw}
     training.loop(step, options.iterations, run, "edm", state, generator)
     return training.Trained(averaged, network, {"iterations": options.iterations, "ema": options.ema_decay})

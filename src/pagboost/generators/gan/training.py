@@ -87,7 +87,7 @@ def train_gan(
     averaged = training.average(g)
     g_optimizer = _adam(g, options.lr_generator, options.betas)
     d_optimizer = _adam(d, options.lr_discriminator, options.betas)
-    reals = training.batches(data, options.batch_size, draws, run.device)
+    reals = training.Batches(data, options.batch_size, draws, run.device)
     latents = _latents(g.z_dim, data.num_classes, options.batch_size, draws, run.device)
 
     def step(i: int) -> torch.Tensor:
@@ -121,6 +121,7 @@ def train_gan(
         "averaged": averaged,
         "generator_optimizer": g_optimizer,
         "discriminator_optimizer": d_optimizer,
+        "batches": reals,
         **{f"method.{name}": module for name, module in modules.items()},
     }
     training.loop(step, options.iterations, run, label, state, draws)
