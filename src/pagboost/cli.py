@@ -108,6 +108,12 @@ def add_trainings(flags: Parser) -> None:
     flags.add_argument("--trainings", type=natural, nargs="+", default=[0], action=Distinct, help=meaning)
 
 
+def add_second_trainings(flags: Parser) -> None:
+    """--second-trainings: another set of trainings, apart from the first."""
+    meaning = "seeds of other trainings than --trainings; all of their results lie in training=N of --results"
+    flags.add_argument("--second-trainings", type=natural, nargs="+", required=True, action=Distinct, help=meaning)
+
+
 def add_labels(flags: Parser) -> None:
     """--labels: which array of a sample file holds the labels, for files of others."""
     meaning = "array that holds the labels, where it is not arr_1; none: there are none"
