@@ -1,1 +1,1 @@
-"""Sources: where images and their classes come from; read as streams, checked by hash, never unpickled."""
+"""Sources: where images, their classes and weights come from; read as streams, checked by hash, never executed."""

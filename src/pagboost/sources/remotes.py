@@ -1,0 +1,36 @@
+"""What a configuration names of other places: URLs, with the hash they promise and the folder that keeps their copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pagboost.options.entries import DOWNLOADS
+from pagboost.sources import addresses
+
+KEYS = ("file", "samples")  # under which options name files, beside sha256 and downloads
+
+
+class Remote(NamedTuple):
+    """A URL; its sha256 (whole, its beginning, or None); the folder of its copy."""
+
+    url: str
+    sha256: str | None = None
+    folder: str = DOWNLOADS
+
+
+def found(settings: Any) -> list[Remote]:
+    """All that a slice of configuration names, in its order, each once."""
+    return list(dict.fromkeys(_remotes(settings)))
+
+
+def _remotes(settings: Any) -> Iterator[Remote]:
+    if isinstance(settings, Mapping):
+        for key in KEYS:
+            url = settings.get(key)
+            if isinstance(url, str) and addresses.is_url(url):
+                yield Remote(url, settings.get("sha256"), settings.get("downloads") or DOWNLOADS)
+        settings = list(settings.values())
+    if isinstance(settings, (list, tuple)):
+        for part in settings:
+            yield from _remotes(part)
