@@ -23,13 +23,10 @@ def main() -> None:
     length = flags.add_mutually_exclusive_group()
     length.add_argument("--steps", type=cli.positive_int, help="number of steps of a boost with alpha")
     length.add_argument("--eps", type=cli.positive_float, help="radius of a boost with steps")
-    length.add_argument(
-        "--published",
-        type=cli.spec,
-        metavar="SPEC",
-        help="choose one by validation FID: {steps, alpha, pixels, multiples} or {eps, ...}",
-    )
+    length.add_argument("--published", type=cli.spec, metavar="SPEC",
+                        help="choose one by validation FID: {steps, alpha, pixels, multiples}, {eps, ...}")  # fmt: skip
     length.add_argument("--like", type=Path, help="boosted samples whose change sets the radius, eps {percentile, of}")
+    flags.add_argument("--real", type=Path, help="real images and labels that a boost with stop: ranks ranks by (.npz)")
     flags.add_argument("--reference", type=Path, help="validation images as the extractor sees them (.npz)")
     flags.add_argument("--extractor", type=Path, help="extractor of the reference (.safetensors)")
     flags.add_output("--choice-out", required=False, help="what was chosen, from which candidates and labels (.json)")
@@ -41,13 +38,15 @@ def main() -> None:
 
     from pagboost import networks, runtime
     from pagboost.artifacts import load_samples, save_json, save_samples
-    from pagboost.boosting import labels, lengths, walks
+    from pagboost.boosting import labels, lengths, stops, walks
+    from pagboost.boosting.guide import Guide
 
     runtime.prepare(args.threads)
     network, description = networks.load(args.guide, {"classifier", "joint"})
-    guide = walks.Guide.of(network, description)
+    guide = Guide.of(network, description)
     samples = load_samples(args.samples, labels=args.labels)
     validation = load_samples(args.validation, labels=args.labels) if args.validation else None
+    real = load_samples(args.real) if args.real else None
     like = None
     if args.like:
         percentile = lengths.percentile_asked(boost)
@@ -58,6 +57,7 @@ def main() -> None:
         samples, validation, targets = labels.complete(
             guide, boost.labels, samples, validation, boost.resolution, args.batch_size, device, str(args.samples)
         )
+        guide = stops.with_real(guide, boost, real, samples.images.shape[1], args.batch_size, device, str(args.real))
         score = None
         if len(candidates) > 1:
             from pagboost.metrics import evaluation, features, reference
@@ -65,11 +65,12 @@ def main() -> None:
             seen = features.load_extractor(args.extractor), reference.load(args.reference, device)
             score = evaluation.fid_scorer(*seen, args.batch_size, device)
         plan, tried = lengths.choose(guide, candidates, validation, score, args.batch_size, device)
+        unboosted = {"unboosted_fid": round(score(validation), 9)} if score else {}
         boosted = walks.boost_samples(guide, plan.boost, samples, plan.steps, args.batch_size, device)
     save_samples(args.out, boosted)
     if args.choice_out:
         own = lengths.described(plan, guide, samples.images.shape[1], published)
-        save_json(args.choice_out, {**own, "candidates": tried, "labels": targets})
+        save_json(args.choice_out, {**own, "candidates": tried, **unboosted, "labels": targets})
 
 
 if __name__ == "__main__":

@@ -59,6 +59,11 @@ def logit(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return -target_logit(logits, y)
 
 
+def none(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Zero, and so is its gradient: what a walk with noise does without a direction."""
+    return 0 * target_logit(logits, y)
+
+
 def objective(name: str, l0: float | None = None) -> Objective:
     """The objective of a name in options.boosts.OBJECTIVES.
 

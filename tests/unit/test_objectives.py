@@ -14,7 +14,7 @@ from pagboost.options.reading import read
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]])
 Y = torch.tensor([0, 2])
-ALL = ["ce", "bce", "ce_minus_bce", "logit", "ce_bce_ref"]
+ALL = ["ce", "bce", "ce_minus_bce", "logit", "none", "ce_bce_ref"]
 
 
 def softplus(z: float) -> float:
@@ -53,6 +53,12 @@ def slope(objective: objectives.Objective, f_c: float) -> float:
 @pytest.mark.parametrize("f_c", [-4.0, 0.0, 4.0])
 def test_minimising_raises_the_target_logit(name, f_c):
     assert slope(objectives.objective(name), f_c) < 0
+
+
+@pytest.mark.parametrize("f_c", [-4.0, 0.0, 4.0])
+def test_without_an_objective_there_is_no_direction(f_c):
+    assert slope(objectives.objective("none"), f_c) == 0
+    assert objectives.none(LOGITS, Y).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(("f_c", "sign"), [(-2.0, -1), (0.0, -1), (6.0, 1)])

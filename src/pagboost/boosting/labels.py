@@ -8,26 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from pagboost import images
 from pagboost.artifacts import SampleSet
-from pagboost.boosting.walks import Guide, check, check_images
+from pagboost.boosting.guide import Guide, check, check_images, logits_of
 from pagboost.errors import InputError
 from pagboost.options.boosts import LabelRule
 
 MEAN_LOGIT = 1.0  # BIGRoC's a: any value gives the same labels
-
-
-@torch.no_grad()
-def logits_of(
-    guide: Guide, samples: SampleSet, resolution: int | None, batch_size: int, device: torch.device
-) -> torch.Tensor:
-    """The guide's logits [N, K] of stored images, in full fp32, float64 on the CPU; `resolution` as of a boost."""
-    network = guide.network.to(device, memory_format=torch.channels_last).eval()
-    parts = []
-    for start in range(0, len(samples), batch_size):
-        x = images.to_float(samples.images[start : start + batch_size]).to(device)
-        parts.append(network(x if resolution is None else images.resize(x, resolution)).double().cpu())
-    return torch.cat(parts)
 
 
 def class_shift(logits: torch.Tensor) -> torch.Tensor:

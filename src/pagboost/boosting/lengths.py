@@ -13,7 +13,8 @@ import torch
 
 from pagboost import images
 from pagboost.artifacts import SampleSet
-from pagboost.boosting.walks import Guide, check, scaled, walk_samples
+from pagboost.boosting.guide import Guide, check
+from pagboost.boosting.walks import scaled, walk_samples
 from pagboost.errors import InputError
 from pagboost.options.boosts import BallBoost, CarriedOver, OfChange, PublishedRadius, PublishedSteps, StepBoost
 from pagboost.options.types import MOST
@@ -63,16 +64,21 @@ def plans(
 ) -> list[Plan]:
     """The plans that a boost's configuration entry leaves open; a single one where its length is known.
 
-    Of a StepBoost the number of steps is open: it is `steps`, or one of candidate_steps(published). Of a BallBoost the
-    radius is (alpha follows from it, of_radius): it is `eps` at the guide's size, or as the entry's own eps says:
-    "published" (one of candidate_radii(published)), stated (carried over at equal change per pixel) or a percentile,
-    whose value is `like`, in [0, 1] per pixel (BIGRoC Fig. 4). `published` is of the boost's own class for it.
+    Of a StepBoost the number of steps is open: it is `steps`, or one of candidate_steps(published), unless the entry
+    says it (fixed_steps). Of a BallBoost the radius is (alpha follows from it, of_radius): it is `eps` at the guide's
+    size, or as the entry's own eps says: "published" (one of candidate_radii(published)), stated (carried over at equal
+    change per pixel) or a percentile, whose value is `like`, in [0, 1] per pixel (BIGRoC Fig. 4). `published` is of the
+    boost's own class for it.
     Raises InputError for what is missing, and for lengths of the other sort.
     """
     values = guide.channels * guide.size**2
     if isinstance(boost, StepBoost):
         if eps is not None or like is not None:
             raise InputError("boost: has alpha, expected its number of steps (--steps, --published) and no radius")
+        if boost.fixed_steps is not None:
+            if steps is not None or published is not None:
+                raise InputError(f"boost.fixed_steps: {boost.fixed_steps}, expected no --steps and no --published")
+            return [Plan(boost, boost.fixed_steps)]
         if steps is None and published is None:
             raise InputError("boost: has alpha, expected its number of steps (--steps or --published)")
         counts = [steps] if steps else candidate_steps(boost.alpha, values, published)
@@ -167,12 +173,13 @@ def _facts(plan: Plan) -> dict[str, Any]:
 def described(
     plan: Plan, guide: Guide, size: int, published: PublishedSteps | PublishedRadius | None
 ) -> dict[str, Any]:
-    """{steps, alpha, eps, norm} of a plan at images of `size` pixels a side.
+    """{steps, alpha, eps, norm} of a plan at images of `size` pixels a side; direction too, where it is raw.
 
     Where a published radius was the start: also published_eps and scaled_eps, the same at equal change per pixel.
     """
     boost = scaled(plan.boost, size, guide.size)
     facts = {"steps": plan.steps, "alpha": boost.alpha, "eps": boost.eps, "norm": boost.norm}
+    facts |= {"direction": "raw"} if boost.direction == "raw" else {}
     if isinstance(published, PublishedRadius):
         carried = carried_over(published.eps, boost.norm, guide.channels * size**2, published.pixels)
         facts |= {"published_eps": published.eps, "scaled_eps": carried}

@@ -13,6 +13,7 @@ from pagboost.options.types import SMALLEST, Count, Norm, NotNegative, Positive,
 
 GUIDES = ("classifier", "joint")
 REFERENCED = "ce_bce_ref"  # needs l0, which joint models have
+HAVE_L0 = ("joint", "referenced")  # kinds of models: weights from elsewhere alone have none
 
 # name -> f(logits [N, K], y [N]) -> loss [N], which boosting lowers; the referenced one takes l0 too
 OBJECTIVES = {
@@ -20,6 +21,7 @@ OBJECTIVES = {
     "bce": "pagboost.objectives:bce_real",
     "ce_minus_bce": "pagboost.objectives:ce_minus_bce",
     "logit": "pagboost.objectives:logit",
+    "none": "pagboost.objectives:none",
     REFERENCED: "pagboost.objectives:ce_bce_ref",
 }
 
@@ -73,26 +75,40 @@ class Boost(Entry):
     objective: Annotated[Objective, Doc("what the walk lowers")]
     norm: Annotated[Norm, Doc("what lengths are measured in; linf: per pixel, at every size")] = "l2"
     resolution: Annotated[Side | None, Doc("the guide sees images resized to it; null: as they are", "pixels")] = None
-    stop_at_reference: Annotated[bool, Doc("whether an image stops at the joint model's l0")] = False
+    stop: Annotated[
+        Literal["reference", "ranks"] | None,
+        Doc(
+            "when an image stops: at the joint model's l0, or where its logit is what the real image of its rank has "
+            "(--real); null: never"
+        ),
+    ] = None
     labels: Annotated[LabelRule, Doc("how unlabelled images get theirs")] = "debiased"
 
     def needs_reference(self) -> bool:
         """Whether the guide has to know l0 (Golan Eq. 13)."""
-        return self.objective == REFERENCED or self.stop_at_reference
+        return self.objective == REFERENCED or self.stop == "reference"
 
     def problems(self, where: str, scale: Any) -> Iterator[str]:
-        if self.needs_reference() and scale.models[self.guide].kind != "joint":
-            yield f"{where}.guide: {self.guide}, expected a joint model (the boost compares with its l0)"
+        if self.needs_reference() and scale.models[self.guide].kind not in HAVE_L0:
+            expected = "a joint model, one from elsewhere as kind referenced (the boost compares with its l0)"
+            yield f"{where}.guide: {self.guide}, expected {expected}"
 
 
 class StepBoost(Boost):
-    """A walk of steps of one length; how many is chosen, from what was published (Golan et al. 2024, Alg. 2 and 3)."""
+    """A walk of steps of one length; how many is chosen, from what was published (Golan et al. 2024, Alg. 2 and 3).
+
+    A raw step follows the gradient: alpha is a factor, at images of every size.
+    """
 
     marked_by = "alpha"
     published = PublishedSteps
 
     sampler: Annotated[Literal["pgd", "sgld"], Doc("sgld: with noise, not projected")]
-    alpha: Annotated[Positive, Doc("length of a step", "of norm")]
+    alpha: Annotated[Positive, Doc("length of a step; of raw: times the gradient", "of norm")]
+    direction: Annotated[
+        Literal["l2", "raw"], Doc("l2: steps of length alpha; raw: alpha times the gradient as it is")
+    ] = "l2"
+    fixed_steps: Annotated[Count | None, Doc("so many steps, none chosen; null: chosen")] = None
     eps: Annotated[Positive | None, Doc("radius around the source image; null: none", "of norm")] = None
     noise_std: Annotated[NotNegative, Doc("SGLD's sigma per pixel", "[0, 1]")] = 0.0
 
@@ -101,6 +117,8 @@ class StepBoost(Boost):
             return "eps", self.eps, "none (SGLD is not projected)"
         if self.sampler == "sgld" and self.norm != "l2":
             return "norm", self.norm, "l2 for sgld (it steps along the gradient)"
+        if self.direction == "raw" and self.norm != "l2":
+            return "direction", self.direction, f"l2 for {self.norm} (whose steps are of equal size in every pixel)"
         if (self.noise_std > 0) != (self.sampler == "sgld"):
             return "noise_std", self.noise_std, "above 0 for sgld, and none for pgd"
         return None

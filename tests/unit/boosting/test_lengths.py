@@ -115,6 +115,20 @@ def test_a_step_length_leaves_the_number_of_steps_open(guide):
     assert described == {"steps": 3, "alpha": 0.1, "eps": None, "norm": "l2"}
 
 
+def test_a_fixed_number_of_steps_is_a_single_plan(guide, samples):
+    """Nothing is published and nothing chosen: no validation samples, no reference."""
+    options = {"objective": "logit", "sampler": "sgld", "alpha": 0.002, "noise_std": 1e-4, "direction": "raw"}
+    found = plans(options | {"fixed_steps": 15}, guide)
+    assert found == [Plan(made(options | {"fixed_steps": 15}), 15)]
+    plan, tried = lengths.choose(guide, found, None, None, 5, CPU)
+    assert tried == [{"steps": 15, "eps": None}]
+    described = lengths.described(plan, guide, 16, None)  # twice the guide's size: a raw alpha stays
+    assert described == {"steps": 15, "alpha": 0.002, "eps": None, "norm": "l2", "direction": "raw"}
+    for given in ({"steps": 3}, {"published": STEPS}):
+        with pytest.raises(InputError, match="boost.fixed_steps: 15, expected no --steps and no --published"):
+            plans(options | {"fixed_steps": 15}, guide, **given)
+
+
 @pytest.mark.parametrize(
     ("options", "given", "eps"),
     [

@@ -83,14 +83,36 @@ def test_an_image_at_the_reference_stops(guide, x):
     y = torch.zeros(12, dtype=torch.long)
     level = objectives.bce_generated(guide.network(x), y).detach()
     reached = dataclasses.replace(guide, l0=float(level.median()))
-    boost = made(PGD | {"objective": "bce", "stop_at_reference": True})
+    boost = made(PGD | {"objective": "bce", "stop": "reference"})
     boosted = end(reached, boost, x, y, 40)
     still = level >= reached.l0
     assert 0 < int(still.sum()) < len(x)
     assert torch.equal(boosted[still], x[still])
     assert bool((objectives.bce_generated(guide.network(boosted), y) >= reached.l0 - 1e-5).all())
-    free = end(reached, replace(boost, stop_at_reference=False), x, y, 40)
+    free = end(reached, replace(boost, stop=None), x, y, 40)
     assert float(opinion(guide, free, y)[1].mean()) > float(opinion(guide, boosted, y)[1].mean()) + 0.01
+
+
+@pytest.mark.parametrize("options", [PGD | {"objective": "logit"}, SGLD | {"noise_std": 1e-9}], ids=str)
+def test_a_raw_step_follows_the_gradient(guide, x, y, options):
+    """Two images move as their gradients differ, and alpha is what these are multiplied by."""
+    moved = end(guide, made(options | {"direction": "raw", "alpha": 0.05}), x, y, 1) - x
+    slope, _ = attacks.gradient(lambda x, y: objectives.logit(guide.network(x), y), x, y)
+    torch.testing.assert_close(moved, -0.05 * slope, atol=1e-6, rtol=1e-4)
+    lengths = attacks.l2_norm(moved)
+    assert float(lengths.max() / lengths.min()) > 1.05
+    unit = end(guide, made(options | {"alpha": 0.05}), x, y, 1) - x
+    torch.testing.assert_close(attacks.l2_norm(unit), torch.full((12,), 0.05), atol=1e-6, rtol=1e-4)
+
+
+def test_without_an_objective_a_walk_is_noise_alone(guide, x, y):
+    still = end(guide, made(PGD | {"objective": "none"}), x, y, 3)
+    assert torch.equal(still, x)
+    noise = end(guide, made(SGLD | {"objective": "none", "noise_std": 0.05}), x, y, 4) - x
+    assert float(noise.std()) == pytest.approx(0.05 * 2, rel=0.1)
+    streams = rng.SampleStreams("sgld", [0] * 12, range(12))
+    drawn = sum(streams.randn((1, 8, 8), list(range(12))) for _ in range(4))
+    torch.testing.assert_close(noise, 0.05 * drawn, atol=1e-6, rtol=1e-4)
 
 
 # -- an image depends on itself, its label and its own stream only
@@ -103,7 +125,7 @@ def assert_same_images(a, b):
     assert (difference > 0).mean() <= 0.002
 
 
-@pytest.fixture(params=[PGD | {"eps": 0.6}, PGD | {"objective": "bce", "stop_at_reference": True}, SGLD], ids=str)
+@pytest.fixture(params=[PGD | {"eps": 0.6}, PGD | {"objective": "bce", "stop": "reference"}, SGLD], ids=str)
 def boosted(request, guide, samples):
     """(boost(samples, batch_size=12) -> images, the images of all samples in one batch)."""
     boost = made(request.param)
@@ -200,6 +222,11 @@ def test_lengths_grow_with_the_side_of_the_image(guide, y):
     assert (scaled.alpha, scaled.eps) == (pytest.approx(0.3), 1.5)
 
 
+def test_a_raw_alpha_is_no_length_and_stays(guide):
+    scaled = walks.scaled(made(PGD | {"eps": 0.5, "direction": "raw"}), 24, 8)
+    assert (scaled.alpha, scaled.eps) == (0.1, 1.5)
+
+
 def test_the_guide_sees_the_image_at_the_asked_resolution(guide, y):
     seen = []
 
@@ -228,12 +255,19 @@ def test_the_guide_sees_the_image_at_the_asked_resolution(guide, y):
         ({"alpha": None}, "boost.alpha: None, expected a number above 0"),
         ({"alpha": [1.0]}, r"boost.alpha: \[1.0\], expected a number above 0"),
         ({"alpha": True}, "boost.alpha: True, expected a number above 0"),
-        ({"objective": "cee"}, "boost.objective: 'cee', expected one of: ce, bce, ce_minus_bce, logit, ce_bce_ref"),
+        (
+            {"objective": "cee"},
+            "boost.objective: 'cee', expected one of: ce, bce, ce_minus_bce, logit, none, ce_bce_ref",
+        ),
         ({"objective": ["ce"]}, r"boost.objective: \['ce'\], expected one of: ce, bce"),
         ({"norm": ["l2"]}, r"boost.norm: \['l2'\], expected one of: l2, linf"),
         ({"eps": -1.0}, "boost.eps: -1.0, expected a number above 0"),
         ({"noise_std": float("nan")}, "boost.noise_std: nan, expected a finite number"),
-        ({"stop_at_reference": None}, "boost.stop_at_reference: None, expected true or false"),
+        ({"stop": True}, "boost.stop: True, expected one of: reference, ranks"),
+        ({"stop_at_reference": True}, r"boost.stop_at_reference: unknown key \(did you mean stop\?\)"),
+        ({"direction": "linf"}, "boost.direction: 'linf', expected one of: l2, raw"),
+        ({"direction": "raw", "norm": "linf"}, "boost.direction: raw, expected l2 for linf"),
+        ({"fixed_steps": 0}, "boost.fixed_steps: 0, expected at least 1"),
         ({"resolution": 1.5}, "boost.resolution: 1.5, expected an integer of at least 1"),
         ({"resolution": 10**9}, "boost.resolution: 1000000000, expected at most 65536"),
         ({"sampler": "adam"}, "boost.sampler: 'adam', expected one of: pgd, sgld"),
@@ -246,7 +280,7 @@ def test_the_guide_sees_the_image_at_the_asked_resolution(guide, y):
             r"boost.norm: linf, expected l2 for sgld \(it steps along the gradient",
         ),
         ({"resolution": 0}, "boost.resolution: 0, expected at least 1"),
-        ({"step": 1}, "boost.step: unknown key.*, expected one of: .*alpha, eps, noise_std"),
+        ({"step": 1}, "boost.step: unknown key.*, expected one of: .*alpha, .*eps, noise_std"),
     ],
 )
 def test_bad_options_are_named(change, message):
@@ -273,7 +307,7 @@ def test_choices_are_those_that_walks_know():
     ("change", "message"),
     [
         ({"objective": "ce_bce_ref"}, "carry no l0"),
-        ({"stop_at_reference": True}, "stop_at_reference: the guide's weights carry no l0"),
+        ({"stop": "reference"}, "boost.stop: reference, and the guide's weights carry no l0"),
     ],
 )
 def test_what_the_guide_cannot_do_is_named(guide, samples, change, message):
