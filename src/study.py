@@ -17,7 +17,9 @@ def main() -> None:
         ("network", "classifier to study (.safetensors); may repeat"),
         ("judge", "a classifier trained apart (.safetensors)"),
         ("diffusion", "the diffusion model that classifiers guide (.safetensors)"),
-        ("set", "samples to compare (.npz); may repeat"),
+        ("scorer", "a joint model that says how real it finds an image (.safetensors)"),
+        ("set", "samples to look at (.npz); may repeat"),
+        ("seen", "real images that networks were trained on, where --data are others (.npz)"),
     ):
         repeated = {"action": "append", "default": [], "metavar": "NAME=PATH"}
         flags.add_argument(f"--{role}", type=cli.labelled, help=meaning, **repeated)
@@ -27,11 +29,11 @@ def main() -> None:
     flags.add_output("--arrays", help="images and numbers for figures (.npz)")
     flags.add_output("--out", help="one value per image and network (.json)")
     args = cli.parse(flags)
-    for role in ("network", "judge", "diffusion", "set"):
+    for role in ("network", "judge", "diffusion", "scorer", "set", "seen"):
         given = getattr(args, role)
         if len(dict(given)) < len(given):
             flags.error(f"--{role}: a name is given twice, expected each once")
-        if role in ("judge", "diffusion") and len(given) > 1:
+        if role not in ("network", "set") and len(given) > 1:
             flags.error(f"--{role}: {len(given)} given, expected one")
     options = read(Study, args.spec, "study")
 
@@ -49,20 +51,24 @@ def main() -> None:
     runtime.prepare(args.threads)
     load = (lambda path: timed(path, "time_classifier")) if options.in_time else guide
     data = artifacts.load_samples(args.data, labels=args.labels)
-    judge = next(((name, guide(path)) for name, path in args.judge), None)
+    judge, scorer = (next(((name, guide(path)) for name, path in one), None) for one in (args.judge, args.scorer))
+    sets, seen = (
+        {name: artifacts.load_samples(path, labels=args.labels) for name, path in one} for one in (args.set, args.seen)
+    )
     common = (data, {name: load(path) for name, path in args.network}, judge, args.batch_size)
     with runtime.device(args.device) as device:
         if options.in_time:
             diffusion = next((timed(path, "ddpm") for _, path in args.diffusion), None)
-            sets = {name: artifacts.load_samples(path, labels=args.labels) for name, path in args.set}
             study = time_studies.run(options, time_studies.Bench(*common, device, diffusion, sets))
         else:
-            study = image_studies.run(options, image_studies.Bench(*common, device))
-    weights, sets = [*args.network, *args.judge, *args.diffusion], args.set
+            bench = image_studies.Bench(*common, device, sets, next(iter(seen.values()), None), scorer)
+            study = image_studies.run(options, bench)
+    weights = [*args.network, *args.judge, *args.diffusion, *args.scorer]
+    read_besides = {"sets_sha256": args.set, "seen_sha256": args.seen}
     made = artifacts.provenance(
         data_sha256=artifacts.file_hash(args.data),
         weights_sha256={name: artifacts.file_hash(path) for name, path in weights},
-        **({"sets_sha256": {name: artifacts.file_hash(path) for name, path in sets}} if sets else {}),
+        **{key: {n: artifacts.file_hash(path) for n, path in files} for key, files in read_besides.items() if files},
     )
     artifacts.save_arrays(args.arrays, study.arrays)
     found = {"settings": study.settings, "quantities": study.quantities}

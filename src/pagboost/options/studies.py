@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from pagboost.options.boosts import GUIDES
 from pagboost.options.entries import Entry
-from pagboost.options.kinds import Declared, Distinct, Doc, Misfit, Refers
+from pagboost.options.kinds import Declared, Distinct, Doc, Misfit, Options, Refers
+from pagboost.options.trainings import Attack
 from pagboost.options.types import (
     AtLeast2,
     Count,
@@ -83,6 +86,78 @@ class Robustness(Attacked):
 
     networks: Annotated[Guides, Declared(), Doc("classifiers that are compared")] = None
     eps: Annotated[list[Positive], Meta(min_length=1), Distinct(), Doc("radii, each attacked within", "`norm`, [0, 1]")]
+
+
+class Discrimination(Study):
+    """Golan Sec. 3.1: do joint models tell real images from generated ones, and how far do training's attacks go?"""
+
+    kind = "discrimination"
+    uses = "pagboost.studies.discrimination:discrimination_study"
+
+    networks: Annotated[Guides, Declared(), Doc("joint models, and classifiers to compare them with")] = None
+    generators: Annotated[
+        dict[Name, Annotated[str, Refers("generators")]],
+        Meta(min_length=1),
+        Declared(),
+        Doc("{set: generator} of the generated images"),
+    ] = None
+    count: Annotated[Count, Doc("the first so many real images, and so many generated ones of each set")]
+    real_attack: Annotated[Attack, Doc("on real images, which makes them look less real")]
+    generated_attack: Annotated[Attack, Doc("on generated images, which makes them look real")]
+
+
+class StudiedSet(Options):
+    """Samples as they are reported."""
+
+    generator: Annotated[str, Refers("generators"), Doc("what made them")]
+    boost: Annotated[str | None, Refers("boosts"), Doc("what improved them; absent: nothing did")] = None
+
+
+class Gains(Study):
+    """Is the gain real: sets of samples before and after boosting, as a network sees them that guided none of them."""
+
+    kind = "gains"
+    uses = "pagboost.studies.gains:gains_study"
+
+    sets: Annotated[dict[Name, StudiedSet], Meta(min_length=1), Doc("{set: samples}, of each generator unboosted too")]
+    judge: Annotated[Judge, Declared(), Doc("a classifier that guided none of the sets")] = None
+    scorer: Annotated[
+        str | None,
+        Refers("models", ("joint",), kept=True),
+        Doc("a joint model: how real does it find what is boosted?"),
+    ] = None
+    seen: Annotated[Split, Declared(), Doc("images that networks were trained on; none of `split` were")] = None
+    count: Annotated[Count, Doc("the first so many images of each set")]
+
+    def unboosted(self, name: str) -> str:
+        """The set that a set was boosted from; its own name where nothing boosted it."""
+        return next(key for key, one in self.sets.items() if one == StudiedSet(generator=self.sets[name].generator))
+
+    def misfit(self) -> Misfit:
+        for name, one in self.sets.items():
+            if StudiedSet(generator=one.generator) not in self.sets.values():
+                return f"sets.{name}.boost", one.boost, f"another set of {one.generator} that nothing boosted"
+        if self.seen is not None and self.seen == self.split:
+            return "seen", self.seen, f"another split than {self.split}, whose images are looked at"
+        return None
+
+    def problems(self, where: str, scale: Any) -> Iterator[str]:
+        """The judge is neither the guide of a set nor a network that this one was made from."""
+        for name, one in self.sets.items():
+            guide = None if one.boost is None else scale.boosts[one.boost].guide
+            if guide is not None and self.judge in _made_from(guide, scale):
+                part = "the guide" if self.judge == guide else f"what the guide {guide} was made from, that"
+                yield f"{where}.judge: {self.judge}, expected another network: it is {part} of set {name}"
+
+
+def _made_from(model: str, scale: Any) -> list[str]:
+    """The names of a model and of those whose weights its training starts from."""
+    found = [model]
+    for name in found:  # which grows on the way
+        inputs = getattr(scale.models.get(name), "inputs", None)
+        used = () if inputs is None else asdict(inputs).values()
+        found += [one for one in used if isinstance(one, str) and one not in found]
+    return found
 
 
 class TimeStudy(Study):

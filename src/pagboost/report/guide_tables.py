@@ -3,56 +3,47 @@
 from __future__ import annotations
 
 import re
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pagboost.errors import InputError
 from pagboost.report import studies
-from pagboost.report.cells import reason
+from pagboost.report.cells import folders, reason
 from pagboost.report.choices import NORMS
-from pagboost.report.columns import Column, Record, comparison, number
+from pagboost.report.columns import Column, number
 from pagboost.report.render import rendered
 from pagboost.report.sheets import Frame, Row, Sheet, Spec
+from pagboost.report.summaries import OVER_TRAININGS, number_of_trainings, repeated, shown, wilson
 
 # What a study of robustness measures (guides.robustness.names): of clean images, by one attack or by both, at a time.
 QUANTITY = re.compile(r"accuracy(?:_(?P<way>pgd|apgd|robust)_(?P<eps>[\d_]+?))?(?:_at_(?P<time>\d+))?")
 WAYS = (None, "pgd", "apgd", "robust")
-Z = statistics.NormalDist().inv_cdf(0.975)
 RULE = (
-    "Accuracy on held-out images in percent, with Wilson's 95 % interval over images: clean, and under untargeted PGD "
-    "and APGD-CE (Croce and Hein 2020) inside a ball of the radius stated, from the image itself and without restarts. "
-    "An image that is misclassified without an attack counts as fooled."
+    "Accuracy on held-out images in percent{}: clean, and under untargeted PGD and APGD-CE (Croce and Hein 2020) "
+    "inside a ball of the radius stated, from the image itself and without restarts. An image that is misclassified "
+    "without an attack counts as fooled."
 )
+INTERVAL = ", with Wilson's 95 % interval over images"
 IN_TIME = (
     "Means over times t of x_t, in the [-1, 1] scale, and apart from them the same at each t. An image counts by the "
-    "share of times at which it is told right, for which the interval is wider than need be."
+    "share of times at which it is told right{}."
 )
+WIDER = ", for which the interval is wider than need be"
 
 
 def guides(spec: Spec, paper: Spec) -> Sheet:
     """Accuracy of a study's networks, clean and attacked: a row for each of `networks`.
 
     Of each quantity of the study that starts with "accuracy": its mean over images, and _low and _high, Wilson's 95 %
-    interval. norm and steps are the attacks', n is the number of images. Its rows raise InputError for a study that is
-    not one of robustness, and for a network that it lacks.
+    interval; of several trainings (n_trainings) the mean over them and _std, see summaries. norm and steps are the
+    attacks', n is the number of images. Its rows raise InputError for a study that is not one of robustness, and for a
+    network that it lacks.
     """
     return Sheet(
         rows=lambda *here: _rows(spec, *here),
         people=lambda frame: rendered(frame, spec, _columns(frame), _remarks(frame)),
     )
-
-
-def wilson(values: Sequence[float]) -> tuple[float, float, float]:
-    """(mean, low, high): Wilson's 95 % interval of a share, of values 0 and 1.
-
-    It has a width where all values are equal. Values between 0 and 1 vary less than such, and it is too wide for them.
-    """
-    n, p = len(values), statistics.fmean(values)
-    centre, spread = p + Z**2 / (2 * n), Z * (p * (1 - p) / n + Z**2 / (4 * n**2)) ** 0.5
-    low, high = ((centre + side * spread) / (1 + Z**2 / n) for side in (-1, 1))
-    return p, max(0.0, low), min(1.0, high)
 
 
 # -- for machines
@@ -61,8 +52,8 @@ def wilson(values: Sequence[float]) -> tuple[float, float, float]:
 def _rows(spec: Spec, results: str | Path, unavailable: Mapping[str, str]) -> list[Row]:
     name = spec["study"]
     missing = {network: reason(name, network, unavailable) for network in spec["networks"]}
-    study = None if all(missing.values()) else _load(results, name)
-    return [_row(study, network) if why is None else _row(None, network) for network, why in missing.items()]
+    found = [] if all(missing.values()) else [_load(folder, name) for folder in folders(results)]
+    return [_row(found if why is None else [], network) for network, why in missing.items()]
 
 
 def _load(results: str | Path, name: str) -> studies.Study:
@@ -72,15 +63,15 @@ def _load(results: str | Path, name: str) -> studies.Study:
     return study
 
 
-def _row(study: studies.Study | None, network: str) -> Row:
-    if study is None:
+def _row(found: Sequence[studies.Study], network: str) -> Row:
+    """A network's row from the studies of all trainings; an empty one from none."""
+    if not found:
         return {"norm": "", "steps": None, "n": None}
-    row: Row = {"norm": study.settings["norm"], "steps": study.settings["steps"]}
-    row["n"] = len(study.values("accuracy", network))
-    for quantity in sorted(filter(QUANTITY.fullmatch, study.quantities), key=_place):
-        mean_and_interval = wilson(study.values(quantity, network))
-        row |= dict(zip((quantity, f"{quantity}_low", f"{quantity}_high"), mean_and_interval, strict=True))
-    return row
+    first = found[0]
+    row: Row = {"norm": first.settings["norm"], "steps": first.settings["steps"]}
+    row["n"] = len(first.values("accuracy", network))
+    measured = sorted(filter(QUANTITY.fullmatch, first.quantities), key=_place)
+    return row | repeated(found, network, dict.fromkeys(measured, wilson))
 
 
 def _place(quantity: str) -> tuple[float, float, int]:
@@ -99,8 +90,8 @@ def _columns(frame: Frame) -> list[Column]:
     both = [quantity for quantity in found if "_robust_" in quantity and quantity not in in_time]
     apart = both + [one for one in in_time if QUANTITY.fullmatch(one)["way"] in (None, "apgd")]
     attack = number(_first(frame, "steps"), 0), _first(frame, "norm")
-    main = [Column(_header(one, *attack), _percent(one)) for one in found if one not in (*in_time, *both)]
-    further = [Column(_header(one, *attack), _percent(one), further=True) for one in apart]
+    main = [Column(_header(one, *attack), shown(one, 1, percent=True)) for one in found if one not in (*in_time, *both)]
+    further = [Column(_header(one, *attack), shown(one, 1, percent=True), further=True) for one in apart]
     return [*main, Column("Images", lambda r: number(r["n"], 0)), *further]
 
 
@@ -117,17 +108,9 @@ def _header(quantity: str, steps: str, norm: str) -> str:
     return ", ".join(filter(None, (named, radius, time and f"t = {time}")))
 
 
-def _percent(quantity: str) -> Callable[[Record], str]:
-    def text(record: Record) -> str:
-        mean, low, high = (
-            number(None if value is None else 100 * value, 1)
-            for value in (record.get(quantity + suffix) for suffix in ("", "_low", "_high"))
-        )
-        return comparison(mean, f"{low} to {high}" if low else "")
-
-    return text
-
-
 def _remarks(frame: Frame) -> dict[str, str]:
-    times = {"in time": IN_TIME} if any("_at_" in column for column in frame) else {}
-    return {"robustness": RULE} | times
+    trainings = number_of_trainings(frame)
+    of_one, over = trainings is None, [] if trainings is None else [OVER_TRAININGS.format(trainings=trainings)]
+    told = {"robustness": " ".join((RULE.format(INTERVAL if of_one else ""), *over))}
+    in_time = any("_at_" in column for column in frame)
+    return told | ({"in time": IN_TIME.format(WIDER if of_one else "")} if in_time else {})

@@ -6,7 +6,7 @@ Claims compare networks image by image on these values; figures show the images 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,20 @@ from pagboost.studies import interpolation, targeted
 
 @dataclass(frozen=True)
 class Bench:
-    """What a study is made on: labelled images in their stored order, networks by name, and a judge trained apart."""
+    """What a study is made on: labelled images in their stored order, networks by name, and a judge trained apart.
+
+    sets: generated images to look at, by name. seen: real images that networks were trained on. scorer: a joint model
+    that says how real it finds an image.
+    """
 
     samples: SampleSet
     networks: Mapping[str, Guide]
     judge: tuple[str, Guide] | None
     batch_size: int
     device: torch.device
+    sets: Mapping[str, SampleSet] = field(default_factory=dict)
+    seen: SampleSet | None = None
+    scorer: tuple[str, Guide] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,9 @@ def run(options: studies.Study, bench: Bench) -> Study:
 
     Raises InputError for networks that do not fit the images or each other.
     """
-    check_any(bench.networks)
-    guides = {**bench.networks, **dict([bench.judge] if bench.judge else [])}
+    if hasattr(options, "networks"):
+        check_any(bench.networks)
+    guides = {**bench.networks, **dict(filter(None, (bench.judge, bench.scorer)))}
     for name, guide in guides.items():
         walks.check(guide, bench.samples, f"images for {name}")
         guide.network.to(bench.device, memory_format=torch.channels_last)
@@ -105,7 +113,8 @@ def _attacked(bench: Bench, guide: Guide, x: torch.Tensor, eps: float, steps: in
 def interpolation_study(bench: Bench, options: studies.Interpolation) -> Study:
     """BIGRoC Sec. 4, Fig. 6: `pairs` source images led to target images of another class (see `paired`).
 
-    One value per pair: distance, ||x - x_t||_2 / ||x_s - x_t||_2 in pixels at the largest k.
+    One value per pair: distance, ||x - x_t||_2 / ||x_s - x_t||_2 in pixels at the largest k, and the same at each k
+    (distance_0_125).
     """
     ks, shown = options.ks, options.shown
     chosen = [bench.samples.subset(rows) for rows in paired(bench.samples.labels, options.pairs)]
@@ -113,10 +122,14 @@ def interpolation_study(bench: Bench, options: studies.Interpolation) -> Study:
     path = {"ks": ks, "weights": options.weights, "steps": options.steps}
     done = {name: _led(bench, name, source, target, **path) for name in bench.networks}
     initial, furthest = attacks.l2_norm(source - target), int(np.argmax(ks))
-    values = {name: rounded(result["distance"][:, furthest] / initial) for name, result in done.items()}
+    at = {"distance": furthest} | {f"distance_{f'{k:g}'.replace('.', '_')}": i for i, k in enumerate(ks)}
+    quantities = {
+        key: {name: rounded(result["distance"][:, i] / initial) for name, result in done.items()}
+        for key, i in at.items()
+    }
     arrays = {"source": chosen[0].images[:shown], "target": chosen[1].images[:shown], "ks": np.array(ks)}
     settings = path | {"alpha_over_eps": interpolation.PATH / options.steps}
-    return Study(arrays | first_shown(done, ("distance",), shown), {"distance": values}, settings, options.pairs)
+    return Study(arrays | first_shown(done, ("distance",), shown), quantities, settings, options.pairs)
 
 
 def _led(
@@ -171,6 +184,15 @@ def first(samples: SampleSet, count: int, device: torch.device) -> tuple[SampleS
         raise InputError(f"study.count: {count}, expected at most {len(samples)}, the number of images")
     part = samples.subset(slice(0, count))
     return part, images.to_float(part.images).to(device), torch.from_numpy(part.labels).to(device)
+
+
+def first_of_set(bench: Bench, name: str, count: int) -> SampleSet:
+    """The first `count` images of a set as stored; InputError where there are fewer, or no such set."""
+    if name not in bench.sets:
+        raise InputError(f"--set: no {name}, expected one of that name among: {', '.join(bench.sets) or 'none'}")
+    if count > len(bench.sets[name]):
+        raise InputError(f"study.count: {count}, expected at most {len(bench.sets[name])}, the images of set {name}")
+    return bench.sets[name].subset(slice(0, count))
 
 
 def in_batches(

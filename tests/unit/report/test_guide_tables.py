@@ -77,7 +77,7 @@ def test_people_read_percent_under_the_attack_s_name(guides, results, tmp_path):
     assert read.rows[0] == [
         "robust", "100.0 (51.0 to 100.0)", "75.0 (30.1 to 95.4)", "50.0 (15.0 to 85.0)", "4", "50.0 (15.0 to 85.0)"
     ]  # fmt: skip
-    assert read.further == 1 and read.shared == {"robustness": guide_tables.RULE}
+    assert read.further == 1 and read.shared == {"robustness": guide_tables.RULE.format(guide_tables.INTERVAL)}
     for text in (render.markdown(read), render.latex(read)):
         assert "APGD-20, L2 1.5" in text and "Croce and Hein" in text
     assert all(page.NUMBERS.fullmatch(cell) for row in read.rows for cell in row[1:])

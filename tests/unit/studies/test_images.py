@@ -139,6 +139,12 @@ def test_distances_are_shares_of_the_first_one_at_the_largest_k(bench, samples):
             )
         share = attacks.l2_norm(moved - target) / attacks.l2_norm(source - target)
         assert study.quantities["distance"][name] == pytest.approx(share.tolist(), abs=1e-3)
+        assert study.quantities["distance_1"][name] == study.quantities["distance"][name]
+    assert set(study.quantities) == {"distance", "distance_0_5", "distance_1", "distance_0_2"}
+    moved = images.to_float(study.arrays["images"][0, :, 2]) - target[:2]  # as pictures, of k = 0.2
+    share = attacks.l2_norm(moved) / attacks.l2_norm(source[:2] - target[:2])
+    first = next(iter(bench.networks))
+    assert study.quantities["distance_0_2"][first][:2] == pytest.approx(share.tolist(), abs=0.02)
 
 
 def test_interpolation_pictures_are_of_the_first_pairs(bench, samples):
@@ -178,8 +184,8 @@ def test_every_study_exists_and_takes_its_options(kind):
     parameters = inspect.signature(named(options.uses)).parameters
     assert list(parameters) == ["bench", "options"]
     assert parameters["options"].annotation.rpartition(".")[2] == options.__name__
-    own = {"times" if options.in_time else "images", "robustness"}
-    assert named(options.uses).__module__.removeprefix("pagboost.studies.") in own
+    own = {"times"} if options.in_time else {"images", "discrimination", "gains"}
+    assert named(options.uses).__module__.removeprefix("pagboost.studies.") in own | {"robustness"}
     assert parameters["bench"].annotation.endswith("Bench")
 
 
