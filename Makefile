@@ -52,4 +52,4 @@ clean-venv:
 SCALE ?= digits
 publish: $(VENV)/.complete
 	python src/publish.py --paper config/papers/*.yaml --results results/$(SCALE) \
-	  --config config.yaml config/scales/$(SCALE).yaml --out results/published/$(SCALE)
+	  --config config.yaml config/scales/$(SCALE).yaml --without config/scales/$(SCALE).yaml --out results/published/$(SCALE)

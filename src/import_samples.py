@@ -9,7 +9,7 @@ from pagboost import cli
 def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("samples", metavar="FILE|URL", help=".npz: arr_0 uint8 [N, H, W, C], labels arr_1 optional")
-    flags.add_argument("--sha256", help="of the file, whole or its first digits; a URL needs it")
+    flags.add_argument("--sha256", help="of the file, 8 digits or more; none: a URL's first download counts")
     flags.add_argument("--downloads", type=Path, default=Path("downloads"), help="where a URL's copy is kept")
     flags.add_argument("--size", type=cli.positive_int, required=True, help="side of the images, in pixels")
     flags.add_argument("--num-classes", type=cli.positive_int, help="labels are checked against it")

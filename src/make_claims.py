@@ -17,22 +17,26 @@ def main() -> None:
     )
     arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics")
     arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
+    arguments.add_argument(
+        "--without", type=configuration.without, default={}, help="what is left out, or a scale file"
+    )
     cli.add_trainings(arguments)
     arguments.add_output("--out-csv")
     arguments.add_output("--out-md")
     options = cli.parse(arguments)
 
     from pagboost import artifacts
-    from pagboost.report import cells, claims, render, tables
+    from pagboost.report import cells, claims, left_out, render, tables
 
+    paper = left_out.shown(options.paper, options.without.get(options.paper["key"]))
     given = options.unavailable, options.trainings[1:]
-    files = [cells.inputs(options.results, claim, *given) for claim in options.paper["claims"]]
+    files = [cells.inputs(options.results, claim, *given) for claim in paper["claims"]]
     cli.check_outputs(arguments, options, read=itertools.chain.from_iterable(files))
-    frame = claims.evaluate(options.paper, options.results, *given)
+    frame = claims.evaluate(paper, options.results, *given)
     tables.save(frame, options.out_csv)
     frame = tables.load(options.out_csv)  # what people read, here and on the page, comes from the same rounded numbers
     with artifacts.atomic(options.out_md) as temporary:
-        temporary.write_text(render.markdown(render.claims(frame, options.paper)), encoding="utf-8")
+        temporary.write_text(render.markdown(render.claims(frame, paper)), encoding="utf-8")
 
 
 if __name__ == "__main__":

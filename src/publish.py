@@ -17,14 +17,16 @@ def main() -> None:
     flags.add_argument("--results", required=True, type=Path, help="folder of a scale's finished run")
     flags.add_argument("--config", nargs="*", type=Path, default=[], help="configuration files to state hashes of")
     flags.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
+    flags.add_argument("--without", type=configuration.without, default={}, help="what is left out, or a scale file")
     cli.add_trainings(flags)
     flags.add_output("--out", folder=True, help="folder to fill")
     args = cli.parse(flags)
 
     from pagboost import artifacts
-    from pagboost.report import page
+    from pagboost.report import left_out, page
 
-    facts = page.provenance(args.paper, args.results, args.unavailable, args.config, args.trainings[1:])
+    papers = [left_out.shown(paper, args.without.get(paper["key"])) for paper in args.paper]
+    facts = page.provenance(papers, args.results, args.unavailable, args.config, args.trainings[1:])
     folders = [args.results / kind / paper["key"] for paper in args.paper for kind in ("tables", "figures")]
     found = [path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".md", ".png")]
     copies = {args.out / path.parent.name / path.name: path for path in found}

@@ -52,14 +52,50 @@ rule claims_table:
         results=lambda w, output: str(Path(output[0]).parents[2]),
         file=lambda w: paper_file(w.paper),
         unavailable=UNAVAILABLE,
+        without=WITHOUT,
         trainings=SCALE["trainings"],
         made_from=digest_of(lambda w: SHOWN.claims(w.paper, "csv")),
     message:
         "Claims of {wildcards.paper}"
     shell:
         "python {params.script:q} --paper {params.file:q} --results {params.results:q}"
-        " --unavailable {params.unavailable:q} --trainings {params.trainings} --threads {threads}"
+        " --unavailable {params.unavailable:q} --without {params.without:q} --trainings {params.trainings}"
+        " --threads {threads}"
         " --out-csv {output.csv:q} --out-md {output.md:q}"
+        " > {log:q} 2>&1"
+
+
+# Only where there is a second set of trainings.
+rule agreement:
+    input:
+        unpack(inputs_of(lambda w: SHOWN.agreement(w.paper, "csv"))),
+    output:
+        csv=f"{RESULTS}/tables/{{paper}}/agreement.csv",
+        md=f"{RESULTS}/tables/{{paper}}/agreement.md",
+    log:
+        f"{RESULTS}/logs/tables/{{paper}}/agreement.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tables/{{paper}}/agreement.tsv"
+    conda:
+        ENVIRONMENT
+    threads: job("report", "threads")
+    resources:
+        **resources_of("report"),
+    params:
+        script=script("make_agreement.py"),
+        results=lambda w, output: str(Path(output[0]).parents[2]),
+        file=lambda w: paper_file(w.paper),
+        unavailable=UNAVAILABLE,
+        without=WITHOUT,
+        trainings=SCALE["trainings"],
+        second=SCALE.get("second_trainings", []),
+        made_from=digest_of(lambda w: SHOWN.agreement(w.paper, "csv")),
+    message:
+        "Agreement of two sets of trainings, {wildcards.paper}"
+    shell:
+        "python {params.script:q} --paper {params.file:q} --results {params.results:q}"
+        " --unavailable {params.unavailable:q} --without {params.without:q} --trainings {params.trainings}"
+        " --second-trainings {params.second} --threads {threads} --out-csv {output.csv:q} --out-md {output.md:q}"
         " > {log:q} 2>&1"
 
 
@@ -111,6 +147,7 @@ rule page:
         results=lambda w, output: str(Path(output[0]).parent),
         files=[paper_file(paper) for paper in PAPERS],
         unavailable=UNAVAILABLE,
+        without=WITHOUT,
         trainings=SCALE["trainings"],
         config=SCALE["files"],
         made_from=digest_of(lambda w: SHOWN.page()),
@@ -118,6 +155,6 @@ rule page:
         "Report of all papers"
     shell:
         "python {params.script:q} --paper {params.files:q} --results {params.results:q}"
-        " --unavailable {params.unavailable:q} --config {params.config:q} --trainings {params.trainings}"
+        " --unavailable {params.unavailable:q} --without {params.without:q} --config {params.config:q} --trainings {params.trainings}"
         " --threads {threads} --out {output:q}"
         " > {log:q} 2>&1"

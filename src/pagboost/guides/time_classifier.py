@@ -27,8 +27,9 @@ def attack_until_fooled(
 ) -> torch.Tensor:
     """Untargeted PGD on x_t [N, C, H, W] that leaves a sample where it is first misclassified (Kawar Sec. 4).
 
-    Unless the attack says otherwise: then each takes all steps, the paper's ablation. The attack's lengths are in the units of x_t ([-1, 1] scale, not clipped): L2 over the image, or per pixel for
-    "linf". times int64 [N]. No randomness.
+    Unless the attack says otherwise: then each takes all steps, the paper's ablation. The attack's lengths are in the
+    units of x_t ([-1, 1] scale, not clipped): L2 over the image, or per pixel for "linf". times int64 [N]. No
+    randomness.
     """
 
     def loss_fn(x: torch.Tensor, label_and_time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

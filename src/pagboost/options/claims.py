@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from pagboost.options.kinds import MISSING, Distinct, Doc, Misfit, Options, Refers
 from pagboost.options.parts import Boosting, Generator, Generators, Metric, Protocol
-from pagboost.options.types import Name, NotNegative, Number, Text
+from pagboost.options.types import Name, NotNegative, Number, Positive, Text
 
 Id = Annotated[
     str, Meta(pattern="^[a-z][a-z0-9_]*(/[a-z0-9_]+)?$", extra={"words": "a name, alone or with another behind a /"})
@@ -38,15 +38,31 @@ class Claim(Options):
     note: Annotated[Text, Doc("a remark")] = ""
 
 
+class StudyTrendClaim(Claim):
+    """Of one network, a study's quantities rise or fall in the given order, image by image."""
+
+    marked_by = "quantities"
+
+    study: Annotated[Name, Refers("studies"), Doc("which study")]
+    network: Annotated[Name, Doc("a network of the study, or a set of its images")]
+    quantities: Annotated[list[Name], Meta(min_length=3), Distinct(), Doc("its quantities, in order")]
+    trend: Annotated[Literal["rises", "falls"], Doc("which way")]
+
+
 class StudyClaim(Claim):
-    """A quantity of a study is lower with one network than with another, image by image."""
+    """A quantity of a study is lower with one network than with another, or than a number, image by image."""
 
     marked_by = "study"
 
     study: Annotated[Name, Refers("studies"), Doc("which study")]
     quantity: Annotated[Name, Doc("one of its quantities")]
-    lower: Annotated[Name, Doc("a network of the study, or a set of its images")]
-    than: Annotated[Name, Doc("another")]
+    lower: Annotated[Name | Number, Doc("a network of the study, a set of its images, or a number")]
+    than: Annotated[Name | Number, Doc("another")]
+
+    def misfit(self) -> Misfit:
+        if not isinstance(self.lower, str) and not isinstance(self.than, str):
+            return "than", self.than, "a network of the study, as lower is a number"
+        return None
 
 
 class CorrelationClaim(Claim):
@@ -98,6 +114,37 @@ class OptimumClaim(Claim):
     optimum: Annotated[Sweeps, Doc("best: lowest fid, highest of every other metric")]
 
 
+class ChosenBy(Options):
+    """Whose walks."""
+
+    boost: Annotated[Boosting, Doc("a boost whose length is chosen")]
+
+
+class ChoiceClaim(Claim):
+    """Too short and too long are worse: on the validation curve, the best candidate length is neither end."""
+
+    marked_by = "choice"
+
+    choice: Annotated[ChosenBy, Doc("whose lengths")]
+    each: Annotated[Generators, Doc("one claim per generator")]
+
+
+class LongestOf(Options):
+    """Two boosts of equal candidate lengths."""
+
+    lower: Annotated[Boosting, Doc("the boost that is claimed to be lower")]
+    than: Annotated[Boosting, Doc("the other")]
+
+
+class LongestClaim(Claim):
+    """After the longest walk that was tried, validation FID is lower with one boost than with another."""
+
+    marked_by = "longest"
+
+    longest: Annotated[LongestOf, Doc("whose walks")]
+    each: Annotated[Generators, Doc("one claim per generator")]
+
+
 class Operand(Options):
     """One side of an inequality."""
 
@@ -112,7 +159,7 @@ class Operand(Options):
 
 
 class MetricClaim(Claim):
-    """The metric of `lower` is below that of `than`."""
+    """The metric of `lower` is below that of `than`, or about equal to it (`within_percent`)."""
 
     metric: Annotated[
         Literal[Metric, "total_variation"],
@@ -127,8 +174,13 @@ class MetricClaim(Claim):
     lower: Annotated[Operand, Doc("the side that is claimed to be lower")]
     than: Annotated[Operand, Doc("the other side")]
     stated_percent: Annotated[Number, Doc("the improvement that the paper states for this claim", "%")] = None
+    within_percent: Annotated[
+        Positive, Doc("the claim is an equivalence: the two differ by at most so much of `than`, either way", "%")
+    ] = None
 
     def misfit(self) -> Misfit:
+        if self.within_percent is not None and self.quantity != "value":
+            return "within_percent", self.within_percent, f"none beside quantity {self.quantity}"
         if self.each is not None and self.over is not None:
             return "over", self.over, "none beside each"
         shared = self.each is not None or self.over is not None
@@ -142,4 +194,14 @@ class MetricClaim(Claim):
         return None
 
 
-AnyClaim = StudyClaim | CorrelationClaim | TrendClaim | BestClaim | OptimumClaim | MetricClaim
+AnyClaim = (
+    StudyTrendClaim
+    | StudyClaim
+    | CorrelationClaim
+    | TrendClaim
+    | BestClaim
+    | OptimumClaim
+    | ChoiceClaim
+    | LongestClaim
+    | MetricClaim
+)

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from pagboost.options.entries import DOWNLOADS, Downloads
+from pagboost.options.entries import DOWNLOADS, Downloads, Hash
 from pagboost.options.kinds import Distinct, Doc, Misfit, Options
-from pagboost.options.types import AtLeast2, Count, Seed, Sha256, Side, Text
+from pagboost.options.types import AtLeast2, Count, Seed, Side, Text
 
 
 class Source(Options):
@@ -32,8 +32,8 @@ class Digits(Source):
 class Kept(Source):
     """A file or folder of this machine, or the URL of a file."""
 
-    file: Annotated[Text, Doc("a path, or a URL")]
-    sha256: Annotated[Sha256 | None, Doc("of the file; a URL needs it")] = None
+    file: Annotated[Text, Doc("a path, or a URL (docs/downloads.md)")]
+    sha256: Hash = None
     downloads: Downloads = DOWNLOADS
 
 

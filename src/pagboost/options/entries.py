@@ -7,9 +7,10 @@ from typing import Annotated
 from msgspec import Meta
 
 from pagboost.options.kinds import Declared, Doc, Options
-from pagboost.options.types import Count, Positive, Source, Text
+from pagboost.options.types import Count, Positive, Sha256, Source, Text
 
 Note = Annotated[Text | None, Doc("for readers")]
+Hash = Annotated[Sha256 | None, Doc("of the file, 8 digits or more; null: of a URL's file, that of the first download")]
 Downloads = Annotated[Text, Doc("folder that keeps a URL's copy")]  # by default `DOWNLOADS`
 DOWNLOADS = "downloads"
 Pixels = Annotated[Count, Doc("values of an image where lengths were published", "values")]

@@ -13,6 +13,7 @@ from pagboost.options.types import Count, Name, Natural, NotNegative, Text
 Classes = Count | Annotated[list[Natural], Meta(min_length=1), Distinct()]
 Numbers = Annotated[dict[Name, NotNegative], Meta(min_length=1)]
 Points = Annotated[dict[Generator, NotNegative], Meta(min_length=1)]
+MOST_CURVES = 12  # small plots that a page holds
 MOST_SERIES = 6  # as many as there are colours that people tell apart (report.sweep_figures)
 
 
@@ -146,6 +147,19 @@ class Advantages(StudyFigure):
 
     kind = "advantages"
     uses = "pagboost.report.guidance_figures:advantages"
+
+
+# -- of what boosting chose
+
+
+class Choices(Figure):
+    """Validation FID against the length of a walk, radius or steps, and the length chosen by it: a plot per curve."""
+
+    kind = "choices"
+    uses = "pagboost.report.choice_figures:choice_curves"
+    of_trainings = True
+
+    curves: Annotated[list[Cell], Meta(min_length=1, max_length=MOST_CURVES), Doc("of whose walks, a plot each")]
 
 
 # -- of metrics

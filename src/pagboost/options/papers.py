@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pagboost.options.claims import AnyClaim
+from pagboost.options.claims import AnyClaim, Id
 from pagboost.options.figures import Figure
 from pagboost.options.kinds import Distinct, Doc, Options
 from pagboost.options.parts import Metric, Protocol
@@ -26,6 +26,15 @@ class MeasuredAs(Options):
     reference: Annotated[Text, Doc("the split that samples are compared with")]
     reference_n: Annotated[Counts, Doc("its size", "images")]
     n: Annotated[Counts, Doc("samples per seed")]
+
+
+class LeftOut(Options):
+    """What a scale leaves out of a paper: it needs what the scale does not have."""
+
+    because: Annotated[Text, Doc("why, for readers")]
+    tables: Annotated[list[Name], Distinct(), Doc("which of its tables")] = []
+    figures: Annotated[list[Name], Distinct(), Doc("which of its figures")] = []
+    claims: Annotated[list[Id], Distinct(), Doc("which of its claims, by `id`")] = []
 
 
 class Names(Options):
@@ -53,6 +62,9 @@ class Paper(Options):
             "states these facts (a list: any of its values), and nowhere else"
         ),
     ] = {}
+    compared: Annotated[
+        list[Name], Distinct(), Doc("tables whose claims are judged by a second set of trainings, where there is one")
+    ] = []
     names: Annotated[Names, Doc("what readers see in place of keys")]
     nfe: Annotated[dict[Name, Count], Doc("{generator: network evaluations per sample}, where the paper gives them")]
     tables: Annotated[dict[Name, Table], Doc("its tables")]

@@ -34,10 +34,12 @@ class Quantity(Options):
 class Shown(Options):
     """What all tables and figures of a paper say.
 
-    of_metrics: whether they are made from metrics, and not from what boosting chose.
+    of_metrics: whether they are made from metrics, and not from what boosting chose; of_trainings: whether from every
+    training, as what is made from metrics is, and not from the first alone.
     """
 
     of_metrics: ClassVar[bool] = False
+    of_trainings: ClassVar[bool] = False
 
     title: Annotated[Text, Doc("what it shows")]
     place: Annotated[Text, Doc("where the paper prints it")]

@@ -267,10 +267,11 @@ def described(kind: Any) -> str:
 
 
 def nearest(key: object, known: Iterable[str]) -> str:
-    """ " (did you mean X?)" for a key that is much like a known one, else nothing."""
+    """ " (did you mean X?)" for a key that is much like a known one, or starts with it, else nothing."""
     from difflib import get_close_matches  # for errors alone
 
-    found = get_close_matches(str(key), list(known), 1)
+    names = list(known)
+    found = get_close_matches(str(key), names, 1) or [name for name in names if str(key).startswith(f"{name}_")]
     return f" (did you mean {found[0]}?)" if found else ""
 
 

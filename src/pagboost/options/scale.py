@@ -9,12 +9,13 @@ from typing import Annotated
 from msgspec import Meta
 
 from pagboost.options.boosts import AnyBoost
-from pagboost.options.entries import DOWNLOADS, Choice, Downloads, Note
+from pagboost.options.entries import DOWNLOADS, Choice, Downloads, Hash, Note
 from pagboost.options.kinds import MISSING, Distinct, Doc, Misfit, Options, Refers
 from pagboost.options.models import Dataset, Model
+from pagboost.options.papers import LeftOut
 from pagboost.options.samplers import Sampler
 from pagboost.options.studies import Study
-from pagboost.options.types import Count, Name, Natural, Positive, Seed, Sha256, Source, Split, Text
+from pagboost.options.types import Count, Name, Natural, Positive, Seed, Source, Split, Text
 
 Seeds = Annotated[list[Seed], Meta(min_length=1), Distinct()]
 
@@ -86,16 +87,11 @@ class SampleFile(Generator):
 
     marked_by = "samples"
 
-    samples: Annotated[Text, Doc("a path or a URL of an .npz")]
-    sha256: Annotated[Sha256 | None, Doc("of the file; a URL needs it")] = None
+    samples: Annotated[Text, Doc("a path or a URL of an .npz (docs/downloads.md)")]
+    sha256: Hash = None
     downloads: Downloads = DOWNLOADS
     dataset: Annotated[str, Refers("datasets"), Doc("what the samples imitate")]
     source: Annotated[Source, Doc("where its numbers are from")]
-
-    def misfit(self) -> Misfit:
-        if "://" in self.samples and self.sha256 is None:
-            return "sha256", MISSING, "the hash of what the URL should give"
-        return None
 
 
 class RealImages(Generator):
@@ -132,7 +128,7 @@ class DrawnImages(Generator):
         if model.used_as() not in sampler.models:
             expected = f"a model of kind {' or '.join(sampler.models)} (sampler.kind: {sampler.kind})"
             yield f"{where}.model: {self.model} is of kind {model.used_as()}, expected {expected}"
-        for key in ("schedule", "diffusion_steps", "target"):
+        for key in ("schedule", "diffusion_steps", "target", "sigma_min"):
             said, wanted = getattr(sampler, key, None), getattr(model.role(), key, None)
             if None not in (said, wanted) and said != wanted:
                 yield f"{where}.sampler.{key}: {said!r}, expected {wanted!r} (models.{trained}.training's)"
@@ -144,7 +140,7 @@ class Job(Options):
     threads: Annotated[Count, Doc("CPU threads")]
     mem_mb: Annotated[Count, Doc("memory", "MB")]
     runtime: Annotated[Count, Doc("at most", "minutes")]
-    gpu: Annotated[Natural, Doc("0: computes on the CPU, whatever the machine has")]
+    gpu: Annotated[Natural, Doc("0: computes on the CPU, whatever the machine has; 1: on a GPU where there is one")]
 
 
 class Jobs(Options):
@@ -168,7 +164,11 @@ class Scale(Options):
     answers: Annotated[Text, Doc("folder of survey answers: <scale>/<paper>/<table>/*.json, one file a rater")]
     seeds: Annotated[Seeds, Doc("sampling seeds of what is reported: means and deviations are over these")]
     trainings: Annotated[Seeds, Doc("seeds that networks are trained from, each training a repetition of all")]
+    second_trainings: Annotated[
+        list[Seed], Distinct(), Doc("seeds of other trainings: whether verdicts over these are the same")
+    ] = []
     plugins: Annotated[list[Text], Distinct(), Doc("modules (or .py files) that add kinds: docs/extending.md")] = []
+    mirrors: Annotated[dict[Text, Text], Doc("beginnings of URLs, and what is asked in their place")] = {}
     papers: Annotated[list[str], Distinct(), Doc("which papers the targets render: files of config/papers")]
     datasets: Annotated[dict[Name, Dataset], Doc("images, classes, splits")]
     protocols: Annotated[dict[Name, Protocol], Doc("what metrics are measured by; validation chooses")]
@@ -179,6 +179,10 @@ class Scale(Options):
     unavailable: Annotated[
         dict[str, Text], Doc("generator, boost, generator/boost, protocol or study: why this scale cannot have it")
     ]
+    without: Annotated[
+        dict[Name, LeftOut] | None,
+        Doc("{paper: tables, figures and claims that this scale leaves out}; null: none, whatever a base leaves out"),
+    ] = None
     models: Annotated[dict[Name, Model], Doc("networks and how they are trained")]
     generators: Annotated[dict[Name, AnyGenerator], Doc("where samples come from")]
     boosts: Annotated[dict[Name, AnyBoost], Doc("ways to boost samples")]

@@ -162,9 +162,31 @@ class GuidesTable(Table):
 
     kind = "guides"
     uses = "pagboost.report.guide_tables:guides"
+    of_trainings = True
 
     study: Annotated[Name, Refers("studies"), Doc("which study")]
     networks: Annotated[list[Name], Meta(min_length=1), Distinct(), Doc("which of its networks, a row each")]
+
+
+class StudiedQuantity(Options):
+    """A column of what a study measured."""
+
+    title: Annotated[Text, Doc("what readers see above it")]
+    percent: Annotated[bool, Doc("whether it is a share, shown in percent")] = False
+
+
+class QuantitiesTable(Table):
+    """What a study measured: its networks or sets, a row each, by some of its quantities."""
+
+    kind = "quantities"
+    uses = "pagboost.report.quantity_tables:quantities"
+    of_trainings = True
+
+    study: Annotated[Name, Refers("studies"), Doc("which study")]
+    networks: Annotated[list[Name], Meta(min_length=1), Distinct(), Doc("which of its networks or sets, a row each")]
+    quantities: Annotated[
+        dict[Name, StudiedQuantity], Meta(min_length=1), Doc("{quantity: how it is shown}, a column each")
+    ]
 
 
 class Sets(Options):

@@ -19,14 +19,27 @@ from pagboost.options.papers import Paper
 from pagboost.options.reading import Reference, read
 from pagboost.options.scale import Scale
 from pagboost.planning import references
-from pagboost.report import cells
+from pagboost.report import cells, left_out
+from pagboost.sources import addresses
+
+# What rules' jobs do, by how many GPUs they use
+WITHOUT_GPU = {"data": "preparing data", "report": "reporting"}
+ONE_GPU = {
+    "train": "training",
+    "sample": "sampling",
+    "boost": "boosting",
+    "reference": "a reference",
+    "evaluate": "scoring",
+    "study": "a study",
+}
 
 
 def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ()) -> dict[str, Any]:
     """The scale that `config` selects, with config's own keys merged over it, checked as a whole.
 
     over: files that config was merged from already, to be read as strictly as the project's own.
-    Adds folder (results/<scale>), papers ({key: content}) and files (what was read). Raises InputError naming the
+    Adds folder (results/<scale>), papers ({key: content, less what the scale leaves out of it}) and files (what was
+    read). Raises InputError naming the
     key, the value and what was expected.
     """
     for path in over:
@@ -39,6 +52,7 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
         plugins.load(read_plugins(merged))
         found: list[Reference] = []
         scale = read(Scale, merged, "", declared=True, references=found)
+    addresses.use_mirrors(scale.mirrors)
     paper_files = {name: root / "config" / "papers" / f"{name}.yaml" for name in scale.papers}
     papers = {name: read_yaml(path) for name, path in paper_files.items()}
     for name, paper in papers.items():
@@ -47,10 +61,14 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
             read(Paper, paper, "", declared=True, references=named)
             for problem in references.unknown_protocols(scale, named):
                 raise InputError(problem)
+    without = merged.get("without") or {}
+    for problem in unknown_parts(root, papers, without):
+        raise InputError(f"{file.name}: {problem}")
     results = folder("results", merged["results"])
     result = {
         **merged,
-        "papers": papers,
+        "papers": {name: left_out.shown(paper, without.get(name)) for name, paper in papers.items()},
+        "without": without,
         "results": results,
         "answers": folder("answers", merged["answers"]),
         "folder": folder("scale", f"{results}/{file.stem}"),
@@ -152,6 +170,31 @@ def paper(text: str) -> cli.Spec:
     return content
 
 
+def without(text: str) -> dict[str, Any]:
+    """An argparse type: what is left out of papers, {paper: {because, tables, figures, claims}}.
+
+    As JSON, or as a scale's file says it.
+    """
+    content: Any = cli.spec(text)
+    try:
+        with in_file(content.file or "--without"):
+            if content.file:
+                content = with_bases(Path(__file__).parents[3], Path(content.file))[0].get("without") or {}
+            reading.value(reading.hints(Scale)["without"], content, "without")
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return dict(content)
+
+
+def unknown_parts(root: Path, papers: Mapping[str, Any], without: Mapping[str, Any]) -> Iterator[str]:
+    """What a scale leaves out of papers that are not there, or have no such part; not of those it does not render."""
+    for name, parts in without.items():
+        if name in papers:
+            yield from left_out.problems(name, papers[name], parts)
+        elif not (root / "config" / "papers" / f"{name}.yaml").exists():
+            yield f"without.{name}: no paper, expected one of: {', '.join(papers)}"
+
+
 def alternatives(names: Iterable[str]) -> str:
     """A wildcard constraint: exactly one of these names."""
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)"
@@ -167,7 +210,8 @@ def checkpoints(models: Mapping[str, Any]) -> dict[str, str]:
 
 
 def problems(scale: Mapping[str, Any]) -> Iterator[str]:
-    """What a scale's papers need and it does not have, one line each."""
+    """What a scale's papers need and it does not have, and what its jobs could not use, one line each."""
+    yield from device_problems(scale["jobs"])
     generators, boosts, unavailable = scale["generators"], scale["boosts"], scale["unavailable"]
     known = {*generators, *boosts, *scale["protocols"], *scale["studies"]}
     known |= {key for paper in scale["papers"].values() for names in paper["names"].values() for key in names}
@@ -177,7 +221,7 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
                 yield f"unavailable.{key}: {part} is no generator, boost, protocol or study of the scale or its papers"
     for paper, content in scale["papers"].items():
         parts = [*content["tables"].values(), *content["figures"].values(), *content["claims"]]
-        where = f"config/papers/{paper}.yaml needs it; declare it or give the reason under unavailable"
+        where = f"config/papers/{paper}.yaml needs it; declare it, or give the reason under unavailable or without"
         for study in cells.studies(parts):
             if study not in scale["studies"] and study not in unavailable:
                 yield f"studies.{study}: missing key, {where}"
@@ -194,6 +238,15 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
                 for key in published_keys(boosts[boost]):
                     if key not in published:
                         yield f"generators.{generator}.published.{key}: missing key, boosts.{boost} starts from it"
+
+
+def device_problems(jobs: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """GPUs that a rule's jobs would hold and not use. What computes on several is to say so here."""
+    for rule, job in jobs.items():
+        if rule in WITHOUT_GPU and job["gpu"] > 0:
+            yield f"jobs.{rule}.gpu: {job['gpu']}, expected 0 ({WITHOUT_GPU[rule]} uses none)"
+        elif job["gpu"] > 1:
+            yield f"jobs.{rule}.gpu: {job['gpu']}, expected 0 or 1 ({ONE_GPU[rule]} uses one device)"
 
 
 def survey_problems(where: str, spec: Mapping[str, Any], scale: Mapping[str, Any]) -> Iterator[str]:
@@ -218,5 +271,5 @@ def dataset_of(generator: Mapping[str, Any], models: Mapping[str, Any]) -> str:
 def published_keys(boost: Mapping[str, Any]) -> tuple[str, ...]:
     """What a boost's entry needs of a generator's `published`: a path length, a radius, or nothing."""
     if "alpha" in boost:
-        return ("steps", "alpha")
+        return () if boost.get("fixed_steps") else ("steps", "alpha")
     return ("eps",) if boost.get("eps") == "published" else ()

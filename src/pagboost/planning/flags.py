@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pagboost.planning import downloads
 from pagboost.planning.lineage import Result
+from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import Results
 
 
@@ -42,16 +44,22 @@ def generated(result: Result) -> list[str]:
 def imported(results: Results, generator: str, use: str) -> list[str]:
     """import_samples.py: where the images come from, and what they have to be."""
     entry, needed = results.scale["generators"][generator], results.generated(generator, use).settings
-    flags = [f"--{key}={entry[key]}" for key in ("sha256", "downloads") if key in entry]
+    flags = [f"--{key}={entry[key]}" for key in ("sha256", "downloads") if entry.get(key)]
     return [entry["samples"], *flags, f"--size={needed['size']}", f"--num-classes={needed['num_classes']}"]
 
 
+def fetched(shown: Outputs) -> list[str]:
+    """fetch.py: what the papers' results need of other places, and the files that nobody can fetch."""
+    needed = downloads.needed(shown)
+    files = [{"file": one.url, "sha256": one.sha256, "downloads": one.folder} for one in needed.remotes]
+    return [f"--spec={as_json({'files': files})}", *(["--by-hand", *needed.by_hand] if needed.by_hand else [])]
+
+
 def boosted(result: Result) -> list[str]:
-    """boost.py: what a paper published of a length and the multiples of it that are tried, or whose change counts."""
+    """boost.py: a published length and the multiples of it that are tried, or whose change counts; and real images."""
     files, length = result.files(), result.settings["length"]
-    if not length:
-        return [f"--like={files['like']}"] if "like" in files else []
-    return [f"--published={as_json(length)}", *(f"--{role}={files[role]}" for role in ("reference", "extractor"))]
+    given = [f"--published={as_json(length)}"] if length else []
+    return given + [f"--{role}={files[role]}" for role in ("like", "real", "reference", "extractor") if role in files]
 
 
 def references(results: Results, generator: str) -> list[str]:
@@ -69,5 +77,5 @@ def evaluated(results: Results) -> list[str]:
 
 
 def studied(results: Results, study: str) -> list[str]:
-    """study.py: --network, --judge, --diffusion and --set NAME=PATH, whatever it looks at besides its images."""
+    """study.py: --network, --judge, --scorer, --diffusion, --set and --seen NAME=PATH, all besides its images."""
     return [f"--{role}={name}={made.file}" for role, name, made in results.studied(study)]

@@ -100,7 +100,12 @@ class Digests:
 
 def upstream(results: Iterable[Result]) -> list[str]:
     """The files of some results and of all that these are made from, each once, first things first."""
-    found: dict[str, None] = {}
+    return list(dict.fromkeys(result.file for result in closure(results)))
+
+
+def closure(results: Iterable[Result]) -> list[Result]:
+    """Some results and all that these are made from, each once, first things first."""
+    found: dict[Result, None] = {}
     seen: set[Result] = set()
 
     def visit(result: Result) -> None:
@@ -108,7 +113,7 @@ def upstream(results: Iterable[Result]) -> list[str]:
             seen.add(result)
             for one in result.before():
                 visit(one)
-            found[result.file] = None
+            found[result] = None
 
     for result in results:
         visit(result)

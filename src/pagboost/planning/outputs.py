@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pagboost.errors import InputError
 from pagboost.planning.lineage import Result, local, once
 from pagboost.planning.results import EVAL, Results
-from pagboost.report import cells
+from pagboost.report import cells, compared
 
 
 class Outputs:
@@ -43,6 +43,20 @@ class Outputs:
         return Result(file, "make_claims.py", settings, {"shown": self._shown(*content["claims"])})
 
     @once
+    def agreement(self, paper: str, extension: str) -> Result:
+        """Whether a second set of trainings gives the same verdicts."""
+        content, sets = self.scale["papers"][paper], [self.scale["trainings"], self.scale["second_trainings"]]
+        judged = compared.claims_of(content)
+        settings = {**self._paper(paper), "tables": content["tables"], "spec": judged, "trainings": sets}
+        shown = [*self._shown(*judged), *self._shown(*judged, trainings=sets[1])]
+        file = str(cells.agreement_file(self.folder, paper).with_suffix(f".{extension}"))
+        return Result(file, "make_agreement.py", settings, {"shown": shown})
+
+    def has_agreement(self, paper: str) -> bool:
+        """Whether there is a second set of trainings, and claims of this paper to judge by it."""
+        return bool(self.scale.get("second_trainings") and compared.claims_of(self.scale["papers"][paper]))
+
+    @once
     def figure(self, paper: str, name: str) -> Result:
         """A figure of a paper."""
         spec = self.scale["papers"][paper]["figures"][name]
@@ -56,10 +70,13 @@ class Outputs:
         own = {key: value for key, value in content.items() if key not in ("tables", "figures", "claims")}
         return {"paper": own, "unavailable": self.scale["unavailable"]}
 
-    def _shown(self, *parts: Mapping[str, Any]) -> list[Result]:
-        """What tables, figures and claims are made from, as far as this scale can have it, of all trainings."""
-        beyond = self.scale["trainings"][1:]
-        found = (cells.inputs(self.folder, part, self.scale["unavailable"], beyond) for part in parts)
+    def _shown(self, *parts: Mapping[str, Any], trainings: Sequence[int] = ()) -> list[Result]:
+        """What tables, figures and claims are made from, as far as this scale can have it, of all trainings.
+
+        trainings: other ones than the scale's first set.
+        """
+        first, *beyond = trainings or (None, *self.scale["trainings"][1:])
+        found = (cells.inputs(self.folder, part, self.scale["unavailable"], beyond, first) for part in parts)
         files = dict.fromkeys(str(path) for paths in found for path in paths)
         return [self._known(file) for file in files]
 
@@ -73,7 +90,7 @@ class Outputs:
     def page(self) -> Result:
         """The report: everything on one page, with the hashes of the configuration's files."""
         inputs = {"shown": [one for paper in self.scale["papers"] for one in self.outputs(paper)]}
-        settings = {key: self.scale[key] for key in ("papers", "unavailable", "trainings")}
+        settings = {key: self.scale[key] for key in ("papers", "unavailable", "without", "trainings")}
         return Result(
             f"{self.folder}/report.html", "make_report.py", settings, inputs, list(map(str, self.scale["files"]))
         )
@@ -86,7 +103,8 @@ class Outputs:
 
     def verdicts(self, paper: str) -> list[Result]:
         """A paper's claims, in every format."""
-        return [self.claims(paper, extension) for extension in ("csv", "md")]
+        kinds = [self.claims, self.agreement] if self.has_agreement(paper) else [self.claims]
+        return [kind(paper, extension) for kind in kinds for extension in ("csv", "md")]
 
     def figures(self, paper: str) -> list[Result]:
         """A paper's figures."""

@@ -15,6 +15,7 @@ from pagboost.options.trainings import Training
 from pagboost.planning import configuration
 from pagboost.planning.lineage import Result, local, once, upstream
 from pagboost.report import cells
+from pagboost.sources import addresses
 
 EVAL = "eval"  # the use whose samples are reported
 
@@ -34,7 +35,8 @@ class Results:
         self.folder = str(cells.training_folder(scale["folder"], training))
         self.all = {self.training: self} if first is None else first.all
         if first is None:
-            self.all |= {seed: Results(scale, seed, self) for seed in scale["trainings"][1:]}
+            others = [*scale["trainings"][1:], *scale.get("second_trainings", [])]
+            self.all |= {seed: Results(scale, seed, self) for seed in others}
         self.checkpoints = configuration.checkpoints(scale["models"])
         # validation chooses, it never reports
         self.reported = [name for name in scale["protocols"] if name != "validation"]
@@ -47,7 +49,7 @@ class Results:
             return self
         seed = place.strip("/").removeprefix("training=")
         if not seed.isdecimal() or int(seed) not in self.all:
-            known = ", ".join(str(known) for known in self.scale["trainings"])
+            known = ", ".join(str(known) for known in self.all)
             raise InputError(f"training={seed}: expected one of the trainings: {known}")
         return self.all[int(seed)]
 
@@ -113,10 +115,12 @@ class Results:
 
     def shared(self) -> set[str]:
         """Models that are the same for all trainings: the extractors, and what no training makes."""
-        return {entry["extractor"] for entry in self.scale["protocols"].values()} | set(self.read_from_elsewhere())
+        kinds, models = Training.kinds(), self.scale["models"]
+        given = {name for name, entry in models.items() if not kinds[entry["kind"]].trains}
+        return {entry["extractor"] for entry in self.scale["protocols"].values()} | given
 
     def read_from_elsewhere(self) -> list[str]:
-        """The models whose weights no training makes."""
+        """The models for which no image is looked at."""
         kinds = Training.kinds()
         return [name for name, entry in self.scale["models"].items() if not kinds[entry["kind"]].needs_data]
 
@@ -146,7 +150,8 @@ class Results:
         file = self._file("samples", generator, f"boost={cells.RAW}", f"{use}.npz")
         settings = {"seeds": self.seeds(use), "per_seed": self.per_seed(generator, use)}
         if "samples" in entry:
-            source = {key: entry[key] for key in ("sha256",) if key in entry}
+            said = ("samples", "sha256", "downloads") if addresses.is_url(entry["samples"]) else ("sha256",)
+            source = {key: entry[key] for key in said if key in entry}
             dataset = {key: self.scale["datasets"][entry["dataset"]][key] for key in ("size", "num_classes")}
             settings |= {**source, **dataset, "skip": self.rows_before(use)}
             return Result(file, "import_samples.py", settings, {}, local(entry["samples"]))
@@ -187,6 +192,8 @@ class Results:
         eps, length = spec.get("eps"), self.length(generator, boost)
         if isinstance(eps, Mapping) and "of" in eps:
             inputs["like"] = self.boosted(generator, eps["of"])
+        if spec.get("stop") == "ranks":
+            inputs["real"] = self.data(self.dataset_of(generator), "train")
         if length:
             inputs["reference"] = self.reference(self.dataset_of(generator), "validation")
             inputs["extractor"] = self.weights(self.scale["protocols"]["validation"]["extractor"])
@@ -258,10 +265,17 @@ class Results:
         """(role, name, result) of all that a study looks at besides its images."""
         entry = self.scale["studies"][name]
         named = [("network", model) for model in entry.get("networks", [])]
-        named += [(role, entry[role]) for role in ("judge", "diffusion") if role in entry]
-        sets = entry.get("generators", {}).items()
-        return [(role, model, self.weights(model)) for role, model in named] + [
-            ("set", key, self.generated(generator, EVAL)) for key, generator in sets
+        named += [(role, entry[role]) for role in ("judge", "diffusion", "scorer") if entry.get(role)]
+        sets = {key: {"generator": generator} for key, generator in entry.get("generators", {}).items()}
+        samples = {
+            key: self.samples(one["generator"], one.get("boost") or cells.RAW, EVAL)
+            for key, one in (sets | entry.get("sets", {})).items()
+        }
+        seen = [("seen", entry["seen"], self.data(entry["dataset"], entry["seen"]))] if "seen" in entry else []
+        return [
+            *((role, model, self.weights(model)) for role, model in named),
+            *(("set", key, made) for key, made in samples.items()),
+            *seen,
         ]
 
     # -- numbers

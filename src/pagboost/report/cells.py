@@ -10,6 +10,7 @@ from typing import Any
 
 from pagboost.errors import InputError
 from pagboost.options.figures import Figure
+from pagboost.options.parts import Shown
 from pagboost.options.tables import Table
 
 RAW = "none"  # the boost of a sample set as its generator made it
@@ -23,8 +24,8 @@ LABEL_METRICS = frozenset({"total_variation"})  # of target labels: stated with 
 class Folders(os.PathLike[str]):
     """Where the results of several trainings lie: as a path, the folder of the first; `beyond`: the others' numbers.
 
-    Kinds of tables and figures that are made from metrics get it for `results`: what is made of one training needs no
-    more than the path.
+    Kinds of tables and figures that are made from every training (`over_trainings`) get it for `results`: what is made
+    of one needs no more than the path.
     """
 
     first: Path
@@ -39,6 +40,7 @@ def expand(claim: Part) -> list[dict[str, Any]]:
 
     In the result, `lower` and `than` hold `generators` (a list, averaged over) and `boost`, whatever the entry's form;
     a claim already in this form is returned as it is, and so are claims about a study, a rank correlation or sweeps.
+    A claim about lengths of walks keeps its generator as `over`.
     """
     if "study" in claim or "correlation" in claim or sweeps_of(claim):
         return [dict(claim)]
@@ -46,6 +48,8 @@ def expand(claim: Part) -> list[dict[str, Any]]:
         shared = {key: value for key, value in claim.items() if key != "each"}
         singles = ({**shared, "id": f"{claim['id']}/{generator}", "over": [generator]} for generator in claim["each"])
         return [result for single in singles for result in expand(single)]
+    if boosts_of_lengths(claim):
+        return [dict(claim)]
     result = {key: value for key, value in claim.items() if key != "over"}
     for side in ("lower", "than"):
         named = [claim[side]["generator"]] if "generator" in claim[side] else claim[side].get("generators")
@@ -56,8 +60,15 @@ def expand(claim: Part) -> list[dict[str, Any]]:
 def sweeps_of(claim: Part) -> list[Mapping[str, float]]:
     """The sweeps, generator -> s, a claim is about: one of a trend, two of a best or an optimum, else none."""
     if "trend" in claim:
-        return [claim["sweep"]]
+        return [claim["sweep"]] if "sweep" in claim else []  # else the trend is that of a study's quantities
     return [claim[form][side] for form in ("best", "optimum") if form in claim for side in ("lower", "than")]
+
+
+def boosts_of_lengths(claim: Part) -> list[str]:
+    """The boosts whose candidate lengths a claim is about: one of a choice, two of the longest walks, else none."""
+    if "choice" in claim:
+        return [claim["choice"]["boost"]]
+    return [claim["longest"][side] for side in ("lower", "than")] if "longest" in claim else []
 
 
 def _claim_cells(claim: Part) -> list[Cell]:
@@ -67,6 +78,8 @@ def _claim_cells(claim: Part) -> list[Cell]:
         return [(generator, RAW) for sweep in sweeps for generator in sweep]
     if "correlation" in claim:
         return [(generator, boost) for generator in claim["over"] for boost in (RAW, claim["boost"])]
+    if boosts := boosts_of_lengths(claim):
+        return [(generator, boost) for single in expand(claim) for generator in single["over"] for boost in boosts]
     result = []
     for single in expand(claim):
         for operand in (single["lower"], single["than"]):
@@ -96,6 +109,8 @@ def cells(spec: Part | Sequence[Part], unavailable: Mapping[str, str] | None = N
         found = [(row["generator"], row["boost"]) for row in (*spec["rows"], *bases)]
     elif "panels" in spec:
         found = [(p["generator"], boost) for p in spec["panels"] for boost in (RAW, *boosts_of(p))]
+    elif "curves" in spec:
+        found = [(curve["generator"], curve["boost"]) for curve in spec["curves"]]
     elif "plots" in spec:
         found = [(generator, RAW) for series in spec["series"] for generator in series["points"]]
     else:
@@ -118,16 +133,19 @@ def training_folder(results: str | Path, training: int | None) -> Path:
     return Path(results) if training is None else Path(results, f"training={training}")
 
 
-def folders(results: str | os.PathLike[str], trainings: Sequence[int] = ()) -> list[Path]:
-    """The folders of the first training and of those beyond it: `trainings`, or what `Folders` name."""
+def folders(results: str | os.PathLike[str], trainings: Sequence[int] = (), first: int | None = None) -> list[Path]:
+    """The folders of the first training and of those beyond it: `trainings`, or what `Folders` name.
+
+    first: another training to start from than the one whose results lie in `results` itself.
+    """
     beyond = results.beyond if isinstance(results, Folders) else trainings
-    return [training_folder(results, training) for training in (None, *beyond)]
+    return [training_folder(results, training) for training in (first, *beyond)]
 
 
 def over_trainings(part: Part) -> bool:
-    """Whether a part is made from every training: claims, and what is made from metrics; the rest shows the first."""
+    """Whether a part is made from every training: claims, what is made from metrics, and kinds that say so."""
     is_claim = "kind" not in part and "rows" not in part
-    return is_claim or _of_metrics(part)
+    return is_claim or _of_metrics(part) or ("kind" in part and _class_of(part).of_trainings)
 
 
 def results_of(results: str | Path, part: Part, trainings: Sequence[int]) -> str | Path | Folders:
@@ -136,13 +154,18 @@ def results_of(results: str | Path, part: Part, trainings: Sequence[int]) -> str
 
 
 def inputs(
-    results: str | Path, part: Part, unavailable: Mapping[str, str], trainings: Sequence[int] = ()
+    results: str | Path,
+    part: Part,
+    unavailable: Mapping[str, str],
+    trainings: Sequence[int] = (),
+    first: int | None = None,
 ) -> list[Path]:
     """The files one table, figure or claim is made from, as far as the scale can have them.
 
-    trainings: those beyond the first, whose files are listed too if the part is made from every training.
+    trainings: those beyond the first, whose files are listed too if the part is made from every training; first: as of
+    `folders`.
     """
-    given = folders(results, trainings if over_trainings(part) else ())
+    given = folders(results, trainings if over_trainings(part) else (), first)
     return [path for folder in given for one in _with_premise(part) for path in _inputs(folder, one, unavailable)]
 
 
@@ -161,9 +184,15 @@ def _inputs(results: Path, part: Part, unavailable: Mapping[str, str]) -> list[P
 def _of_metrics(part: Part) -> bool:
     """Whether a table, a figure or a claim is made from metrics, and not from what boosting chose."""
     if "kind" not in part:
-        return part.get("metric") not in LABEL_METRICS  # a claim; a table that names no kind is one of metrics
+        # a claim; a table that names no kind is one of metrics
+        return part.get("metric") not in LABEL_METRICS and not boosts_of_lengths(part)
+    return _class_of(part).of_metrics
+
+
+def _class_of(part: Part) -> type[Shown]:
+    """The class of a table or a figure that names its kind."""
     family = Figure if part["kind"] in Figure.kinds() else Table
-    return family.of(part).of_metrics
+    return family.of(part)
 
 
 def boosted(pairs: Iterable[Cell]) -> list[Cell]:
@@ -221,6 +250,11 @@ def table_file(results: str | Path, paper: str, table: str, extension: str = "cs
 def figure_file(results: str | Path, paper: str, figure: str) -> Path:
     """Where a figure of a paper is written."""
     return Path(results, "figures", paper, f"{figure}.png")
+
+
+def agreement_file(results: str | Path, paper: str) -> Path:
+    """Where it is written whether a second set of trainings gives the same verdicts."""
+    return Path(results, "tables", paper, "agreement.csv")
 
 
 def claims_file(results: str | Path, paper: str) -> Path:

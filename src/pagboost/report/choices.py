@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ class Choice:
     """A boost as it was applied to one generator's samples; alpha and eps at the size of these samples.
 
     published_eps is the paper's radius (BIGRoC Table 3), scaled_eps the same carried over at equal change per pixel;
-    both None for a boost whose radius is not chosen around a published one.
+    both None for a boost whose radius is not chosen around a published one. candidates: what it was chosen from, each
+    {steps, eps, fid}, and without fid where there was no choice; unboosted: that FID without boosting.
     """
 
     path: Path
@@ -30,6 +31,8 @@ class Choice:
     published_eps: float | None
     scaled_eps: float | None
     labels: Mapping[str, Any]
+    candidates: Sequence[Mapping[str, Any]] = ()
+    unboosted: float | None = None
 
     def settings(self) -> str:
         """Steps, step size and radius in words: "30 steps of 0.02, L2 eps 0.6"."""
@@ -71,4 +74,6 @@ def load(results: str | Path, generator: str, boost: str) -> Choice:
         published_eps=content.get("published_eps"),
         scaled_eps=content.get("scaled_eps"),
         labels=content.get("labels") or {},
+        candidates=content.get("candidates") or [],
+        unboosted=content.get("unboosted_fid"),
     )

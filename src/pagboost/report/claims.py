@@ -4,104 +4,53 @@ The unit of repetition is the training of all networks, from another seed each t
 the images of a study, the same ones on both sides of an inequality. With one training they are the only repetition: the
 verdict then speaks of these trained networks alone, and says so.
 
-Intervals are not corrected for the number of claims; a second verdict is, by Holm's step-down procedure (`holm`).
+Intervals are not corrected for the number of claims; a second verdict is, by Holm's step-down procedure
+(`intervals.holm`).
 """
 
 from __future__ import annotations
 
-import itertools
-import re
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pagboost.report import inequalities, reported, sweeps
+from pagboost.report import curves, inequalities, reported, sweeps
 from pagboost.report import measured as ms
-from pagboost.report.cells import Cell, cells, expand, folders, reason
+from pagboost.report.cells import Cell, boosts_of_lengths, cells, expand, folders, reason
+from pagboost.report.intervals import holm
+from pagboost.report.judging import HELD, NOISE, NOT_HELD, NOT_JUDGED, inside, judge, plain
 from pagboost.report.reported import improvement
 from pagboost.report.tables import Frame
 
-HELD, NOT_HELD, NOISE = "held", "not held", "within noise"
-NOT_JUDGED, NOT_MEASURED = "not judged", "not measured"
+NOT_MEASURED = "not measured"
 JUDGED = (HELD, NOT_HELD, NOISE)
 VERDICTS = (*JUDGED, NOT_JUDGED, NOT_MEASURED)
-ONE_TRAINING = ", one training"
 NO_PREMISE = f"{NOT_JUDGED}: its premise does not hold"
-CONFIDENCE = 0.95
 NUMBERS = ("left", "right", "difference", "ci_low", "ci_high", "n_pairs", "trainings")
-NO_RESULT = {**dict.fromkeys(NUMBERS), "p": None, "verdict": NOT_MEASURED}
-NOT_ASKED = {**dict.fromkeys(NUMBERS), "p": None, "verdict": ""}
-ONCE = ("n_pairs", "trainings", "unit", "p")  # what a second protocol has no column of
-
-
-def paired_interval(differences: Sequence[float]) -> tuple[float, float | None, float | None]:
-    """(mean, low, high) of paired differences: Student's two-sided 95 % interval; no bounds for a single one.
-
-    Of several trainings the differences are d_t, the mean over S sampling seeds of training t (see `judge`). In the
-    nested model than - lower = delta + a_t + e_ts, with independent normal a_t of the training and e_ts of the seed,
-    they are independent and normal around delta, all with the variance var(a) + var(e) / S, as every training has S
-    seeds: the interval holds delta with exactly 95 %, whatever the two variances are, 0 included. What all trainings
-    share is not repeated and not covered: data, references, extractors, and what a sampling seed does to all alike.
-    """
-    mean = statistics.fmean(differences)
-    if len(differences) < 2:
-        return mean, None, None
-    from scipy.special import stdtrit  # scipy.stats has the same quantile and takes a second to import
-
-    half = float(stdtrit(len(differences) - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(differences)
-    half /= len(differences) ** 0.5
-    return mean, mean - half, mean + half
-
-
-def two_sided_p(differences: Sequence[float]) -> float:
-    """Student's two-sided p that two or more differences have mean 0: below 5 % where paired_interval excludes 0."""
-    from scipy.special import stdtr
-
-    mean, deviation = statistics.fmean(differences), statistics.stdev(differences)
-    if deviation == 0:
-        return 1.0 if mean == 0 else 0.0
-    return 2 * float(stdtr(len(differences) - 1, -abs(mean) * len(differences) ** 0.5 / deviation))
-
-
-def verdict(low: float, high: float) -> str:
-    """Held if the whole interval of than - lower is above zero, not held if it is below, else within noise."""
-    if low > 0:
-        return HELD
-    return NOT_HELD if high < 0 else NOISE
-
-
-def plain(verdict: str) -> str:
-    """A verdict without what it says of trainings, or of why there is none: one of VERDICTS, or any other text."""
-    return re.split("[,:]", verdict)[0]
-
-
-def holm(p: Sequence[float]) -> list[bool]:
-    """Which null hypotheses Holm's step-down procedure rejects (Scand. J. Statist. 6, 1979), by their p-values.
-
-    The smallest of m p-values is compared with 5 % / m, the next with 5 % / (m - 1), and so on up to the first that is
-    not smaller: a true one among all is rejected with a probability of at most 5 %, however they depend on each other.
-    """
-    rejected = [False] * len(p)
-    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        if p[i] >= (1 - CONFIDENCE) / (len(p) - rank):
-            break
-        rejected[i] = True
-    return rejected
+NOT_ASKED = {**dict.fromkeys(NUMBERS), "p": None, "tends": "", "verdict": ""}
+NO_RESULT = NOT_ASKED | {"verdict": NOT_MEASURED}
+BEST_INSIDE, AFTER_LONGEST = "best length inside the candidates", "after the longest walk"
+FOR_HOLM = ("p", "tends")
+ONCE = ("n_pairs", "trainings", "unit", *FOR_HOLM)  # what a second protocol has no column of
 
 
 def evaluate(
-    paper: Mapping[str, Any], results: str | Path, unavailable: Mapping[str, str], trainings: Sequence[int] = ()
+    paper: Mapping[str, Any],
+    results: str | Path,
+    unavailable: Mapping[str, str],
+    trainings: Sequence[int] = (),
+    first: int | None = None,
 ) -> Frame:
     """One row per claim (`each` expanded): both sides, difference, interval and verdict, under two protocols.
 
-    `trainings`: those beyond the first, whose results lie in `results` (cells.training_folder); a column says how many
-    there were in all. left is the quantity of `lower`, right that of `than`, difference right - left: above zero as
-    claimed. n_pairs units (sampling seeds or images) were paired in each training. basis says what was measured: a
+    `trainings`: those beyond the first, whose results lie in `results` (cells.training_folder; `first`: as of
+    cells.folders); a column says how many there were in all. left is the quantity of `lower`, right that of `than`,
+    difference right - left: above zero as claimed. n_pairs units (sampling seeds or images) were paired in each training. basis says what was measured: a
     protocol, target labels or a study. verdict_holm is the first verdict (of the paper's protocol, or as basis says)
-    by Holm's procedure over all claims of the paper that are judged, from p of the same t statistic.
+    by Holm's procedure over all claims of the paper that are judged, from p of the same t statistics; empty where a
+    verdict rests on no interval (judging.inside).
     Columns with the second protocol's name as suffix judge the same claim there, empty for a claim that is measured
     only once; `protocols_agree` says whether the verdicts are the same. `holds_in_paper` is the paper's own numbers
     under the same inequality, empty where it has none. Sweeps are judged without the generators this scale cannot
@@ -111,24 +60,24 @@ def evaluate(
     facts.
     """
     singles = [single for claim in paper["claims"] for single in expand(claim)]
-    given = folders(results, trainings)
+    given = folders(results, trainings, first)
     found = ms.repeated(given, cells([s for s in singles if inequalities.by_protocol(s)]), unavailable)
     printed = reported.numbers(paper)
     rows = [_row(single, paper, found, given, printed, unavailable) for single in singles]
     for row, corrected in zip(rows, _by_holm(rows), strict=True):
         row["verdict_holm"] = corrected
-    return pd.DataFrame(rows).drop(columns="p").astype({"n_pairs": "Int64", "trainings": "Int64"})
+    return pd.DataFrame(rows).drop(columns=[*FOR_HOLM]).astype({"n_pairs": "Int64", "trainings": "Int64"})
 
 
 def _by_holm(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The rows' first verdicts by Holm's procedure; what is not judged stays so."""
+    """The rows' first verdicts by Holm's procedure; what is not judged stays so, what has no p is empty."""
     judged = [row for row in rows if row["p"] is not None]
     rejected = iter(holm([row["p"] for row in judged]))
 
     def corrected(row: Mapping[str, Any]) -> str:
         if row["p"] is None:
-            return row["verdict"]
-        return (HELD if row["difference"] > 0 else NOT_HELD) if next(rejected) else NOISE
+            return "" if plain(row["verdict"]) in JUDGED else row["verdict"]
+        return row["tends"] if next(rejected) else NOISE
 
     return [corrected(row) for row in rows]
 
@@ -149,8 +98,10 @@ def _row(
     def judged(protocol: str) -> tuple[dict[str, Any], str]:
         if missing or (inequalities.by_protocol(claim) and protocol in unavailable):
             return NO_RESULT, missing or ""
+        if "choice" in claim:
+            return inside(curves.of_trainings(given, *cells(claim)[0])), ""
         pairs = inequalities.pairs(sweeps.left_of(claim, unavailable), protocol, found, given)
-        return (judge(pairs) if any(pairs.values) else NO_RESULT), pairs.missing
+        return (judge(pairs, claim.get("within_percent")) if any(pairs.values) else NO_RESULT), pairs.missing
 
     unmet = "" if missing else unmet_premise(claim, given, unavailable)
     here, why = judged(main)
@@ -158,14 +109,15 @@ def _row(
     if unmet:
         here, again = (one | {"p": None, "verdict": one["verdict"] and NO_PREMISE} for one in (here, again))
     in_paper = _in_paper(claim, main, printed) or (_in_paper(claim, second, printed) if twice else None)
-    percent = claim.get("metric") in ms.LOWER_IS_BETTER and _quantity(claim) in ("value", sweeps.QUANTITIES["best"])
+    in_percent = ("value", _about_equal(claim), sweeps.QUANTITIES["best"])
+    percent = claim.get("metric") in ms.LOWER_IS_BETTER and _quantity(claim) in in_percent
     judged_twice = twice and all(plain(one["verdict"]) in JUDGED for one in (here, again))
     return {
         "id": claim["id"],
         "text": claim["text"],
         "source": claim["source"],
         "basis": inequalities.basis(claim, main),
-        "metric": claim.get("metric", claim.get("quantity")),
+        "metric": _metric(claim),
         "quantity": _quantity(claim),
         "lower": _side(claim, "lower"),
         "than": _side(claim, "than"),
@@ -177,7 +129,7 @@ def _row(
         "protocols_agree": _yes(here["verdict"] == again["verdict"] if judged_twice else None),
         "reported_left": in_paper[0] if in_paper else None,
         "reported_right": in_paper[1] if in_paper else None,
-        "holds_in_paper": _yes(in_paper[0] < in_paper[1] if in_paper else None),
+        "holds_in_paper": _yes(_holds(claim, *in_paper) if in_paper else None),
         "unavailable": why or why_again,
         "note": " ".join(filter(None, (claim.get("note", "").strip(), left_out and f"Judged {left_out}.", unmet))),
     }
@@ -211,17 +163,38 @@ def _missing(claim: inequalities.Claim, unavailable: Mapping[str, str]) -> str |
     return next((why for cell in cells(claim) if (why := reason(*cell, unavailable))), None)
 
 
+def _metric(claim: inequalities.Claim) -> str:
+    """What is compared: a metric, or a quantity of a study, or several in order."""
+    if "quantities" in claim:
+        return f"{claim['quantities'][0]} to {claim['quantities'][-1]}"
+    return "fid" if boosts_of_lengths(claim) else claim.get("metric", claim.get("quantity"))
+
+
+def _about_equal(claim: inequalities.Claim) -> str:
+    return f"value, within {claim['within_percent']:g} %" if "within_percent" in claim else ""
+
+
 def _quantity(claim: inequalities.Claim) -> str:
+    if "quantities" in claim:
+        return "rank correlation with their order"
+    if boosts_of_lengths(claim):
+        return BEST_INSIDE if "choice" in claim else AFTER_LONGEST
     if form := sweeps.form_of(claim):
         return sweeps.QUANTITIES[form]
     if "correlation" in claim:
         return f"rank correlation, {claim['correlation']}"
-    return "value" if "study" in claim else claim.get("quantity", "value")
+    return "value" if "study" in claim else _about_equal(claim) or claim.get("quantity", "value")
 
 
 def _side(claim: inequalities.Claim, side: str) -> str:
+    if "quantities" in claim:
+        return claim["network"] if (claim["trend"] == "rises") == (side == "than") else "0"
     if "study" in claim:
-        return claim[side]
+        return str(claim[side])
+    if "choice" in claim:
+        return "0" if side == "lower" else f"{claim['over'][0]}/{claim['choice']['boost']}"
+    if "longest" in claim:
+        return f"{claim['over'][0]}/{claim['longest'][side]}"
     if sweeps.form_of(claim):
         return sweeps.described(claim, side)
     if "correlation" in claim:
@@ -229,38 +202,15 @@ def _side(claim: inequalities.Claim, side: str) -> str:
     return f"{'+'.join(claim[side]['generators'])}/{claim[side]['boost']}"
 
 
+def _holds(claim: inequalities.Claim, left: float, right: float) -> bool:
+    """Whether two printed numbers keep a claim."""
+    if "within_percent" in claim:
+        return abs(left - right) <= claim["within_percent"] / 100 * right
+    return left < right
+
+
 def _yes(value: bool | None) -> str:
     return "" if value is None else "yes" if value else "no"
-
-
-def judge(pairs: inequalities.Pairs) -> dict[str, Any]:
-    """Both sides averaged, the interval of the difference than - lower, its p and the verdict on it.
-
-    The interval is over trainings, each with the mean difference of its units; with one training over its units, and
-    the verdict says so. A single difference has no interval and is not judged.
-    """
-    differences = [[right - left for left, right in own] for own in pairs.values]
-    several = len(differences) > 1
-    repeated = [statistics.fmean(own) for own in differences] if several else differences[0]
-    mean, low, high = paired_interval(repeated)
-    judged = low is not None and high is not None
-    if judged:
-        said = verdict(low, high) + ("" if several else ONE_TRAINING)
-    else:
-        said = f"{NOT_JUDGED}: one {'seed' if pairs.unit == inequalities.SEED else pairs.unit}"
-    every = list(itertools.chain.from_iterable(pairs.values))
-    return {
-        "left": statistics.fmean(left for left, _ in every),
-        "right": statistics.fmean(right for _, right in every),
-        "difference": mean,
-        "ci_low": low,
-        "ci_high": high,
-        "n_pairs": len(pairs.values[0]),
-        "trainings": len(pairs.values),
-        "p": two_sided_p(repeated) if judged else None,
-        "unit": pairs.unit,
-        "verdict": said,
-    }
 
 
 def _in_paper(claim: inequalities.Claim, protocol: str, printed: reported.Numbers) -> tuple[float, float] | None:

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from pagboost.errors import InputError
-from pagboost.report import choices, studies, sweeps
+from pagboost.report import choices, curves, studies, sweeps
 from pagboost.report import measured as ms
-from pagboost.report.cells import LABEL_METRICS, RAW, Cell, cells, steps_file
+from pagboost.report.cells import LABEL_METRICS, RAW, Cell, boosts_of_lengths, cells, steps_file
 from pagboost.report.ranks import rank_correlation
 from pagboost.report.reported import improvement
 
 SEED = "sampling seed"
+SINGLE_CANDIDATE = "a single candidate length: nothing was tried"
+CURVE = "curve"  # of validation FID along the candidate lengths: one in each training
 
 Claim = Mapping[str, Any]  # a single inequality, as cells.expand makes it
 
@@ -34,24 +36,28 @@ class Pairs:
 
 def by_protocol(claim: Claim) -> bool:
     """Whether a claim is about metrics, which are measured anew under each protocol."""
-    return "study" not in claim and claim["metric"] not in LABEL_METRICS
+    return "study" not in claim and not boosts_of_lengths(claim) and claim["metric"] not in LABEL_METRICS
 
 
 def basis(claim: Claim, protocol: str) -> str:
-    """What a claim is measured by, in words: a protocol, target labels, or a study."""
+    """What a claim is measured by, in words: a protocol, target labels, a study, or what lengths were chosen by."""
     if "study" in claim:
         return f"study {claim['study']}"
+    if boosts_of_lengths(claim):
+        return "validation"
     return protocol if by_protocol(claim) else "target labels"
 
 
 def pairs(claim: Claim, protocol: str, found: Mapping[Cell, ms.Repeated], folders: Sequence[Path]) -> Pairs:
-    """Both sides of one inequality, from metrics under a protocol, from target labels, or from a study.
+    """Both sides of one inequality, from metrics under a protocol, target labels, a study or walks' candidate lengths.
 
     folders: of the trainings that `found` holds the metrics of. Raises InputError for missing files, for sides or
     trainings with different sampling seeds and for mixed protocol facts.
     """
     if "study" in claim:
         return _of_study(claim, folders)
+    if "longest" in claim:
+        return _of_longest(claim, folders)
     if by_protocol(claim):
         ms.same_facts(ms.of_trainings(found[cell] for cell in cells(claim)), protocol)
     by_training = [_by_seed(claim, protocol, found, number, folder) for number, folder in enumerate(folders)]
@@ -64,21 +70,59 @@ def pairs(claim: Claim, protocol: str, found: Mapping[Cell, ms.Repeated], folder
 def _of_study(claim: Claim, folders: Sequence[Path]) -> Pairs:
     """Both sides of a claim about a study, for each training once for each of its units."""
     loaded = [studies.load(folder, claim["study"]) for folder in folders]
-    values = []
-    for study in loaded:
-        lower, than = (study.values(claim["quantity"], claim[side]) for side in ("lower", "than"))
-        if len(lower) != len(than):
+    sides_of = _trends if "quantities" in claim else _compared
+    values = [sides_of(claim, study) for study in loaded]
+    for study, own in zip(loaded, values, strict=True):
+        if len(own) != len(values[0]):
+            quantity = claim.get("quantity") or claim["quantities"][0]
             raise InputError(
-                f"{study.path}: {claim['quantity']} has {len(lower)} values of {claim['lower']} and {len(than)} of "
-                f"{claim['than']}: expected one for each {study.unit}"
-            )
-        values.append(list(zip(lower, than, strict=True)))
-        if len(lower) != len(values[0]):
-            raise InputError(
-                f"{study.path}: {claim['quantity']} has {len(lower)} values, but {loaded[0].path} has "
+                f"{study.path}: {quantity} has {len(own)} values, but {loaded[0].path} has "
                 f"{len(values[0])}: expected as many in every training"
             )
     return Pairs(values, loaded[0].unit)
+
+
+def _compared(claim: Claim, study: studies.Study) -> list[tuple[float, float]]:
+    """(lower, than) of each unit: a quantity of two networks, or of one beside a number."""
+    named = {side: claim[side] for side in ("lower", "than") if isinstance(claim[side], str)}
+    known = {side: study.values(claim["quantity"], network) for side, network in named.items()}
+    counts = {named[side]: len(values) for side, values in known.items()}
+    if len(set(counts.values())) > 1:
+        (first, number), (other, another) = counts.items()
+        raise InputError(
+            f"{study.path}: {claim['quantity']} has {number} values of {first} and {another} of {other}: expected one "
+            f"for each {study.unit}"
+        )
+    count = next(iter(counts.values()))
+    lower, than = (known.get(side) or [float(claim[side])] * count for side in ("lower", "than"))
+    return list(zip(lower, than, strict=True))
+
+
+def _trends(claim: Claim, study: studies.Study) -> list[tuple[float, float]]:
+    """(lower, than) of each unit: 0 and Spearman's rho of its quantities with their order; of equal ones rho is 0."""
+    by_quantity = [study.values(quantity, claim["network"]) for quantity in claim["quantities"]]
+    if len({len(values) for values in by_quantity}) > 1:
+        counts = ", ".join(str(len(values)) for values in by_quantity)
+        raise InputError(f"{study.path}: {counts} values of {claim['network']}: expected one for each {study.unit}")
+    order = list(range(len(by_quantity)))
+    rhos = [
+        0.0 if len(set(own)) == 1 else rank_correlation(order, own, f"claims.{claim['id']}")
+        for own in zip(*by_quantity, strict=True)
+    ]
+    return [(0.0, rho) if claim["trend"] == "rises" else (rho, 0.0) for rho in rhos]
+
+
+def _of_longest(claim: Claim, folders: Sequence[Path]) -> Pairs:
+    """For each training, validation FID after the longest candidate walk of both boosts, whose candidates are alike."""
+    (generator,) = claim["over"]
+    values = []
+    for folder in folders:
+        lower, than = (curves.curve(folder, generator, claim["longest"][side]) for side in ("lower", "than"))
+        curves.check_alike([than, lower], f"for claim {claim['id']}, which compares the longest")
+        if not lower.fid:
+            return Pairs([], missing=SINGLE_CANDIDATE)
+        values.append([(lower.fid[-1], than.fid[-1])])
+    return Pairs(values, CURVE)
 
 
 def _sides_by_seed(claim: Claim, by_seed: Mapping[str, Mapping[Cell, float]]) -> list[tuple[float, float]]:

@@ -15,9 +15,10 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from pagboost import artifacts
-from pagboost.report import claims, figures, render, tables
+from pagboost.report import claims, figures, left_out, render, tables
 from pagboost.report import measured as ms
 from pagboost.report.cells import cells, claims_file, figure_file, folders, table_file
+from pagboost.report.judging import plain
 from pagboost.report.reported import metrics_tables
 
 VERDICT_CLASSES = {
@@ -45,7 +46,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """One paper's part of the page; `said`: what holds for all of its tables unless one says otherwise."""
+    """One paper's part of the page.
+
+    said: what holds for all of its tables unless one says otherwise. left_out: which parts this scale does not have.
+    """
 
     paper: Mapping[str, Any]
     said: list[str]
@@ -53,11 +57,13 @@ class Section:
     figures: dict[str, Picture]
     claims: render.Rendered
     counts: dict[str, dict[str, int]]  # judged by -> verdict -> number of claims
+    left_out: str = ""
 
 
-def section(paper: Mapping[str, Any], results: str | Path) -> Section:
+def section(paper: Mapping[str, Any], results: str | Path, without: Mapping[str, Any] | None = None) -> Section:
     """Read what the workflow made for one paper: tables and claims as CSV, figures as PNG.
 
+    without: what the scale leaves out of the paper, and why; `paper` does not have it any more (left_out.shown).
     Raises InputError naming a file that is missing or that another program wrote.
     """
     key = paper["key"]
@@ -77,12 +83,13 @@ def section(paper: Mapping[str, Any], results: str | Path) -> Section:
             (second, f"verdict_{second}"),
         )
     }
-    return Section(paper, list(said.values()), rendered, pictures, render.claims(frame, paper), counts)
+    said_of = list(said.values()), rendered, pictures, render.claims(frame, paper), counts
+    return Section(paper, *said_of, left_out.said(without))
 
 
 def verdict_class(text: str) -> str:
     """How a cell that says a verdict is coloured; empty for any other text."""
-    return VERDICT_CLASSES.get(claims.plain(text), "")
+    return VERDICT_CLASSES.get(plain(text), "")
 
 
 def said_once(rendered: Iterable[render.Rendered]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from pagboost.report import claims as verdicts
 from pagboost.report import sweeps
 from pagboost.report.columns import Column, Record, comparison, number
+from pagboost.report.judging import plain
 from pagboost.report.measured import DECIMALS
 from pagboost.report.sheets import Frame, Rendered, Spec, sheet
 
@@ -30,8 +31,22 @@ HOLM = (
     "difference."
 )
 OTHER_UNITS = (
-    "Claims that are not measured against both references (a number of samples of its own, target labels, a study) are "
-    "judged once. Claims about a study pair images or pairs of images instead of sampling seeds."
+    "Claims that are not measured against both references (a number of samples of its own, target labels, a study, "
+    "candidate lengths) are judged once. Claims about a study pair images or pairs of images instead of sampling seeds."
+)
+EQUAL = (
+    "A claim that two sides are about equal holds where the whole interval of the difference lies within the stated "
+    "share of the second side, either way, and does not where it lies outside of it; the share's own spread counts "
+    "too. Its p is that of the two one-sided tests."
+)
+CHOSEN = (
+    "A claim that too short and too long are worse holds where the best of a boost's candidate lengths, by FID of "
+    "validation samples, is neither the shortest nor the longest. It has no interval and no p: of each training it is "
+    "a yes or a no, made from the scores that the length was chosen by. Its difference is the share of trainings."
+)
+LONGEST = (
+    "After the longest walk: FID of validation samples after the longest of the candidate lengths, the same for both "
+    "boosts, one number for each training."
 )
 SWEEPS = (
     "Claims about guidance scales s: a trend is, for each sampling seed, Spearman's rank correlation of the metric "
@@ -145,8 +160,11 @@ def claims(frame: Frame, paper: Mapping[str, Any]) -> Rendered:
     trainings = verdicts.number_of_trainings(frame) or 1
     over = TRAININGS.format(trainings=trainings) if trainings > 1 else ONE_TRAINING
     swept = SWEEPS + (SWEEPS_OF_SEVERAL if trainings > 1 else SWEEPS_OF_ONE)
-    judged = sum(count for name, count in verdicts.counts(frame).items() if name in verdicts.JUDGED)
+    judged = int((frame["verdict"].map(plain).isin(verdicts.JUDGED) & frame["ci_low"].notna()).sum())
     remarks = [CLAIMS + over, *([OTHER_UNITS] if elsewhere else []), *([swept] if sweeping else [])]
+    remarks += [EQUAL] if frame["quantity"].str.contains("within").any() else []
+    remarks += [CHOSEN] if (frame["quantity"] == verdicts.BEST_INSIDE).any() else []
+    remarks += [LONGEST] if (frame["quantity"] == verdicts.AFTER_LONGEST).any() else []
     remarks += [_disagreement(frame, main, second), HOLM.format(judged=judged)]
     return Rendered("Claims", [column.header for column in shown], rows, notes, remarks)
 
@@ -165,7 +183,8 @@ def trainings_of(frame: Frame) -> str:
 def _units(record: Record) -> str:
     """How many sampling seeds or images a claim pairs, in each of how many trainings if there are several."""
     count, trainings = (number(record[key], 0) for key in ("n_pairs", "trainings"))
-    units = f"{count} {record['unit']}{'' if count == '1' else 's'}" if count else ""
+    unit = "candidate" if record["quantity"] == verdicts.BEST_INSIDE else record["unit"]
+    units = f"{count} {unit}{'' if count == '1' else 's'}" if count else ""
     return f"{trainings} trainings of {units}" if trainings not in ("", "1") else units
 
 

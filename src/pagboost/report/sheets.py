@@ -40,7 +40,7 @@ class Sheet:
 
     rows: f(results, unavailable) -> for each row that is declared, in order, what this kind has in it besides what all
     kinds have (see tables.table); `note` is added to the note that is declared. `results` is the folder of the first
-    training, and for a kind that is made from metrics cells.Folders where there are several.
+    training, and for a kind that is made from every training cells.Folders where there are several.
     people: f(frame) -> the readable form of the machine table, as it was made or as it was read from its CSV.
     """
 

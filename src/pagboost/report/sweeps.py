@@ -29,7 +29,7 @@ Values = Mapping[Cell, float]  # a metric
 
 def form_of(claim: Claim) -> str | None:
     """trend, best or optimum, or None for a claim about anything but sweeps."""
-    return next((form for form in QUANTITIES if form in claim), None)
+    return next((form for form in QUANTITIES if form in claim), None) if sweeps_of(claim) else None
 
 
 def sides(claim: Claim, values: Values, chosen_on: Values) -> tuple[float, float]:

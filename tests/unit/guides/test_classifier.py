@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pagboost import attacks, objectives, rng, training
+from pagboost import attacks, objectives, training
 from pagboost.guides import classifier as classifiers
 from pagboost.options.reading import read
 from pagboost.options.trainings import Classifier

@@ -162,7 +162,7 @@ TRAINING |= {"lr": 0.05, "lr_end": 0.01, "weight_decay": 0.0}
 
 
 def train(attack_options, data=None):
-    """A training by these options of its attack: a mapping, None, or a FoolingAttack that no configuration may ask for."""
+    """A training by these options of its attack: a mapping, None, or an attack that no configuration may ask for."""
     unread = isinstance(attack_options, FoolingAttack)
     options = read(TimeClassifier, TRAINING | {"attack": None if unread else attack_options}, "training")
     if unread:

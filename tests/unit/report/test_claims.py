@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pagboost.errors import InputError
-from pagboost.report import cells, claims, tables
+from pagboost.report import cells, claims, intervals, judging, tables
 
 
 def row(frame, name):
@@ -18,13 +18,13 @@ def test_interval_is_students():
 
     values = [0.3, 1.1, 0.7, 0.2]
     expected = stats.t.interval(0.95, len(values) - 1, statistics.fmean(values), stats.sem(values))
-    mean, low, high = claims.paired_interval(values)
+    mean, low, high = intervals.paired_interval(values)
     assert (low, high) == pytest.approx(expected)
     assert mean == pytest.approx(0.575)
 
 
 def test_a_single_difference_has_no_interval():
-    assert claims.paired_interval([1.5]) == (1.5, None, None)
+    assert intervals.paired_interval([1.5]) == (1.5, None, None)
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,13 @@ def test_a_single_difference_has_no_interval():
     [(0.1, 0.5, "held"), (-0.5, -0.1, "not held"), (-0.1, 0.5, "within noise"), (0.0, 0.5, "within noise")],
 )
 def test_verdicts(low, high, expected):
-    assert claims.verdict(low, high) == expected
+    assert judging.verdict(low, high) == expected
 
 
 def test_sides_and_paired_difference(paper, measured):
     first = row(claims.evaluate(paper, measured.root, {}), "helps/g1")
     assert (first["left"], first["right"], first["difference"], first["n_pairs"]) == (9.5, 13.0, 3.5, 2)
-    _, low, high = claims.paired_interval([12.0 - 9.0, 14.0 - 10.0])
+    _, low, high = intervals.paired_interval([12.0 - 9.0, 14.0 - 10.0])
     assert (first["ci_low"], first["ci_high"]) == pytest.approx((low, high))
     assert first["improvement_percent"] == pytest.approx(100 * 3.5 / 13)
     assert first["improvement_percent_reported"] == pytest.approx(20)

@@ -10,7 +10,7 @@ from markupsafe import escape
 from PIL import Image
 
 from pagboost.errors import InputError
-from pagboost.report import claims, figures, page, tables
+from pagboost.report import claims, figures, left_out, page, tables
 from pagboost.report import render as page_tables
 from pagboost.report.cells import claims_file, figure_file, table_file
 
@@ -66,6 +66,15 @@ def test_page_is_one_well_formed_self_contained_document(paper, made):
     assert {link[1:] for link in inside} == set(parsed.ids)
     assert all(link.startswith("data:image/png;base64,") for link in parsed.links if link not in inside)
     assert not re.search(r"https?://|<script|@import", text)
+
+
+def test_the_page_says_what_its_scale_leaves_out(paper, made):
+    without = {"because": "no time", "tables": ["table1"]}
+    shown = left_out.shown(paper, without)
+    text = page.page([page.section(shown, made.root, without)], [], "digits")
+    assert "<p>Left out at this scale: tables table1. Why: no time.</p>" in text
+    assert 'id="made_up-table1"' not in text
+    assert "Left out" not in render(paper, made)
 
 
 def test_page_holds_tables_figures_claims_and_provenance(paper, made):

@@ -53,6 +53,50 @@ def test_from_metrics_to_page(paper, measured, script, tmp_path):
     assert r"\pm" in table_file(measured.root, "made_up", "table1", "tex").read_text(encoding="utf-8")
 
 
+def test_what_a_scale_leaves_out_is_neither_read_nor_published(paper, measured, script, tmp_path):
+    """Of g2, which the scale has not, there are no metrics. As JSON, and as a scale's file says it over its base."""
+    for path in measured.root.glob("metrics/g2/*.json"):
+        path.unlink()
+    paper["figures"] = {}
+    kept = [name for name in paper["tables"] if name != "table1"]
+    gone = {"because": "no time", "tables": ["table1"], "claims": [c["id"] for c in paper["claims"]]}
+    (tmp_path / "base.yaml").write_text(f"without: {json.dumps({'made_up': gone})}\n")
+    (tmp_path / "mine.yaml").write_text(f"base: {tmp_path / 'base.yaml'}\n")
+    common = ["--paper", json.dumps(paper), "--results", measured.root]
+    for name in kept:
+        files = [table_file(measured.root, "made_up", name, extension) for extension in ("csv", "md", "tex")]
+        outputs = zip(("--out-csv", "--out-md", "--out-tex"), files, strict=True)
+        script("make_table", *common, "--table", name, *itertools.chain.from_iterable(outputs))
+    sides = {"lower": {"generator": "g1", "boost": "good"}, "than": {"generator": "g1", "boost": "none"}}
+    paper["claims"].append({"id": "own", "text": "Kept", "source": "Table 1", "metric": "fid", **sides})
+    common[1] = json.dumps(paper)
+    verdicts = claims_file(measured.root, "made_up")
+    as_json = [*common, "--without", json.dumps({"made_up": gone})]
+    script("make_claims", *as_json, "--out-csv", verdicts, "--out-md", verdicts.with_suffix(".md"))
+    script("make_report", *as_json, "--out", tmp_path / "report.html")
+    assert pd.read_csv(verdicts)["id"].tolist() == ["own"]
+    assert "Left out at this scale: tables table1; claims helps" in (tmp_path / "report.html").read_text(
+        encoding="utf-8"
+    )
+    (measured.root / "figures" / "made_up").mkdir(parents=True)
+    script("publish", *common, "--without", tmp_path / "mine.yaml", "--out", tmp_path / "published")
+    assert json.loads((tmp_path / "published" / "provenance.json").read_text())["sample sets scored"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ('{"made_up": {"tables": ["table1"]}}', "without.made_up.because: missing key"),
+        ('{"made_up": {"because": "x", "table": []}}', "without.made_up.table: unknown key (did you mean tables?)"),
+        ("none.yaml", "none.yaml: no such file"),
+    ],
+)
+def test_what_is_left_out_is_checked(paper, measured, script, capsys, value, named):
+    with pytest.raises(SystemExit):
+        script("make_claims", "--paper", json.dumps(paper), "--results", measured.root, "--without", value)
+    assert named in capsys.readouterr().err
+
+
 def test_two_trainings_end_to_end(paper, measured, script, tmp_path):
     """Boosting lowers g1's FID by 3 or 4 in one training and by the same in another, g2's in the first alone."""
     other = measured.training(7)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pagboost.errors import InputError
-from pagboost.report import claims, render, sweeps
+from pagboost.report import claims, intervals, render, sweeps
 
 A = {"a0": 0, "a1": 0.5, "a2": 1, "a3": 2}
 SHORT = {"b1": 0.25, "b2": 4}
@@ -75,7 +75,7 @@ def test_the_best_is_chosen_on_the_other_seeds(paper, results):
     results.metrics("alone", "none", [7.0, 8.0, 9.0])
     row = judge(paper, results, best={"lower": {"wild": 1, "steady": 2}, "than": {"alone": 0}})
     assert (row["left"], row["right"], row["n_pairs"]) == (pytest.approx(20 / 3), 8, 3)
-    _, low, high = claims.paired_interval([7 - 6, 8 - 9, 9 - 5])
+    _, low, high = intervals.paired_interval([7 - 6, 8 - 9, 9 - 5])
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high))
     assert row["quantity"] == "best of sweep, chosen on the other seeds"
     assert (row["lower"], row["than"]) == ("wild: 1, steady: 2", "alone: 0")

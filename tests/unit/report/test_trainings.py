@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pagboost.errors import InputError
-from pagboost.report import claims, figures, page, render, tables
+from pagboost.report import claims, figures, intervals, judging, page, render, tables
 from pagboost.report.cells import folders, inputs, training_folder
 from pagboost.report.inequalities import Pairs
 
@@ -36,7 +36,7 @@ def simulated(rng: random.Random, of_training: float, of_seed: float) -> Pairs:
 
 def coverage(studies) -> float:
     """How often the 95 % interval holds the true difference."""
-    judged = [claims.judge(study) for study in studies]
+    judged = [judging.judge(study) for study in studies]
     return statistics.fmean(one["ci_low"] <= TRUE <= one["ci_high"] for one in judged)
 
 
@@ -59,9 +59,9 @@ def test_p_is_students():
     from scipy import stats
 
     values = [0.3, 1.1, 0.7, 0.2]
-    assert claims.two_sided_p(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
-    assert claims.two_sided_p([-x for x in values]) == claims.two_sided_p(values)
-    assert (claims.two_sided_p([1.0, 1.0]), claims.two_sided_p([0.0, 0.0])) == (0, 1)
+    assert intervals.two_sided_p(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert intervals.two_sided_p([-x for x in values]) == intervals.two_sided_p(values)
+    assert (intervals.two_sided_p([1.0, 1.0]), intervals.two_sided_p([0.0, 0.0])) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_p_is_students():
     ],
 )
 def test_holms_procedure_by_hand(p, rejected):
-    assert claims.holm(p) == rejected
+    assert intervals.holm(p) == rejected
 
 
 FALLS = {"g1": [0.99, 1.0, 1.01], "g2": [0.366, 0.566, 0.766], "g3": [1.0, 2.0, 3.0]}  # p: 0.00003, 0.039, 0.074
@@ -94,7 +94,7 @@ def three(paper, results):
 
 def test_verdicts_by_holm_are_over_all_that_are_judged(three, results):
     frame = claims.evaluate(three, results.root, {})
-    assert frame["verdict"].map(claims.plain).tolist() == ["held", "held", "within noise"]
+    assert frame["verdict"].map(judging.plain).tolist() == ["held", "held", "within noise"]
     assert frame["verdict_holm"].tolist() == ["held", "within noise", "within noise"]  # .039 > .05/2
     fewer = claims.evaluate(three, results.root, {"g3": "no time"})
     assert fewer["verdict_holm"].tolist() == ["held", "held", "not measured"]  # .039 < .05
@@ -135,7 +135,7 @@ def test_a_training_is_one_difference_the_mean_over_its_sampling_seeds(paper, me
     frame = claims.evaluate(paper, measured.root, {}, [1])
     first = row(frame, "helps/g1")
     assert (first["left"], first["right"], first["difference"]) == (9.875, 12.25, 2.375)
-    _, low, high = claims.paired_interval([3.5, 1.25])
+    _, low, high = intervals.paired_interval([3.5, 1.25])
     assert (first["ci_low"], first["ci_high"]) == pytest.approx((low, high))
     assert (first["trainings"], first["n_pairs"], first["unit"]) == (2, 2, "sampling seed")
     assert first["difference_heldout"] == pytest.approx((-0.25 + 1.75) / 2)
@@ -180,7 +180,7 @@ def test_studies_are_means_over_images_by_training(study_claim, results):
     results.study("targeted", {"l2": {"r": [2.0, 13.0, 5.0], "v": [1.0, 12.0, 3.0]}})
     results.training(1).study("targeted", {"l2": {"r": [1.0, 1.0, 1.0], "v": [0.0, 0.0, 0.0]}})
     more = row(claims.evaluate(study_claim, results.root, {}, [1]), "more")
-    _, low, high = claims.paired_interval([4 / 3, 1])
+    _, low, high = intervals.paired_interval([4 / 3, 1])
     assert (more["ci_low"], more["ci_high"]) == pytest.approx((low, high))
     assert (more["n_pairs"], more["unit"], more["trainings"]) == (3, "image", 2)
     results.study("targeted", {"l2": {"r": [2.0], "v": [1.0]}})
@@ -201,7 +201,7 @@ def test_the_best_of_a_sweep_is_chosen_on_the_other_seeds_of_its_training(paper,
     paper["claims"] = [{"id": "c", "text": "", "source": "", "metric": "fid", "best": best}]
     frame = claims.evaluate(paper, results.root, {}, [4])
     assert frame["left"][0] == pytest.approx(20 / 3)
-    _, low, high = claims.paired_interval([4 / 3, 7 / 3])
+    _, low, high = intervals.paired_interval([4 / 3, 7 / 3])
     assert (frame["ci_low"][0], frame["ci_high"][0]) == pytest.approx((low, high))
     assert "Every training chooses for itself" in render.claims(frame, paper).remarks[1]
 
