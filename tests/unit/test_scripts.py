@@ -174,10 +174,52 @@ def test_bad_input_is_one_line_and_leaves_nothing(folder, command, named):
 def test_every_script_declares_what_it_writes():
     """`parse` looks after outputs, whatever their flags are called."""
     scripts = {path.stem: path.read_text(encoding="utf-8") for path in SOURCE.glob("*.py")}
-    assert len(scripts) == 16
+    assert len(scripts) == 18
     for name, code in scripts.items():
         assert "cli.run(main)" in code and ".add_output(" in code and "cli.parse(" in code, name
         assert not re.search(r'add_argument\("--(out|arrays|choice-out)', code), name
+
+
+def test_a_boost_by_ranks_takes_real_images(folder):
+    """And one of a fixed number of steps no length: neither needs what chooses."""
+    real = SampleSet(np.random.default_rng(3).integers(0, 256, (30, 8, 8, 1), np.uint8), np.arange(30) % 3)
+    artifacts.save_samples(folder / "real.npz", real)
+    ranks = json.dumps(BOOST | {"objective": "bce", "stop": "ranks", "fixed_steps": 20, "direction": "raw"})
+    common = ("boost", "samples.npz", "--guide", "classifier.safetensors", "--out", "s.npz", "--choice-out", "c.json")
+    done = run(folder, *common, "--boost", ranks, "--real", "real.npz")
+    assert done.returncode == 0, done.stderr
+    chosen = json.loads((folder / "c.json").read_text())
+    assert (chosen["steps"], chosen["alpha"], chosen["direction"]) == (20, 0.1, "raw")
+    raw, boosted = (artifacts.load_samples(folder / name) for name in ("samples.npz", "s.npz"))
+    moved = (raw.images != boosted.images).any((1, 2, 3))
+    assert moved.any() and not moved.all()
+    (folder / "s.npz").unlink()
+    for arguments, named in (
+        (("--boost", ranks), "boost.stop: ranks, expected real images to rank by (--real)"),
+        (("--boost", ranks, "--real", "unlabelled.npz"), "unlabelled.npz: has no labels"),
+        (("--boost", GOOD, "--steps", "1", "--real", "real.npz"), "real.npz: the boost ranks nothing"),
+        (("--boost", ranks, "--real", "real.npz", "--steps", "1"), "boost.fixed_steps: 20, expected no --steps"),
+    ):
+        done = run(folder, *common, *arguments)
+        assert done.returncode == 1 and named in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert not (folder / "s.npz").exists()
+
+
+def test_a_choice_states_all_candidates_and_no_boosting(folder):
+    """What choice curves are drawn from; without a choice nothing is scored."""
+    made = run(folder, "make_reference", "samples.npz", "--extractor", "classifier.safetensors", "--out", "r.npz")
+    assert made.returncode == 0, made.stderr
+    common = ("boost", "samples.npz", "--guide", "classifier.safetensors", "--boost", GOOD, "--out", "s.npz")
+    published = json.dumps({"steps": 2, "alpha": 0.1, "pixels": 64, "multiples": [1, 2, 4]})
+    seen = ("--validation", "samples.npz", "--reference", "r.npz", "--extractor", "classifier.safetensors")
+    done = run(folder, *common, "--published", published, *seen, "--choice-out", "c.json")
+    assert done.returncode == 0, done.stderr
+    chosen = json.loads((folder / "c.json").read_text())
+    assert [one["steps"] for one in chosen["candidates"]] == [2, 4, 8]
+    # the reference's own images, whose FID is 0 but for rounding
+    assert abs(chosen["unboosted_fid"]) < min(one["fid"] for one in chosen["candidates"])
+    done = run(folder, *common, "--steps", "3", "--choice-out", "c.json")
+    assert done.returncode == 0 and "unboosted_fid" not in json.loads((folder / "c.json").read_text())
 
 
 def test_labels_under_another_key_are_those_that_are_boosted_towards(folder):

@@ -56,6 +56,7 @@ def test_chosen_steps_are_those_of_lowest_validation_fid(finished):
     choice = json.loads((finished / "steps/ct1/boost=rn50_joint.json").read_text())
     best = min(choice["candidates"], key=lambda entry: entry["fid"])
     assert choice["steps"] == best["steps"]
+    assert choice["unboosted_fid"] > 0
     shown = pd.read_csv(finished / TABLES / "table5.csv").set_index("generator")
     wide = json.loads((finished / "steps/ct1/boost=wrn_joint.json").read_text())
     assert shown.loc["ct1", "steps"] == wide["steps"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 
 import pytest
@@ -176,6 +178,51 @@ def test_a_scale_of_own_data_needs_no_paper(root):
     assert load(root, papers=[])["papers"] == {}
 
 
+LEFT_OUT = {"made_up": {"because": "no such boost", "tables": ["table1"]}}
+
+
+def test_a_scale_may_leave_parts_of_a_paper_out(root):
+    """Then it needs nothing of what these are made from: the boost of table 1 is not there."""
+    edit(root, "scales/tiny.yaml", lambda scale: scale["boosts"].clear())
+    with pytest.raises(
+        InputError, match="boosts.good: missing key, .* declare it, or give the reason under .* without"
+    ):
+        load(root)
+    loaded = load(root, without=LEFT_OUT)
+    assert loaded["papers"]["made_up"] == PAPER | {"tables": {}}
+    assert loaded["without"] == LEFT_OUT
+
+
+def test_a_scale_takes_in_what_its_base_leaves_out(root):
+    edit(root, "scales/tiny.yaml", lambda scale: scale.update(without=LEFT_OUT))
+    (root / "config" / "scales" / "full.yaml").write_text("base: tiny\nwithout: null\n")
+    assert load(root)["papers"]["made_up"]["tables"] == {}
+    full = load(root, scale="full")
+    assert (full["papers"]["made_up"], full["without"]) == (PAPER, {})
+
+
+def test_what_is_left_out_of_a_paper_that_is_not_rendered_does_not_matter(root):
+    assert load(root, without=LEFT_OUT, papers=[])["papers"] == {}
+
+
+@pytest.mark.parametrize(
+    ("without", "message"),
+    [
+        (
+            {"made_up": {"because": "x", "tables": ["tabel1"]}},
+            r"without.made_up.tables: tabel1 .* \(did you mean table1",
+        ),
+        ({"made_up": {"because": "x", "claims": ["a"]}}, "without.made_up.claims: a is none of config/papers/made_up"),
+        ({"made": {"because": "x"}}, "without.made: no paper, expected one of: made_up"),
+        ({"made_up": {"tables": ["table1"]}}, "without.made_up.because: missing key"),
+        ([], "without: .*, expected a mapping"),
+    ],
+)
+def test_what_is_left_out_has_to_be_there(root, without, message):
+    with pytest.raises(InputError, match=message):
+        load(root, without=without)
+
+
 def test_own_keys_go_over_the_scale_one_by_one(root):
     loaded = load(root, boosts={"good": {"alpha": 0.7}, "other": {**SCALE["boosts"]["good"], "objective": "bce"}})
     assert loaded["boosts"]["good"] == {**SCALE["boosts"]["good"], "alpha": 0.7}
@@ -230,6 +277,11 @@ def test_merging(base, over, merged):
         ({"generators": {"new": {"model": "net"}}}, ["generators.new.sampler: missing key"]),
         ({"generators": {"real": {"split": "test"}}}, ["generators.real.split", "test", "heldout"]),
         ({"jobs": {"train": {"gpus": 1}}}, ["jobs.train.gpus: unknown key (did you mean gpu?)"]),
+        (
+            {"jobs": {"train": {"gpu": 2}}},
+            ["tiny.yaml: jobs.train.gpu: 2, expected 0 or 1 (training uses one device)"],
+        ),
+        ({"jobs": {"data": {"gpu": 1}}}, ["tiny.yaml: jobs.data.gpu: 1, expected 0 (preparing data uses none)"]),
         ({"datasets": {"tiny": {"splits": {"test": 1}}}}, ["datasets.tiny.splits.test: unknown key", "heldout"]),
         (
             {"boosts": {"ball": BALL | {"eps": "pubished"}}},
@@ -240,12 +292,15 @@ def test_merging(base, over, merged):
             {"boosts": {"ball": BALL | {"eps": {"valu": 1, "pixels": 1}}}},
             ["boosts.ball.eps.valu: unknown key (did you mean value?)"],
         ),
+        ({"boosts": {"good": {"stop_at_reference": True}}}, ["stop_at_reference: unknown key (did you mean stop?)"]),
         ({"boosts": {"good": {"sampler": "sgld"}}}, ["boosts.good.noise_std: 0.0, expected above 0 for sgld"]),
         (
             {"boosts": {"good": {"noise_std": 0.1}}},
             ["boosts.good.noise_std: 0.1, expected above 0 for sgld, and none for pgd"],
         ),
         ({"scale": "cifar"}, ["scale: cifar", "expected one of: tiny", "path"]),
+        ({"generators": {"web": FROM_URL | {"sha256": "1234"}}}, ["generators.web.sha256: '1234'", "8 to 64"]),
+        ({"mirrors": ["https://a"]}, ["mirrors", "https://a"]),
         ({"papers": ["other"]}, ["other.yaml", "no such file"]),
     ],
 )
@@ -254,6 +309,19 @@ def test_what_the_schema_does_not_know_is_named(root, over, named):
         load(root, **over)
     assert "\n" not in str(error.value)
     assert all(text in str(error.value) for text in named), str(error.value)
+
+
+def test_a_url_needs_no_hash_and_mirrors_reach_every_job(root, monkeypatch):
+    monkeypatch.setenv("PAGBOOST_MIRRORS", "")  # to be put back at the end
+    assert "sha256" not in load(root, generators={"web": FROM_URL})["generators"]["web"]
+    assert os.environ["PAGBOOST_MIRRORS"] == ""
+    mirrors = {"https://example.org/": "https://mirror.example/"}
+    load(root, mirrors=mirrors)
+    assert json.loads(os.environ["PAGBOOST_MIRRORS"]) == mirrors
+
+
+def test_every_rules_job_is_known_by_how_many_gpus_it_uses():
+    assert {*configuration.WITHOUT_GPU} | {*configuration.ONE_GPU} == {*JOBS}
 
 
 @pytest.mark.parametrize(
@@ -281,7 +349,7 @@ def test_what_the_schema_does_not_know_is_named(root, over, named):
         ({"boosts": {"good": {"guide": "nat"}}}, "boosts.good.guide: nat, expected one of the models: net, both"),
         ({"protocols": {"train": {"extractor": "nat"}}}, "protocols.train.extractor: nat, expected one of"),
         (
-            {"boosts": {"ball": BALL | {"guide": "net", "stop_at_reference": True}}},
+            {"boosts": {"ball": BALL | {"guide": "net", "stop": "reference"}}},
             "boosts.ball.guide: net, expected a joint",
         ),
         ({"boosts": {"good": {"guide": "net", "objective": "ce_bce_ref"}}}, "boosts.good.guide: net, expected a joint"),
@@ -295,7 +363,6 @@ def test_what_the_schema_does_not_know_is_named(root, over, named):
             "generators.guided.classifier: net is of kind classifier, expected time",
         ),
         ({"protocols": {"train": {"extractor": "both"}}}, "protocols.train.extractor: both is of kind joint, expected"),
-        ({"generators": {"web": FROM_URL}}, "generators.web.sha256: missing key, expected the hash"),
         (
             {
                 "generators": {
@@ -425,6 +492,19 @@ GRADIENTS = {
 }
 
 
+GAINS = {
+    "kind": "gains",
+    "dataset": "tiny",
+    "split": "heldout",
+    "seen": "train",
+    "judge": "net",
+    "sets": {"raw": {"generator": "gen"}, "up": {"generator": "gen", "boost": "good"}},
+    "count": 2,
+    "shown": 1,
+    "source": "assumed",
+}
+
+
 @pytest.mark.parametrize(
     ("study", "message"),
     [
@@ -436,6 +516,20 @@ GRADIENTS = {
             "studies.s.generators.two: gan, expected one of the generators: gen, real",
         ),
         (ADVANTAGES | {"over": "three"}, "studies.s.over: three, expected one of its generators' keys: one, two"),
+        (
+            GAINS | {"sets": {"raw": {"generator": "gan"}}},
+            "studies.s.sets.raw.generator: gan, expected one of the generators: gen, real",
+        ),
+        (
+            GAINS | {"sets": GAINS["sets"] | {"up": {"generator": "gen", "boost": "best"}}},
+            "studies.s.sets.up.boost: best, expected one of the boosts: good",
+        ),
+        (GAINS | {"scorer": "net"}, "studies.s.scorer: net is of kind classifier, expected joint"),
+        (GAINS | {"judge": "both"}, "studies.s.judge: both, expected another network: it is the guide of set up"),
+        (
+            GAINS,
+            "studies.s.judge: net, expected another network: it is what the guide both was made from, that of set up",
+        ),
     ],
 )
 def test_references_of_studies_that_do_not_hold_are_named(root, study, message):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pagboost.errors import InputError
-from pagboost.planning import configuration, lineage, sourcecode
+from pagboost.planning import configuration, flags, lineage, sourcecode
 from pagboost.planning.lineage import Digests, Result, upstream
 from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import PLACES, Results
@@ -47,7 +47,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {file.removeprefix("results/x/") for file in before if before[file] != after.get(file)}
 
 
-@pytest.mark.parametrize("name", ["digits", "cifar10", "cifar10_quick", "imagenet"])
+@pytest.mark.parametrize("name", ["digits", "digits_full", "cifar10", "cifar10_quick", "imagenet"])
 def test_every_result_of_every_scale_is_found_by_its_file(name):
     scale = configuration.load(ROOT, CONFIG | {"scale": name})
     results = Results(scale)
@@ -126,6 +126,31 @@ def test_code_reaches_what_it_makes(scale, monkeypatch):
     found = changed(before, digests(scale))
     assert {"weights/vae.safetensors", "samples/vae/boost=none/eval.npz", "tables/ganz2021/claims.csv"} <= found
     assert not [file for file in found if file.startswith(("weights", "samples")) and "/vae" not in file]
+
+
+# -- boosts
+
+
+def test_what_a_boost_reads_follows_from_what_it_needs(scale):
+    """A chosen length: validation images by an extractor; a fixed one: none; ranks: the training images of its data."""
+    entry = scale["boosts"]["rn50_joint_bce"]
+    scale["boosts"] |= {"ranked": entry | {"stop": "ranks"}, "fixed": entry | {"fixed_steps": 15}}
+    scale["generators"]["unpublished"] = {k: v for k, v in scale["generators"]["ct1"].items() if k != "published"}
+    results = Results(scale)
+    plain, ranked, larger = (results.boosted(*cell).files() for cell in (
+        ("ct1", "rn50_joint_bce"), ("ct1", "ranked"), ("biggan_2x", "ranked")
+    ))  # fmt: skip
+    assert ranked == plain | {"real": "results/x/data/digits16/train.npz"}
+    assert larger["real"] == "results/x/data/digits32/train.npz"
+    asked = flags.boosted(results.boosted("ct1", "ranked"))
+    assert [flag.split("=")[0] for flag in asked] == ["--published", "--real", "--reference", "--extractor"]
+    assert "--real=results/x/data/digits16/train.npz" in asked
+    fixed = results.boosted("unpublished", "fixed")
+    assert set(fixed.files()) == {"samples", "guide", "validation"} and flags.boosted(fixed) == []
+    with pytest.raises(InputError, match="generators.unpublished.published.steps: missing key"):
+        results.boosted("unpublished", "ranked")
+    like = flags.boosted(results.boosted("cgan", "bigroc_linf"))
+    assert like == ["--like=results/x/samples/cgan/boost=bigroc_wide/eval.npz"]
 
 
 # -- trainings
@@ -263,3 +288,18 @@ def test_what_is_no_result_is_not_found(scale):
         assert results.find(file) is None
     assert results.find("results/x/steps/vae/boost=rn50_joint.json") is None  # nothing was published for it
     assert len(PLACES) == 7
+
+
+def test_a_study_of_gains_looks_at_boosted_sets_and_at_both_splits():
+    results = Results(configuration.load(ROOT, CONFIG | {"scale": "digits_full"}))
+    given = flags.studied(results, "gains")
+    folder = results.folder
+    assert f"--set=cd1={folder}/samples/cd1/boost=none/eval.npz" in given
+    assert f"--set=cd1_rn50_joint_bce={folder}/samples/cd1/boost=rn50_joint_bce/eval.npz" in given
+    assert f"--seen=train={folder}/data/digits16/train.npz" in given
+    assert f"--judge=wrn_robust={folder}/weights/wrn_robust.safetensors" in given
+    assert f"--scorer=rn50_joint={folder}/weights/rn50_joint.safetensors" in given
+    files = results.study("gains", "json").files()
+    assert files["images"] == f"{folder}/data/digits16/heldout.npz"
+    assert {*files["others"]} == {flag.partition("=")[2].partition("=")[2] for flag in given}
+    assert not [flag for flag in flags.studied(results, "gains_bigroc") if flag.startswith("--scorer")]

@@ -12,6 +12,8 @@ import torch
 import yaml
 
 from pagboost import networks
+from pagboost.boosting import lengths
+from pagboost.options.boosts import PublishedRadius, PublishedSteps
 from pagboost.planning import configuration
 from pagboost.report.choice_tables import on_unit_scale
 
@@ -49,6 +51,22 @@ def test_radii_are_the_published_ones(scale):
             assert generators[row["generator"]]["source"] == "assumed"
 
 
+def test_lengths_to_choose_from_have_an_inside(scale):
+    """Where something is chosen at all: a best at an end says that the grid is too narrow."""
+    for entry, published in (("step_choice", "steps"), ("eps_choice", "eps")):
+        choice = scale[entry]
+        assert choice["multiples"] == sorted(set(choice["multiples"]))
+        for generator in scale["generators"].values():
+            known = generator.get("published", {})
+            if published in known and len(choice["multiples"]) > 1:
+                if published == "eps":
+                    found = lengths.candidate_radii(256, PublishedRadius(eps=known["eps"], **choice))
+                else:
+                    steps = {key: known[key] for key in ("steps", "alpha")}
+                    found = lengths.candidate_steps(0.25, 256, PublishedSteps(**steps, **choice))
+                assert len(found) >= 3 and found == sorted(set(found))
+
+
 def test_a_boost_as_run_is_that_of_the_authors(scale):
     """Table 3's row of cGAN-PD has the radius that its notebook runs with, and a boost of the scale that of the row."""
     rows = scale["papers"].get("ganz2021", {}).get("tables", {}).get("table3", {"rows": []})["rows"]
@@ -57,6 +75,17 @@ def test_a_boost_as_run_is_that_of_the_authors(scale):
             boost = scale["boosts"]["bigroc_as_run"]
             assert boost["eps"] == {"value": on_unit_scale(row["as_run"]), "pixels": 3072}
             assert (boost["steps"], boost["alpha_of_eps"]) == (7, 1.5)
+
+
+def test_the_full_digits_scale_shows_all_that_its_base_leaves_out(scale):
+    """And every scale renders what it does not leave out; that it can is checked when it is loaded."""
+    for name, paper in scale["papers"].items():
+        whole = configuration.read_yaml(ROOT / "config" / "papers" / f"{name}.yaml")
+        gone = {part: set(whole[part]) - set(paper[part]) for part in ("tables", "figures")}
+        said = scale["without"].get(name, {})
+        assert gone == {part: set(said.get(part, [])) for part in gone}
+        if Path(scale["folder"]).name == "digits_full":
+            assert paper == whole
 
 
 def test_kawar_s_attacks_are_those_of_table_4(scale):
