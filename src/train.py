@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pagboost import cli
 
-ROLES = ("teacher", "backbone", "fakes")
+ROLES = ("teacher", "backbone", "fakes", "joint")
 
 
 def named_path(text: str) -> tuple[str, Path]:
@@ -28,7 +28,7 @@ def main() -> None:
     flags.add_argument("--size", type=cli.positive_int, help="side of images, where weights come from elsewhere")
     flags.add_argument("--num-classes", type=cli.positive_int, required=True)
     flags.add_argument("--input", type=named_path, action="append", default=[], metavar="ROLE=PATH",
-                       help="another job's file: teacher=, backbone=, fakes= (the last may repeat)")  # fmt: skip
+                       help="another job's file: teacher=, backbone=, joint=, fakes= (which may repeat)")  # fmt: skip
     flags.add_argument("--seed", type=cli.natural, default=0)
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     cli.add_labels(flags)

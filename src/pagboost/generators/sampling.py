@@ -22,7 +22,7 @@ def check_fits(options: Sampler, descriptions: Mapping[str, Mapping[str, Any]]) 
     """
     first, *others = descriptions.items()
     for path, description in (first, *others):
-        for key in ("schedule", "diffusion_steps", "target"):
+        for key in ("schedule", "diffusion_steps", "target", "sigma_min"):
             value = getattr(options, key, None)
             if value is not None and description.get(key, value) != value:
                 raise InputError(f"sampler.{key}: {value!r}, expected {description[key]!r} ({path}'s)")
@@ -43,8 +43,9 @@ def generate(
     device: torch.device,
     classifier: torch.nn.Module | None = None,
     training: int | None = None,
+    rows: slice = slice(None),
 ) -> SampleSet:
-    """`per_seed` images for each sampling seed; image i of a seed has class i mod num_classes.
+    """`per_seed` images for each sampling seed; image i of a seed has class i mod num_classes. rows: these of them alone.
 
     A network whose num_classes is None is unconditional: the samplers get the same y, and the set has no labels.
 
@@ -56,7 +57,7 @@ def generate(
     sample = named(options.uses)
     purpose = "sample" if training is None else f"sample of training {training}"
     guides = (classifier.to(device),) if options.guided else ()
-    own_seeds, index = numbered(seeds, per_seed)
+    own_seeds, index = (column[rows] for column in numbered(seeds, per_seed))
     empty = np.empty((len(index), *shape[1:], shape[0]), np.uint8)
     classes = index % num_classes
     labels = None if getattr(network, "num_classes", num_classes) is None else classes
@@ -64,10 +65,10 @@ def generate(
     network.to(device, memory_format=torch.channels_last)
     with torch.no_grad(), runtime.autocast(device):
         for start in runtime.progress(range(0, len(result), batch_size), f"sampling, {options.kind}"):
-            rows = slice(start, start + batch_size)
-            part = result.subset(rows)
+            batch = slice(start, start + batch_size)
+            part = result.subset(batch)
             streams = rng.SampleStreams(purpose, *part.streams(), device)
-            y = torch.from_numpy(classes[rows]).to(device)
+            y = torch.from_numpy(classes[batch]).to(device)
             part.images[:] = images.to_uint8(sample(network, y, streams, shape, options, *guides))
     return result
 

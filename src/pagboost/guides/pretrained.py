@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
 
 from pagboost import artifacts, networks
-from pagboost.errors import InputError, listed
+from pagboost.errors import InputError
 from pagboost.generators.diffusion.schedule import make_schedule
-from pagboost.options.trainings import Pretrained, Role
-from pagboost.sources import download
+from pagboost.guides.joint import reference_level
+from pagboost.options.pretrained import Layout, Normalisation, Pretrained, Referenced, Role
+from pagboost.sources import download, tensor_files, tensor_names
+from pagboost.sources.stored import Stored
 from pagboost.training import Data, Run, Trained
 
 log = logging.getLogger(__name__)
-
-COUNTER = "num_batches_tracked"
 
 
 def pretrained(
@@ -29,99 +29,105 @@ def pretrained(
     inputs: Mapping[str, Path],
     options: Pretrained,
 ) -> Trained:
-    """The network of a public file of tensors (.pt, .pth), which names them as the network does; nothing is trained.
+    """The network of a public file, whose tensors are named as `options` say; nothing is trained, no image is seen.
 
     A file whose hash is not stated is taken with a warning that says what to pin. Facts: what it stands for.
-    Raises InputError for another hash, a file that holds more than tensors, missing, unknown or misshapen tensors, and
-    a network that is not what it is to stand for.
+    Raises InputError for another hash, a file that cannot be read as tensors, missing, unknown or misshapen tensors,
+    and a network that is not what it is to stand for.
     """
     role = options.stands_for
     if role is not None:
         check_role(role, network, data.x.shape[1])
-    path = download.local(options.file, options.sha256, options.downloads, unpinned=True)
+    path = download.local(options.file, options.sha256, options.downloads)
     digest = artifacts.file_hash(path)
     if options.sha256 is None:
         log.warning("%s: its content is not pinned, training.sha256 would be %s", path, digest)
     facts = {"file": Path(options.file).name, "sha256": digest}
     if role is not None:
         facts |= {"kind": role.kind, **msgspec.to_builtins(role)}
-    return Trained(network_of(network, path), network, facts)
+    net, spec = with_tensors(network, path, options)
+    return Trained(net, spec, facts)
 
 
-def network_of(spec: Mapping, path: Path) -> torch.nn.Module:
-    """The network of a spec with the tensors of a public file, in eval mode.
+def network_of(spec: Mapping[str, Any], path: Path) -> torch.nn.Module:
+    """The network of a spec with the tensors of a public file that names them as the network does, in eval mode.
 
-    Raises InputError for a file that holds more than tensors, missing, unknown or misshapen tensors.
+    Raises InputError for a file that cannot be read as tensors, missing, unknown or misshapen tensors.
     """
-    content = tensors_of(path)
-    net = networks.build(spec)
+    return with_tensors(spec, path, Layout())[0]
+
+
+def with_tensors(spec: Mapping[str, Any], path: Path, layout: Layout) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """(the network of a spec with the tensors of a public file, in eval mode; the spec, its normalisation the file's).
+
+    Names and shapes are compared before a number is read. Raises InputError as `network_of` does.
+    """
+    found, normaliser = tensor_names.of_network(tensor_files.read(path), layout, str(path))
+    spec = normalised(spec, layout, normaliser, path)
+    net = networks.unfilled(spec)
     own = getattr(net, "model", net)  # where a wrapper normalises or resizes, the file is of the network inside
+    wanted = own.state_dict()
     # BatchNorm's batch counters are not in files of old PyTorch versions, and nothing that is evaluated uses them
-    counters = {key: value for key, value in own.state_dict().items() if key.endswith(COUNTER)}
-    tensors = {**counters, **content}
-    if tensors.keys() != own.state_dict().keys():
-        prefix = fitting_prefix(content, own.state_dict())
-        if prefix is not None:
-            named = sum(name.startswith(prefix) for name in content)
-            raise InputError(
-                f"{path}: {named} of its {len(content)} tensors are named {prefix}…, expected the names of a "
-                f"{type(own).__name__}: they would fit without {prefix}"
-            )
-    artifacts.load_into(own, tensors, path)
-    return net.eval()
+    absent = {k: v for k, v in wanted.items() if k.endswith(tensor_names.COUNTER) and k not in found}
+    tensor_names.check(found, {k: v for k, v in wanted.items() if k not in absent}, type(own).__name__, str(path))
+    with artifacts.readable(path, tensor_files.WHAT):
+        tensors = {key: value.read() for key, value in found.items()}
+    artifacts.load_into(own, {**tensors, **absent}, path)
+    return net.eval(), spec
 
 
-def tensors_of(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors by name of a public file, on the CPU.
-
-    Raises InputError for a file that cannot be read as tensors alone, and for one whose tensors lie deeper, or beside
-    other things: it says what the file holds.
-    """
-    with artifacts.readable(path, "public weights (.pth of tensors)"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's advice on files of other kinds, which are refused in one line
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path}: holds {_described(content)}, expected tensors by name")
-    if not content or not all(map(_is_tensor, content.values())):
-        held = listed(f"{key} ({_described(value)})" for key, value in content.items() if not _is_tensor(value))
-        loose = sum(map(_is_tensor, content.values()))
-        beside = f" beside {loose} tensors" if loose else ""
-        raise InputError(f"{path}: holds {held or 'nothing'}{beside}, expected tensors by name and nothing else")
-    return {str(key): value for key, value in content.items()}
-
-
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, torch.Tensor)
-
-
-def _described(value: object) -> str:
-    """What an entry of a file is, in few words."""
-    if isinstance(value, Mapping):
-        tensors = sum(map(_is_tensor, value.values()))
-        return f"{tensors} tensors by name" if tensors else f"{len(value)} entries, no tensors"
-    return type(value).__name__
-
-
-def fitting_prefix(names: Iterable[str], own: Iterable[str]) -> str | None:
-    """What the names of a network's tensors begin with in a file (`module.`), batch counters aside.
-
-    None where there is nothing that, taken away, leaves exactly the network's own names.
-    """
-    wanted = {name for name in own if not name.endswith(COUNTER)}
-    found = [name for name in names if not name.endswith(COUNTER)]
-    one = min(wanted)
-    beginnings = sorted({name.removesuffix(one) for name in found if name.endswith(f".{one}")}, key=len)
-    return next((p for p in beginnings if {n[len(p) :] for n in found if n.startswith(p)} == wanted), None)
+def normalised(spec: Mapping[str, Any], layout: Layout, normaliser: Mapping[str, Stored], path: Path) -> dict[str, Any]:
+    """The spec with what the layout says in place of its mean and std: given numbers, the file's, or none at all."""
+    if layout.normaliser is None:
+        return dict(spec)
+    if "mean" not in spec or "std" not in spec:
+        where = f"expected null (network.kind: {spec.get('kind')} has no mean and std)"
+        raise InputError(f"training.normaliser: {msgspec.to_builtins(layout.normaliser)}, {where}")
+    if isinstance(layout.normaliser, Normalisation):
+        return {**spec, **msgspec.to_builtins(layout.normaliser)}
+    if layout.normaliser == "none":
+        channels = len(spec["mean"])
+        return {**spec, "mean": [0.0] * channels, "std": [1.0] * channels}
+    with artifacts.readable(path, tensor_files.WHAT):
+        # seven digits are those of float32: the network's own tensors come out equal to the file's
+        mean, std = ([round(float(n), 7) for n in normaliser[k].read().flatten()] for k in ("new_mean", "new_std"))
+    return {**spec, "mean": mean, "std": std}
 
 
 def check_role(role: Role, network: Mapping, channels: int) -> None:
     """Raise InputError unless the network's spec is of the role's kind, and its forward process can be computed."""
-    expected: dict[str, object] = {"kind": role.network}
-    if role.outputs is not None:
-        expected["out_channels"] = role.outputs * channels
-    for key, value in expected.items():
-        if network.get(key) != value:
-            where = f"training.stands_for.kind: {role.kind}"
-            raise InputError(f"network.{key}: {network.get(key)}, expected {value} ({where})")
+    where = f"training.stands_for.kind: {role.kind}"
+    if network.get("kind") not in role.networks:
+        raise InputError(f"network.kind: {network.get('kind')}, expected {' or '.join(role.networks)} ({where})")
+    if role.outputs is not None and network.get("out_channels") != role.outputs * channels:
+        expected = role.outputs * channels
+        raise InputError(f"network.out_channels: {network.get('out_channels')}, expected {expected} ({where})")
     if hasattr(role, "schedule"):
         make_schedule(role.schedule, role.diffusion_steps)
+
+
+def referenced(
+    data: Data,
+    network: None,
+    run: Run,
+    inputs: Mapping[str, Path],
+    options: Referenced,
+) -> Trained:
+    """A joint model from elsewhere with the l0 that it has on the data (Golan Eq. 13); its weights are as they were.
+
+    Facts: l0, and over how many images it is a mean. Raises InputError for another kind of model, one that has its l0,
+    and one made for other images.
+    """
+    if "joint" not in inputs:
+        raise InputError(f"inputs: {', '.join(inputs) or 'none'}, expected joint (weights)")
+    net, description = networks.load(inputs["joint"], {"joint"})
+    if "l0" in description:
+        raise InputError(f"{inputs['joint']}: has an l0 of its own, expected a joint model from elsewhere")
+    made_for = {"channels": data.x.shape[1], "size": data.x.shape[2], "num_classes": data.num_classes}
+    if description["dataset"] != made_for:
+        raise InputError(f"{inputs['joint']}: made for {description['dataset']}, expected {made_for} (the data's)")
+    used = Data(data.x[: options.count], data.y[: options.count], data.num_classes)
+    net.to(run.device, memory_format=torch.channels_last)
+    facts = {key: description[key] for key in ("file", "sha256") if key in description}
+    facts |= {"kind": "joint", "l0": reference_level(net, used, run.device), "l0_images": len(used.x)}
+    return Trained(net, description["network"], facts)

@@ -100,6 +100,15 @@ def _undrawn() -> Iterator[None]:
             setattr(init, name, function)
 
 
+def unfilled(spec: Mapping[str, Any], where: str = "network") -> torch.nn.Module:
+    """A network of a spec whose weights are whatever was in memory, for tensors that are all loaded over them.
+
+    Not on the meta device: materialising from it imports a second's worth of torch, in every job.
+    """
+    with torch.random.fork_rng(devices=[]), _undrawn():
+        return build(spec, where)
+
+
 def load(path: str | Path, kinds: Collection[str] | None = None) -> tuple[torch.nn.Module, dict[str, Any]]:
     """(network in eval mode on the CPU, description) of a weights file, loaded strictly.
 
@@ -111,8 +120,6 @@ def load(path: str | Path, kinds: Collection[str] | None = None) -> tuple[torch.
     if kinds is not None and description.get("kind") not in kinds:
         expected = " or ".join(sorted(kinds))  # a set's own order is another one in every run
         raise InputError(f"{path}: holds a model of kind {description.get('kind')}, expected {expected}")
-    # Not on the meta device: materialising from it imports a second's worth of torch, in every job.
-    with torch.random.fork_rng(devices=[]), _undrawn():
-        network = build(description.get("network", {}), f"{path}: network")
+    network = unfilled(description.get("network", {}), f"{path}: network")
     artifacts.load_into(network, tensors, path)
     return network.eval(), description

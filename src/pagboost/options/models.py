@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any
 
+import msgspec
+
 from pagboost.options import datasets
 from pagboost.options.entries import Entry
 from pagboost.options.kinds import Declared, Doc, Options, Refers
 from pagboost.options.networks import Network
-from pagboost.options.trainings import Role, Training
+from pagboost.options.pretrained import Role
+from pagboost.options.trainings import Training
 
 
 class Model(Entry):
@@ -41,6 +44,10 @@ class Model(Entry):
         if self.checkpoints() and self.checkpoints() != kept[first]:
             expected = f"{kept[first]} as {first}: one rule trains all models that keep weights"
             yield f"{where}.training.checkpoints: {self.checkpoints()}, expected {expected}"
+        if not self.training.trains:  # what all trainings share is made of nothing that differs between them
+            for role, name in msgspec.structs.asdict(getattr(self, "inputs", None) or Options()).items():
+                if name in scale.models and scale.models[name].training.trains:
+                    yield f"{where}.inputs.{role}: {name} is trained here, expected weights from elsewhere"
         name = where.rpartition(".")[2]
         if any(name == f"{other}_at_{n}" for other, iterations in kept.items() for n in iterations):
             yield f"{where}: a checkpoint of that name is kept too, expected another name"

@@ -220,6 +220,21 @@ class ResNetGenerator(Images):
         )
 
 
+class MimicryGenerator(Images):
+    """The residual generator of Lee & Town's mimicry, by its names; CIFAR-10's is size 32, widths [256] * 4."""
+
+    kind = "mimicry_generator"
+    uses = "pagboost.generators.gan.mimicry:generator"
+
+    num_classes: Annotated[Count | None, Doc("null: unconditional")]
+    z_dim: Annotated[Count, Doc("length of the latent")] = 128
+    widths: Annotated[Widths, Doc("channels: of the first layer, then of one doubling block each")]
+    bilinear: Annotated[bool, Doc("whether blocks interpolate, or repeat their positions")] = True
+
+    def misfit(self) -> Misfit:
+        return _halved("size", self.size, 1, "widths", len(self.widths) - 1)
+
+
 class ResNetDiscriminator(Images):
     """The residual discriminator of SNGAN and its kin; CIFAR-10's is size 32, widths [128] * 4, halvings 2."""
 

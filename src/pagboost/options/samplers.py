@@ -42,7 +42,7 @@ class ConsistencySampler(Sampler):
 
     kind = "consistency"
     uses = "pagboost.generators.consistency:sample_consistency"
-    models = ("consistency_distillation", "consistency_training")
+    models = ("consistency_distillation", "consistency_training", "consistency")
 
     sigmas: Annotated[
         list[Positive], Meta(min_length=1), Doc("falling noise levels, sampling starts at the first", "[-1, 1]")

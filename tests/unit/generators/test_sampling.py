@@ -12,6 +12,7 @@ from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 from pagboost.generators import sampling
 from pagboost.options.kinds import named
+from pagboost.options.pretrained import Role
 from pagboost.options.reading import read
 from pagboost.options.samplers import Ancestral, Guided, Latent, Sampler
 from pagboost.options.trainings import Training
@@ -144,7 +145,8 @@ def test_a_sampler_does_not_say_what_its_weights_do(key, value):
 
 def test_every_sampler_says_which_models_it_draws_from():
     assert all(options.models for options in Sampler.kinds().values())
-    assert {kind for options in Sampler.kinds().values() for kind in options.models} <= Training.kinds().keys()
+    known = Training.kinds().keys() | Role.kinds().keys()
+    assert {kind for options in Sampler.kinds().values() for kind in options.models} <= known
     assert Sampler.of_kind("gan", "sampler.kind").models == ("gan", "vae")
 
 
