@@ -1,9 +1,10 @@
-"""Sets of images in batches, in memory of a few batches: a sample file as a stream, a folder's pictures, an array."""
+"""Sets of images in batches, in memory of a few batches: a sample file, a folder or archive of pictures, an array."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
 import os
 import zipfile
@@ -16,6 +17,8 @@ import numpy as np
 
 from pagboost import artifacts, npz, said
 from pagboost.errors import InputError, listed
+from pagboost.metrics import class_labels
+from pagboost.metrics.class_labels import Labels
 from pagboost.sources import archives
 from pagboost.sources import pictures as picture_files
 
@@ -38,6 +41,9 @@ class ImageSet(Protocol):
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """uint8 [size, H, W, C] each, the last one smaller; in stored order."""
 
+    def labels(self, key: str | None = None) -> Labels | None:
+        """Their classes, None where nothing says any; key: the array of an .npz that holds them, where not arr_1."""
+
     def sha256(self) -> str:
         """What identifies the images, hexadecimal."""
 
@@ -45,8 +51,15 @@ class ImageSet(Protocol):
 class InMemory:
     """An array of images, uint8 [N, H, W, C]; raises InputError for anything else."""
 
-    def __init__(self, stored: np.ndarray, where: str = "images", seeds: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        stored: np.ndarray,
+        where: str = "images",
+        seeds: np.ndarray | None = None,
+        classes: np.ndarray | None = None,
+    ) -> None:
         check_layout(stored.dtype, stored.shape, where)
+        self.classes = classes
         self.stored, self.where, self.shape = stored, where, tuple(stored.shape[1:])
         self.seeds = np.zeros(len(stored), np.int64) if seeds is None else seeds
 
@@ -56,6 +69,9 @@ class InMemory:
     def batches(self, size: int) -> Iterator[np.ndarray]:
         for start in range(0, len(self.stored), size):
             yield self.stored[start : start + size]
+
+    def labels(self, key: str | None = None) -> Labels | None:
+        return None if self.classes is None else class_labels.checked(self.classes, (), self.where)
 
     def sha256(self) -> str:
         return hashlib.sha256(np.ascontiguousarray(self.stored)).hexdigest()
@@ -118,6 +134,9 @@ class SampleFile:
                     raise InputError(f"{self.path}: arr_0 ends before image {start + len(batch)} of {len(self)}")
                 yield batch
 
+    def labels(self, key: str | None = None) -> Labels | None:
+        return class_labels.of_file(self.path, len(self), key)
+
     def sha256(self) -> str:
         return artifacts.file_hash(self.path)
 
@@ -133,25 +152,35 @@ class Folder:
 
     def __init__(self, path: str | Path, channels: int = 3) -> None:
         self.path, self.where, self.channels = Path(path), str(path), channels
-        listing = archives.listing(self.path)
-        self.names, others = picture_files.by_kind(listing.files, self.where)
-        left_out = archives.described(listing.left_out | others)
+        self.listing = archives.listing(self.path)
+        names, others = picture_files.by_kind(self.listing.files, self.where)
+        self.names = self._ordered(names)
+        left_out = archives.described(self.listing.left_out | others)
         if not self.names:
             suffixes = ", ".join(picture_files.SUFFIXES)
             raise InputError(f"{path}: holds no picture, expected files that end in {suffixes}{left_out}")
         said.once(log, logging.INFO, f"{path}: {len(self.names):,} pictures{left_out}")
         self.shape = ()
-        self.shape = self._decoded(self.names[0]).shape
+        self.shape = self._first().shape
         self.seeds = np.zeros(len(self.names), np.int64)
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def _decoded(self, name: str) -> np.ndarray:
-        file = self.path / name
-        with artifacts.readable(file, "a picture"):
-            content = file.read_bytes()
-        pixels = picture_files.decode(content, str(file), of=self.where)
+    def _ordered(self, names: list[str]) -> list[str]:
+        return names
+
+    def _first(self) -> np.ndarray:
+        return self._read(self.names[0])
+
+    def _read(self, name: str) -> np.ndarray:
+        with artifacts.readable(self.path / name, "a picture"):
+            content = (self.path / name).read_bytes()
+        return self._decoded(name, content)
+
+    def _decoded(self, name: str, content: bytes) -> np.ndarray:
+        file = self._named(name)
+        pixels = picture_files.decode(content, file, of=self.where)
         if self.channels == 1 and pixels.shape[2] == 3 and (pixels == pixels[..., :1]).all():
             pixels = pixels[..., :1]  # grey in a format that has colours alone, WebP for one
         height, width, found = pixels.shape
@@ -162,10 +191,16 @@ class Folder:
             raise InputError(f"{file}: {width}x{height} pixels, expected {self.shape[1]}x{self.shape[0]} as {first}")
         return pixels.repeat(self.channels // found, axis=2)
 
+    def _named(self, name: str) -> str:
+        return str(self.path / name)
+
     def batches(self, size: int) -> Iterator[np.ndarray]:
         with ThreadPoolExecutor(DECODERS) as pool:
             for start in range(0, len(self.names), size):
-                yield np.stack(list(pool.map(self._decoded, self.names[start : start + size])))
+                yield np.stack(list(pool.map(self._read, self.names[start : start + size])))
+
+    def labels(self, key: str | None = None) -> Labels | None:
+        return class_labels.of_pictures(self.listing, self.names)
 
     def sha256(self) -> str:
         """Of the names and the hashes of the files."""
@@ -173,6 +208,32 @@ class Folder:
         for name in self.names:  # which may be of any bytes
             digest.update(os.fsencode(name) + f"\0{artifacts.file_hash(self.path / name)}\n".encode())
         return digest.hexdigest()
+
+
+class Archive(Folder):
+    """The pictures of a .zip or .tar, packed or not, as a stream in the order that it stores them: else as Folder."""
+
+    def _ordered(self, names: list[str]) -> list[str]:
+        return self.listing.order(only=set(names))
+
+    def _named(self, name: str) -> str:
+        return f"{self.path}: {name}"
+
+    def _contents(self) -> Iterator[tuple[str, bytes]]:
+        return self.listing.read(only=set(self.names))
+
+    def _first(self) -> np.ndarray:
+        with contextlib.closing(self._contents()) as contents:
+            return self._decoded(*next(contents))
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        contents = self._contents()
+        with ThreadPoolExecutor(DECODERS) as pool:
+            for _ in range(0, len(self.names), size):
+                yield np.stack(list(pool.map(lambda file: self._decoded(*file), itertools.islice(contents, size))))
+
+    def sha256(self) -> str:
+        return artifacts.file_hash(self.path)
 
 
 class InColour:
@@ -188,6 +249,9 @@ class InColour:
     def batches(self, size: int) -> Iterator[np.ndarray]:
         for batch in self.grey.batches(size):
             yield batch.repeat(3, axis=3)
+
+    def labels(self, key: str | None = None) -> Labels | None:
+        return self.grey.labels(key)
 
     def sha256(self) -> str:
         return self.grey.sha256()
@@ -217,9 +281,14 @@ def members(path: Path) -> list[str]:
 
 
 def open_images(path: str | Path, channels: int = 3) -> ImageSet:
-    """A folder's pictures or an .npz's images; `channels` as in Folder. Raises InputError where it is neither."""
+    """The pictures of a folder or archive, or an .npz's images; `channels` as in Folder.
+
+    Raises InputError where it is none of these.
+    """
     if Path(path).is_dir():
         return Folder(path, channels)
+    if archives.is_packed(Path(path)):
+        return Archive(path, channels)
     return in_channels(SampleFile(path), channels)
 
 

@@ -17,23 +17,25 @@ SPARE = 4  # candidates beyond the k-th neighbour, to tell when rounding cannot 
 class Neighbours:
     """Consumer of a set's own pairs: the nearest candidates of each point, then its radius.
 
-    Raises InputError for fewer than k + 1 points.
+    Of pairs of two sets: the nearest of the second set to each point of the first.
+    Raises InputError for fewer than k + 1 points (k of a second set).
     """
 
     def __init__(self, pairs: Pairs, k: int, spare: int = SPARE) -> None:
         n, device = len(pairs.a), pairs.a.device
-        if n <= k:
-            raise InputError(f"precision and recall: {n} samples, expected at least {k + 1} (k + 1)")
+        self.others = len(pairs.b) - pairs.symmetric  # a point is no neighbour of its own
+        if self.others < k:
+            raise InputError(f"precision and recall: {len(pairs.b)} samples, expected at least {k + 1} (k + 1)")
         self.pairs, self.k = pairs, k
-        shape = (n, min(k + spare, n - 1))
+        shape = (n, min(k + spare, self.others))
         self.nearest = torch.full(shape, torch.inf, dtype=pairs.dtype, device=device)
         self.index = torch.zeros(shape, dtype=torch.long, device=device)
 
     def take(self, rows: slice, columns: slice, product: torch.Tensor) -> None:
         squared = self.pairs.squared(rows, columns, product)
-        if rows == columns:
+        if self.pairs.symmetric and rows == columns:
             squared.fill_diagonal_(torch.inf)
-        else:
+        elif self.pairs.symmetric:
             self._merge(columns, rows, squared.T)
         self._merge(rows, columns, squared)
 
@@ -45,23 +47,39 @@ class Neighbours:
         self.nearest[rows], order = nearest.topk(count, largest=False)
         self.index[rows] = index.gather(1, order)
 
-    def radii(self) -> torch.Tensor:
-        """Distance [N] of each point to its k-th nearest other one, float64."""
-        n, count = self.index.shape
-        twice = 2 * self.pairs.unit * (self.pairs.a_squared + self.pairs.a_squared.amax())[:, None]
+    def radii(self, k: int | None = None) -> torch.Tensor:
+        """Distance [N] of each point to its k-th nearest other one, float64; another k must leave spare candidates."""
+        k = self.k if k is None else k
+        twice = 2 * self.pairs.unit * (self.pairs.a_squared + self.pairs.b_squared.amax())[:, None]
         # the k-th true distance is among those whose computed squares lie within two errors of the k-th computed one
-        close = (self.nearest - self.nearest[:, self.k - 1, None]).abs() <= twice
+        close = (self.nearest - self.nearest[:, k - 1, None]).abs() <= twice
         found = self.nearest.double().clamp_min(0).sqrt()
         found[close] = self.pairs.exact(torch.nonzero(close)[:, 0], self.index[close])
-        result = found.kthvalue(self.k).values
+        result = found.kthvalue(k).values
         # a point that is no candidate is no nearer than the last candidate, up to rounding
-        sure = (result == 0) | (result.square() < (self.nearest - twice)[:, -1]) | (count == n - 1)
-        every = torch.arange(n, device=sure.device)
+        everyone = self.index.shape[1] == self.others
+        sure = (result == 0) | (result.square() < (self.nearest - twice)[:, -1]) | everyone
         for i in torch.nonzero(~sure)[:, 0]:
-            distances = self.pairs.exact(i.expand(n), every)
-            distances[i] = torch.inf
-            result[i] = distances.kthvalue(self.k).values
+            result[i] = self._distances(i).kthvalue(k).values
         return result
+
+    def closest(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(distance float64 [N], number [N]) of each point's nearest one; of several as near, the first candidate."""
+        radii, (n, count) = self.radii(1), self.index.shape
+        rows = torch.arange(n, device=radii.device).repeat_interleave(count)
+        same = self.pairs.exact(rows, self.index.reshape(-1)).view(n, count) == radii[:, None]
+        found = self.index.gather(1, same.byte().argmax(1, keepdim=True))[:, 0]
+        for i in torch.nonzero(~same.any(1))[:, 0]:
+            found[i] = self._distances(i).argmin()
+        return radii, found
+
+    def _distances(self, i: torch.Tensor) -> torch.Tensor:
+        """Distances [M] of one point, a scalar int64, to all others; of its own set, infinity to itself."""
+        every = torch.arange(len(self.pairs.b), device=i.device)
+        distances = self.pairs.exact(i.expand(len(every)), every)
+        if self.pairs.symmetric:
+            distances[i] = torch.inf
+        return distances
 
     def radii_within(self, parts: torch.Tensor) -> torch.Tensor:
         """Radii [N, R] in R parts of the set (bool [R, N]) from the candidates, in the tiles' precision; -1 outside.
@@ -100,8 +118,8 @@ class Covers:
 
     def take(self, rows: slice, columns: slice, product: torch.Tensor) -> None:
         squared = self.pairs.squared(rows, columns, product)
-        self.inside[rows] |= self._within(rows, columns, squared, self.reference_radii[None, columns]).any(1)
-        covering = self._within(rows, columns, squared, self.generated_radii[rows, None])
+        self.inside[rows] |= within(self.pairs, rows, columns, squared, self.reference_radii[None, columns]).any(1)
+        covering = within(self.pairs, rows, columns, squared, self.generated_radii[rows, None])
         self.covered[columns] |= covering.any(0)
         if self.replicates.shape[1]:
             self._count(squared, self.replicates[rows], self.hits[columns])
@@ -116,15 +134,20 @@ class Covers:
             distances = squared[rows, columns].clamp_min(0).sqrt()
             hits.index_add_(0, columns, (distances[:, None] <= radii[rows]).int())
 
-    def _within(self, rows: slice, columns: slice, squared: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
-        """distance <= radius for each pair of a tile [rows, columns]."""
-        limit = radii.square().to(squared.dtype)
-        error = self.pairs.error(rows, columns) + self.pairs.unit * limit.amax()
-        result = squared <= limit - error
-        i, j = torch.nonzero((squared <= limit + error) ^ result, as_tuple=True)
-        if len(i):
-            result[i, j] = self.pairs.exact(i + rows.start, j + columns.start) <= radii.expand_as(squared)[i, j]
-        return result
+
+def within(
+    pairs: Pairs, rows: slice, columns: slice, squared: torch.Tensor, radii: torch.Tensor, closed: bool = True
+) -> torch.Tensor:
+    """distance <= radius (closed balls), or < (open ones), for each pair of a tile [rows, columns]."""
+    limit = radii.square().to(squared.dtype)
+    error = pairs.error(rows, columns) + pairs.unit * limit.amax()
+    sure = limit - error
+    result = squared <= sure if closed else squared < sure
+    i, j = torch.nonzero((squared <= limit + error) ^ result, as_tuple=True)
+    if len(i):
+        distances, own = pairs.exact(i + rows.start, j + columns.start), radii.expand_as(squared)[i, j]
+        result[i, j] = distances <= own if closed else distances < own
+    return result
 
 
 def radii(features: torch.Tensor, k: int, tile: int = TILE) -> torch.Tensor:

@@ -12,12 +12,12 @@ import torch
 from pagboost import artifacts
 from pagboost.errors import InputError
 from pagboost.metrics import comparison, frechet, kernel
-from pagboost.metrics.comparison import Points
+from pagboost.metrics.comparison import USUAL, Also, Points
 from pagboost.metrics.features import Extractor, Features
 from pagboost.metrics.frechet import Gaussian
 from pagboost.metrics.image_sets import members
 
-OWN, OPENAI = "images", "openai"  # whose statistics they are
+OWN, OPENAI, GIVEN = "images", "openai", "given"  # whose statistics they are
 SAVED = "a reference (made by make_reference.py)"
 ROLE = "reference"  # names the draws of KID's subsets
 KEYS = ("features", "mu", "sigma")
@@ -30,15 +30,16 @@ class Facts:
     """What a reference was made of: results measured against references of other facts do not compare.
 
     image_shape: (H, W, C) of the images before the extractor resized them to input_size, and how; statistics: OWN,
-    of the images that the features are of, or OPENAI, of the full set that the images of an OpenAI batch are from.
+    of the images that the features are of, OPENAI, of the full set that the images of an OpenAI batch are from, or
+    GIVEN, of images that nobody has: then image_shape and k are None, and the extractor is what the user stated.
     """
 
     split: str
     extractor: str
     extractor_sha256: str
     input_size: int
-    image_shape: tuple[int, ...]
-    k: int
+    image_shape: tuple[int, ...] | None
+    k: int | None
     resize: str = "bicubic"
     statistics: str = OWN
 
@@ -47,10 +48,11 @@ class Facts:
 class Reference:
     """gaussian: mean and covariance of features; spatial: those of spatial features, where there are.
 
-    points: the features, float32 [N, D], with what precision, recall and KID need of their pairs.
+    points: the features, float32 [N, D], with what precision, recall and KID need of their pairs; None of statistics
+    alone.
     """
 
-    points: Points
+    points: Points | None
     gaussian: Gaussian
     facts: Facts
     spatial: Gaussian | None = None
@@ -72,13 +74,15 @@ def make(
     image_shape: tuple[int, ...],
     k: int,
     published: tuple[Gaussian, Gaussian] | None = None,
+    also: Also = USUAL,
 ) -> Reference:
     """The reference of a split's features; raises InputError for fewer than k + 1 images.
 
     published: (mean and covariance of pool3, of spatial features) of OpenAI's evaluator, in place of the features' own.
+    also: what of pairs is asked for besides.
     """
     check_count(len(features), k, split)
-    points = pairs_of(features.features, k)
+    points = pairs_of(features.features, k, also)
     identity = (extractor.name, extractor.sha256, extractor.network.input_size)
     facts = Facts(split, *identity, tuple(image_shape), k, extractor.resize, OPENAI if published else OWN)
     if published:
@@ -87,9 +91,9 @@ def make(
     return Reference(points, frechet.statistics(features.features), facts, spatial)
 
 
-def pairs_of(features: torch.Tensor, k: int) -> Points:
+def pairs_of(features: torch.Tensor, k: int, also: Also = USUAL) -> Points:
     """The points of a reference's features [N, D]; KID's subsets are as large as they are for many samples."""
-    return comparison.points(features, ROLE, k=k, size=min(kernel.SIZE, len(features)))
+    return comparison.points(features, ROLE, k=k, size=min(kernel.SIZE, len(features)), also=also)
 
 
 def check_count(n: int, k: int, where: str) -> None:
@@ -99,8 +103,10 @@ def check_count(n: int, k: int, where: str) -> None:
 
 
 def save(path: str | Path, reference: Reference) -> None:
-    """Write a reference as .npz, its facts as one JSON string."""
+    """Write a reference as .npz, its facts as one JSON string; raises InputError for one of statistics alone."""
     points = reference.points
+    if points is None:
+        raise InputError(f"{path}: not written, {reference.facts.split} is statistics alone, expected images")
     tensors = {"features": points.features, "mu": reference.gaussian.mu, "sigma": reference.gaussian.sigma}
     tensors |= {"radii": points.radii, "kernel_means": points.kernel_means, "kernel_mean": points.kernel_mean}
     if reference.spatial is not None:

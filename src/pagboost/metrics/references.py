@@ -13,35 +13,42 @@ import torch
 
 from pagboost import artifacts, cli
 from pagboost.errors import InputError, listed
-from pagboost.metrics import reference
+from pagboost.metrics import published, reference
+from pagboost.metrics.class_labels import Labels
+from pagboost.metrics.comparison import USUAL, Also
 from pagboost.metrics.features import PUBLIC, Extractor, extract
 from pagboost.metrics.image_sets import ImageSet, InMemory, in_channels, members, open_images
 from pagboost.metrics.reference import Reference
 from pagboost.options.models import Dataset
 from pagboost.options.reading import read
-from pagboost.sources import data
+from pagboost.sources import archives, data
 
 PART = re.compile(r"(?P<entry>.+\.ya?ml:[\w.]+)/(?P<split>\w+)")  # a data set's part: scale.yaml:datasets.NAME/SPLIT
-DIMS, SPATIAL_DIMS = 2048, 2023  # pool3's and mixed_6/conv's, of OpenAI's statistics
 EXPECTED = (
-    "expected images (arr_0), an OpenAI reference batch (arr_0, mu, sigma, mu_s, sigma_s), a reference made by "
-    "make_reference.py, a folder of pictures or SCALE.yaml:datasets.NAME/SPLIT"
+    "expected images (arr_0), an OpenAI reference batch (arr_0, mu, sigma, mu_s, sigma_s), statistics (mu, sigma), a "
+    "reference made by make_reference.py, a folder or archive of pictures or SCALE.yaml:datasets.NAME/SPLIT"
 )
 
 
 def kind_of(source: str) -> str:
-    """What is there: part, folder, saved, openai or images; raises InputError where it is none of these."""
+    """What is there: part, folder, archive, saved, openai, statistics or images; InputError for all else."""
     if PART.fullmatch(source):
         return "part"
     if source and Path(source).is_dir():  # "" would be the folder that the script runs in
         return "folder"
     if not source or not Path(source).exists():
         raise InputError(f"{source}: no such file or folder, {EXPECTED}")
+    if archives.is_packed(Path(source)):
+        return "archive"
     found = set(members(Path(source)))
     if "facts" in found:
         return "saved"
+    if "sample_facts" in found:
+        raise InputError(f"{source}: features of samples, {EXPECTED}")
     if {"mu", "sigma", "mu_s", "sigma_s", "arr_0"} <= found:
         return "openai"
+    if {"mu", "sigma"} <= found and "arr_0" not in found:
+        return "statistics"
     if "arr_0" in found and not found & {"mu", "sigma", "mu_s", "sigma_s"}:
         return "images"
     raise InputError(f"{source}: has {listed(sorted(found)) or 'nothing'}, {EXPECTED}")
@@ -59,13 +66,13 @@ def name_of(source: str) -> str:
     return (path.name if path.is_dir() else path.stem) or "images"
 
 
-def labelled(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """{label: source} of (label or "", source); raises InputError where two have one label."""
+def labelled(pairs: Sequence[tuple[str, str]], what: str = "--reference") -> dict[str, str]:
+    """{label: source} of (label or "", source), given as `what`; raises InputError where two have one label."""
     result: dict[str, str] = {}
     for label, source in pairs:
         label = label or name_of(source)
         if label in result:
-            raise InputError(f"--reference {source}: a second one labelled {label}, expected LABEL={source}")
+            raise InputError(f"{what} {source}: a second one labelled {label}, expected LABEL={source}")
         result[label] = source
     return result
 
@@ -89,7 +96,8 @@ def first_counts(pairs: Sequence[tuple[str, str]], opened: Mapping[str, Referenc
 def default_extractors(sources: Sequence[str]) -> list[str]:
     """The way to use Inception that the references ask for: what they were made with, where they say so.
 
-    Raises InputError for a saved reference of an extractor that only a weights file can give.
+    Raises InputError for a saved reference of an extractor that only a weights file can give, and for statistics alone,
+    which do not say what they were made with.
     """
     chosen = {}
     for source in sources:
@@ -98,6 +106,8 @@ def default_extractors(sources: Sequence[str]) -> list[str]:
             name = reference.facts_of(source).extractor
             if name not in PUBLIC:
                 raise InputError(f"{source}: made with extractor {name}, expected --extractor with its weights")
+        if kind == "statistics":
+            raise InputError(f"{source}: statistics that do not say what made them, expected the {published.STATED}")
         chosen["openai" if kind == "openai" else name] = True
     return list(chosen)
 
@@ -105,6 +115,18 @@ def default_extractors(sources: Sequence[str]) -> list[str]:
 def open_real(source: str, channels: int) -> ImageSet:
     """The images of any kind of reference that has them; `channels` as in open_images."""
     return in_channels(_part(source), channels) if PART.fullmatch(source) else open_images(source, channels)
+
+
+def labels_of(source: str, key: str | None = None) -> Labels | None:
+    """The classes of a reference's images, in their order; None where nothing says any, as of a saved reference.
+
+    key: the array of an .npz that holds them, of those that have it (else arr_1).
+    """
+    kind = kind_of(source)
+    if kind in ("saved", "statistics"):
+        return None
+    held = kind in ("images", "openai") and key in members(Path(source))
+    return open_real(source, channels=3).labels(key if held else None)
 
 
 @cache
@@ -118,7 +140,7 @@ def _part(source: str) -> ImageSet:
     parts = data.prepare(read(Dataset, options, entry), entry)
     if split not in parts:
         raise InputError(f"{source}: no part {split}, expected one of: {', '.join(parts)}")
-    return InMemory(parts[split].images, source)
+    return InMemory(parts[split].images, source, classes=parts[split].labels)
 
 
 def open_reference(
@@ -130,8 +152,11 @@ def open_reference(
     *,
     split: str = "",
     shape: tuple[int, ...] | None = None,
+    also: Also = USUAL,
 ) -> list[Reference]:
     """A saved reference, or the images' under each extractor, seen once by each; `split` names the images.
+
+    also: what is asked for besides, from the same pass over pairs; a saved reference gets it where it is needed.
 
     Raises InputError for an OpenAI batch whose statistics are not Inception's, or with another extractor than one
     that resizes as theirs, and for images of another shape [H, W, C], where one is given, before they are looked at.
@@ -139,30 +164,24 @@ def open_reference(
     kind = kind_of(source)
     if kind == "saved":
         return [reference.load(source, device)]
+    if kind == "statistics":
+        if len(extractors) > 1:
+            given = ", ".join(extractor.name for extractor in extractors)
+            raise InputError(
+                f"{source}: statistics alone, with extractors {given}, expected the one {published.STATED}"
+            )
+        return [published.statistics_alone(source, extractors[0], device, split or name_of(source))]
     images = open_real(source, extractors[0].network.in_channels)
     if shape is not None and images.shape != shape:
         raise InputError(f"{source}: images [H, W, C] are {list(images.shape)}, expected the samples' {list(shape)}")
     reference.check_count(len(images), k, source)
     made = []
     for extractor in extractors:
-        published = openai_statistics(source, extractor, device) if kind == "openai" else None
+        full_set = published.openai_statistics(source, extractor, device) if kind == "openai" else None
         seen = extract(extractor, images, batch_size, device)
-        options = {"split": split or name_of(source), "image_shape": images.shape, "published": published}
+        options = {"split": split or name_of(source), "image_shape": images.shape, "published": full_set, "also": also}
         made.append(reference.make(seen, extractor, k=k, **options))
     return made
-
-
-def openai_statistics(
-    source: str, extractor: Extractor, device: torch.device
-) -> tuple[reference.Gaussian, reference.Gaussian]:
-    """(pool3's, spatial features') Gaussian of an OpenAI batch: of its full set, by OpenAI's evaluator."""
-    if extractor.resize != "tensorflow":
-        raise InputError(
-            f"{source}: statistics of OpenAI's evaluator, extractor {extractor.name} resizes as {extractor.resize}, "
-            "expected --extractor openai (TensorFlow's resize)"
-        )
-    pool3 = reference.gaussian(source, "mu", "sigma", device=device, dims=DIMS)
-    return pool3, reference.gaussian(source, "mu_s", "sigma_s", device=device, dims=SPATIAL_DIMS)
 
 
 def open_references(
@@ -172,6 +191,7 @@ def open_references(
     k: int,
     batch_size: int,
     device: torch.device,
+    also: Also = USUAL,
 ) -> dict[str, Reference]:
     """{label: reference} of {label: source} for these samples; images under several extractors: label/extractor each.
 
@@ -181,7 +201,7 @@ def open_references(
     result = {}
     for label, source in sources.items():
         if source not in opened:
-            opened[source] = open_reference(source, extractors, k, batch_size, device, shape=samples.shape)
+            opened[source] = open_reference(source, extractors, k, batch_size, device, shape=samples.shape, also=also)
         for one in opened[source]:
             several = len(extractors) > 1 and kind_of(source) != "saved"
             result[f"{label}/{one.facts.extractor}" if several else label] = one

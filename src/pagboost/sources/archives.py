@@ -21,6 +21,7 @@ from pagboost.errors import InputError
 
 # RuntimeError: a zip with a password; NotImplementedError, a kind of it: a compression that Python lacks
 UNREADABLE = (OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error)
+PACKED = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")  # what is meant for an archive, though broken
 EXPECTED = "a folder, .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz"
 # what operating systems and network storage leave beside files, in lower case
 SYSTEM = frozenset((
@@ -82,7 +83,16 @@ class Listing:
                     if only is None or name in only:
                         yield name, self._of_folder(name)
             else:
-                yield from self._of_archive(only)
+                for member, names in self._wanted(only):
+                    content = member.read()
+                    yield from ((name, content) for name in names)
+
+    def order(self, only: Container[str] | None = None) -> list[str]:
+        """The names in the order in which `read` yields them, without their content."""
+        with _readable(self.path):
+            if self.path.is_dir():
+                return [name for name in self.files if only is None or name in only]
+            return [name for _, names in self._wanted(only) for name in names]
 
     def _of_folder(self, name: str) -> bytes:
         try:
@@ -92,7 +102,8 @@ class Listing:
                 f"{self.path}: {name} is gone, expected it as it was listed (was the folder changed meanwhile?)"
             ) from error
 
-    def _of_archive(self, only: Container[str] | None) -> Iterator[tuple[str, bytes]]:
+    def _wanted(self, only: Container[str] | None) -> Iterator[tuple[Member, list[str]]]:
+        """(what an archive stores, the names for it that are in `only`), as stored; none without such a name."""
         linked: dict[str, list[str]] = {}
         for name, stored in self.files.items():
             if name != stored:
@@ -101,8 +112,7 @@ class Listing:
             own = [member.name] if self.files.get(member.name) == member.name else []
             wanted = [name for name in own + linked.get(member.name, []) if only is None or name in only]
             if wanted:
-                content = member.read()
-                yield from ((name, content) for name in wanted)
+                yield member, wanted
 
 
 def listing(path: str | Path) -> Listing:
@@ -122,6 +132,17 @@ def listing(path: str | Path) -> Listing:
         tree = _Packed(path) if path.is_file() else _Unpacked(path)
         _visit(tree, found, "", Node(FOLDER, tree.root), ())
         return found
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is an archive of files: a .tar, packed or not, or a .zip; an .npz is none, whatever its name."""
+    if path.suffix == ".npz" or not path.is_file():
+        return False
+    if zipfile.is_zipfile(path):
+        with _readable(path), zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            return not names or not all(name.endswith(".npy") for name in names)
+    return path.suffix in PACKED or tarfile.is_tarfile(path)
 
 
 def described(left_out: Mapping[str, LeftOut]) -> str:

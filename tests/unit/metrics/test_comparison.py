@@ -7,7 +7,7 @@ import torch
 
 from pagboost.errors import InputError
 from pagboost.metrics import bootstrap, comparison
-from pagboost.metrics.comparison import compare, points
+from pagboost.metrics.comparison import Also, compare, points
 from pagboost.metrics.precision_recall import precision_recall, radii
 
 OPTIONS = {"k": 3, "subsets": 5, "size": 20}
@@ -144,10 +144,13 @@ def test_a_gpu_agrees_with_the_cpu() -> None:
     options = {"k": 3, "subsets": 10, "size": 200, "tile": 1 << 16}
     found = []
     for device in ("cpu", "cuda"):
-        a = points(generated.to(device), "generated", **options, replicates=4)
-        b = points(reference.to(device), "reference", **options)
-        found.append(compare(a, b, tile=1 << 16))
+        a = points(generated.to(device), "generated", **options, replicates=4, also=Also(cmmd=True))
+        b = points(reference.to(device), "reference", **options, also=Also(5, cmmd=True))
+        found.append(compare(a, b, also=Also(5, cmmd=True), tile=1 << 16))
     cpu, gpu = found
     assert (gpu.precision, gpu.recall) == (cpu.precision, cpu.recall)
     assert gpu.kid == pytest.approx(cpu.kid, rel=1e-3)
+    assert (gpu.also["density"], gpu.also["coverage"]) == (cpu.also["density"], cpu.also["coverage"])
+    assert gpu.also["cmmd"] == pytest.approx(cpu.also["cmmd"], rel=1e-3)
+    torch.testing.assert_close(gpu.replicates["coverage"].cpu(), cpu.replicates["coverage"])
     torch.testing.assert_close(gpu.replicates["recall"].cpu(), cpu.replicates["recall"], atol=0.002, rtol=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import tarfile
 import threading
 import tracemalloc
 import zipfile
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pagboost.artifacts import file_hash
 from pagboost.errors import InputError
 from pagboost.metrics.image_sets import Folder, InMemory, SampleFile, ahead, in_channels, open_images
 
@@ -259,3 +261,58 @@ def test_ahead_passes_errors_on() -> None:
 
     with pytest.raises(InputError, match="broken"):
         list(ahead(items()))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_an_archive_s_pictures_are_those_of_the_folder_in_the_order_it_stores_them(
+    folder: Path, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / f"set.{kind}"
+    names = ["b/1.png", "a/0.png", "readme.txt", "b/3.png", "a/4.png", ".hidden.png", "a/2.png"]
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.write(folder / name, name)
+    else:
+        with tarfile.open(path, "w:gz" if kind == "tar.gz" else "w") as archive:
+            for name in names:
+                archive.add(folder / name, name)
+    with caplog.at_level(logging.INFO):
+        images = open_images(path)
+    assert caplog.messages == [f"{path}: 5 pictures; left out: 1 hidden (.hidden.png), 1 other file (.txt)"]
+    assert (len(images), images.shape, images.seeds.tolist()) == (5, (8, 8, 3), [0] * 5)
+    for size in (1, 2, 100):
+        assert np.array_equal(whole(images, size), pixels(5)[[1, 0, 3, 4, 2]])
+    assert images.sha256() == file_hash(path)
+
+
+def test_archives_that_do_not_fit(tmp_path: Path) -> None:
+    """Named as they are meant, or by their content; a picture in one is named with it."""
+    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(InputError, match="broken.zip: not readable to its end"):
+        open_images(tmp_path / "broken.zip")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    with pytest.raises(InputError, match="empty.zip: holds no picture, expected files that end in .png"):
+        open_images(tmp_path / "empty.zip")
+    with tarfile.open(tmp_path / "sizes", "w") as archive:
+        for i, size in enumerate((8, 9)):
+            Image.fromarray(pixels(1, size)[0]).save(tmp_path / f"{i}.png")
+            archive.add(tmp_path / f"{i}.png", f"{i}.png")
+    with pytest.raises(InputError, match="sizes: 1.png: 9x9 pixels, expected 8x8 as 0.png"):
+        whole(open_images(tmp_path / "sizes"))
+
+
+def test_memory_does_not_grow_with_an_archive(tmp_path: Path) -> None:
+    """200 pictures of 48 KiB each, in batches of 8."""
+    with zipfile.ZipFile(tmp_path / "large.zip", "w") as archive:
+        stream = io.BytesIO()
+        Image.fromarray(pixels(1, 128)[0]).save(stream, format="BMP")
+        for i in range(200):
+            archive.writestr(f"{i:03}.bmp", stream.getvalue())
+    images = open_images(tmp_path / "large.zip")
+    tracemalloc.start()
+    seen = sum(len(batch) for batch in images.batches(8))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seen == 200 and peak < 4 * 2**20

@@ -1,12 +1,14 @@
-"""KID's kernel sums against the matrix they stand for."""
+"""KID's and CMMD's kernel sums against the matrix they stand for."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
+from pagboost import rng
 from pagboost.errors import InputError
-from pagboost.metrics import kernel
+from pagboost.metrics import bootstrap, kernel
+from pagboost.metrics.comparison import Also, compare, points
 from pagboost.metrics.pairwise import Pairs
 
 
@@ -67,3 +69,30 @@ def test_subsets_are_seeded_and_apart_for_each_role() -> None:
 def test_subsets_that_cannot_be_drawn(size: int) -> None:
     with pytest.raises(InputError, match=rf"kid: subsets of {size} of 50 generated samples, expected 2 to 50"):
         kernel.subsets(50, "generated", 3, size)
+
+
+@pytest.mark.parametrize("tile", [1, 300, 1 << 21])
+def test_cmmd_is_mmd_under_a_gaussian_kernel_with_pairs_of_a_point_with_itself(tile: int) -> None:
+    """Jayasumana et al. 2024 as their code computes it, written out; CLIP's features are of unit length."""
+    draws = rng.generator("cmmd")
+    a, b = (torch.nn.functional.normalize(torch.randn(n, 12, generator=draws) + 1, dim=1) for n in (30, 40))
+
+    def kernel(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.exp(-torch.cdist(x.double(), y.double()).square() / (2 * 10**2)).mean()
+
+    expected = 1000 * float(kernel(a, a) + kernel(b, b) - 2 * kernel(a, b))
+    also, options = Also(cmmd=True), {"k": 3, "subsets": 5, "size": 20, "tile": tile}
+    generated = points(a, "generated", replicates=2, also=also, **options)
+    found = compare(generated, points(b, "reference", also=also, **options), also=also, tile=tile)
+    assert found.also == {"cmmd": pytest.approx(expected, rel=1e-5)}
+    for r, row in enumerate(bootstrap.resamplings(30, 2)):
+        drawn = a[torch.arange(30).repeat_interleave(row)]
+        expected = 1000 * float(kernel(drawn, drawn) + kernel(b, b) - 2 * kernel(drawn, b))
+        assert float(found.replicates["cmmd"][r]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_cmmd_of_a_set_against_itself_is_zero() -> None:
+    a = torch.randn(30, 12, generator=rng.generator("cmmd"))
+    also, options = Also(cmmd=True), {"k": 3, "subsets": 5, "size": 20, "also": Also(cmmd=True)}
+    found = compare(points(a, "generated", **options), points(a, "reference", **options), also=also)
+    assert found.also["cmmd"] == pytest.approx(0, abs=1e-6)

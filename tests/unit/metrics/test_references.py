@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +69,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pictures").mkdir()
     for i, image in enumerate(pixels(20)):
         Image.fromarray(image).save(folder / "pictures" / f"{i:02}.png")
+    shutil.make_archive(str(folder / "packed"), "gztar", folder / "pictures")
     (folder / "scale.yaml").write_text(SCALE)
     reference.save(folder / "saved.npz", opened(folder / "train.npz")[0])
-    np.savez(folder / "statistics.npz", mu=np.zeros(4), sigma=np.eye(4))
     np.savez(folder / "many.npz", **{f"k{i}": np.zeros(1) for i in range(500)})
     np.savez(folder / "half.npz", arr_0=pixels(20), mu=np.zeros(4), sigma=np.eye(4))
     return folder
@@ -88,7 +89,6 @@ def test_kinds_are_told_apart_by_content(files: Path) -> None:
     [
         ("none.npz", "none.npz: no such file or folder, expected images"),
         ("scale.yaml", "scale.yaml: not readable as an .npz file"),
-        ("statistics.npz", r"statistics.npz: has mu, sigma, expected images \(arr_0\), an OpenAI"),
         ("many.npz", r"many.npz: has k0, .*, k106, … \(490 more\), expected"),
         ("half.npz", r"half.npz: has arr_0, mu, sigma, expected"),
     ],
@@ -100,7 +100,8 @@ def test_what_is_no_reference(files: Path, name: str, message: str) -> None:
 
 def test_images_are_the_same_reference_however_they_are_stored(files: Path) -> None:
     (saved,) = opened(files / "saved.npz")
-    for name in ("train.npz", "pictures"):
+    assert references.kind_of(str(files / "packed.tar.gz")) == "archive"
+    for name in ("train.npz", "pictures", "packed.tar.gz"):
         (made,) = opened(files / name, split="train")
         assert torch.equal(made.features, saved.features) and made.facts == saved.facts
         torch.testing.assert_close(made.spatial.sigma, saved.spatial.sigma)

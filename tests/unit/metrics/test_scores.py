@@ -31,7 +31,7 @@ def real(spatial: bool = True, n: int = 150) -> Reference:
 
 
 def scored(seen: Features, against: Reference, options: Options = ALL):
-    return evaluate(seen, against, reference_points(against, len(seen)), options)
+    return evaluate(seen, against, reference_points(against, len(seen), options), options)
 
 
 def test_metrics_are_those_of_their_modules() -> None:
@@ -111,3 +111,26 @@ def test_the_printed_table_of_several_seeds_has_their_deviation() -> None:
     text = summary.table({"train": result})
     assert "60 samples in each of 2 seeds" in text and "[" not in text
     assert f"± {result['std']['fid']:.3f}" in text
+
+
+def test_what_is_asked_for_besides_has_values_and_intervals() -> None:
+    seen, against = features(120, "generated", 0.3), real()
+    options = Options(resamplings=40, fid_infinity=True, also=("density", "coverage", "cmmd"), density_k=4)
+    found, plain = scored(seen, against, options), scored(seen, against)
+    assert set(found.metrics) - set(plain.metrics) == {"density", "coverage", "cmmd"}
+    for name in ("density", "coverage", "cmmd"):
+        low, high = found.intervals[name]
+        assert low < found.metrics[name] < high, name
+    assert {name: found.metrics[name] for name in plain.metrics} == plain.metrics
+    assert {name: found.intervals[name] for name in plain.intervals} == plain.intervals
+    assert set(scored(seen, against, Options(also=("density",))).metrics) - set(plain.metrics) == {"density"}
+
+
+def test_what_is_asked_for_besides_is_in_protocol_and_table_and_spread_over_seeds() -> None:
+    options = Options(also=("density", "cmmd"))
+    result = evaluation.evaluate_seeds(features(120, "generated"), np.repeat([0, 1], 60), real(), options=options)
+    facts = result["protocol"]
+    assert (facts["density_k"], facts["cmmd_sigma"], facts["cmmd_scale"]) == (5, 10, 1000)
+    assert result["std"]["density"] > 0 and "coverage" not in result["mean"]
+    text = summary.table({"train": result})
+    assert "k = 3, of density 5, 10 splits" in text and "density" in text and "CMMD" in text
