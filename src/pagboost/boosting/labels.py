@@ -44,10 +44,13 @@ def complete(
     """(samples, validation, facts), both with the labels to boost towards; labels that are there are kept.
 
     An unlabelled set gets the guide's labels by `rule`; "debiased" takes the shift from `validation`, generated images
-    apart from `samples`. facts: {"rule": given | argmax | debiased, "shift": d_c or None, "counts": see histogram}.
+    apart from `samples`; "pseudo" is the plain argmax for both sets, whatever labels are there. facts: {"rule": given |
+    argmax | debiased | pseudo, "shift": d_c or None, "counts": see histogram}.
     Raises InputError for images or labels that the guide cannot boost, and unlabelled samples without validation images
     to take the shift from.
     """
+    if rule == "pseudo":
+        samples, validation = (None if one is None else replace(one, labels=None) for one in (samples, validation))
     given = samples.labels is not None
     debiased = not given and rule == "debiased"
     check_images(guide, samples, where)

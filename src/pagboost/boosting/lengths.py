@@ -65,10 +65,11 @@ def plans(
     """The plans that a boost's configuration entry leaves open; a single one where its length is known.
 
     Of a StepBoost the number of steps is open: it is `steps`, or one of candidate_steps(published), unless the entry
-    says it (fixed_steps). Of a BallBoost the radius is (alpha follows from it, of_radius): it is `eps` at the guide's
-    size, or as the entry's own eps says: "published" (one of candidate_radii(published)), stated (carried over at equal
-    change per pixel) or a percentile, whose value is `like`, in [0, 1] per pixel (BIGRoC Fig. 4). `published` is of the
-    boost's own class for it.
+    says it (fixed_steps); so is alpha where it is "published", the published one at equal change per pixel. Of a
+    BallBoost the radius is (alpha follows from it, of_radius): it is `eps` at the guide's size, or as the entry's own
+    eps says: "published" (one of candidate_radii(published)), stated (carried over at equal change per pixel) or a
+    percentile, whose value is `like`, in [0, 1] per pixel (BIGRoC Fig. 4). `published` is of the boost's own class for
+    it.
     Raises InputError for what is missing, and for lengths of the other sort.
     """
     values = guide.channels * guide.size**2
@@ -81,6 +82,11 @@ def plans(
             return [Plan(boost, boost.fixed_steps)]
         if steps is None and published is None:
             raise InputError("boost: has alpha, expected its number of steps (--steps or --published)")
+        if boost.alpha == "published":
+            if published is None:
+                raise InputError("boost.alpha: published, expected the path that it is of (--published)")
+            alpha = images.equal_change(published.alpha, values, published.pixels)
+            boost = msgspec.structs.replace(boost, alpha=alpha)
         counts = [steps] if steps else candidate_steps(boost.alpha, values, published)
         return [Plan(boost, count) for count in counts]
     if steps:

@@ -77,20 +77,27 @@ def walk(
 
 
 def walk_samples(
-    guide: Guide, boost: StepBoost, samples: SampleSet, steps: Sequence[int], batch_size: int, device: torch.device
+    guide: Guide,
+    boost: StepBoost,
+    samples: SampleSet,
+    steps: Sequence[int],
+    batch_size: int,
+    device: torch.device,
+    levels: np.ndarray | None = None,
 ) -> dict[int, SampleSet]:
     """The boosted set after each number of steps in `steps`, from one walk of max(steps) per batch.
 
     Starts from the stored uint8 images and returns uint8 images of the same shape, labels and order. Each image
     depends on itself, its label and its own random stream only (within one grey level, where the backend's
-    arithmetic depends on the shape of a batch); under `stop: ranks` on its rank in this set too.
+    arithmetic depends on the shape of a batch); under `stop: ranks` on its rank in this set too, unless levels
+    float64 [N] say where each stops.
     """
     check(guide, samples, "samples")
     results = {count: np.empty_like(samples.images) for count in steps}
     guide.network.to(device, memory_format=torch.channels_last)
     starts = range(0, len(samples), batch_size)
     with attacks.frozen(guide.network):
-        levels = levels_of(guide, boost, samples, batch_size, device)
+        levels = levels_of(guide, boost, samples, batch_size, device) if levels is None else levels
     with attacks.frozen(guide.network), runtime.autocast(device):
         for start in runtime.progress(starts, f"boosting, {boost.objective}"):
             rows = slice(start, start + batch_size)
@@ -107,7 +114,13 @@ def walk_samples(
 
 
 def boost_samples(
-    guide: Guide, boost: StepBoost, samples: SampleSet, steps: int, batch_size: int, device: torch.device
+    guide: Guide,
+    boost: StepBoost,
+    samples: SampleSet,
+    steps: int,
+    batch_size: int,
+    device: torch.device,
+    levels: np.ndarray | None = None,
 ) -> SampleSet:
     """The set after `steps` steps (see walk_samples)."""
-    return walk_samples(guide, boost, samples, [steps], batch_size, device)[steps]
+    return walk_samples(guide, boost, samples, [steps], batch_size, device, levels)[steps]

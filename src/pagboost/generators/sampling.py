@@ -45,7 +45,7 @@ def generate(
     training: int | None = None,
     rows: slice = slice(None),
 ) -> SampleSet:
-    """`per_seed` images for each sampling seed; image i of a seed has class i mod num_classes. rows: these of them alone.
+    """`per_seed` images for each sampling seed, or `rows` of these; image i of a seed has class i mod num_classes.
 
     A network whose num_classes is None is unconditional: the samplers get the same y, and the set has no labels.
 
