@@ -18,20 +18,20 @@ log = logging.getLogger(__name__)
 
 def announce() -> None:
     """Name this process to all that is started from here."""
-    if (started := _start(os.getpid())) is not None:
-        os.environ[VARIABLE] = f"{os.getpid()}/{started}"
+    if (when := started(os.getpid())) is not None:
+        os.environ[VARIABLE] = f"{os.getpid()}/{when}"
 
 
 def watch() -> None:
     """End this process, as SIGTERM does, once the announced one is gone; nowhere but on Linux."""
-    pid, _, started = os.environ.get(VARIABLE, "").partition("/")
-    if not (pid.isdecimal() and started and hasattr(os, "pidfd_open")):
+    pid, _, when = os.environ.get(VARIABLE, "").partition("/")
+    if not (pid.isdecimal() and when and hasattr(os, "pidfd_open")):
         return
     try:
         parent = os.pidfd_open(int(pid))
     except OSError:
         parent = None
-    if parent is not None and _start(int(pid)) not in (started, None):
+    if parent is not None and started(int(pid)) not in (when, None):
         os.close(parent)
         parent = None
     threading.Thread(target=_outlive, args=(parent, pid), daemon=True, name="parent").start()
@@ -40,13 +40,13 @@ def watch() -> None:
 def _outlive(parent: int | None, pid: str) -> None:
     if parent is not None:
         select.select([parent], [], [])
-    log.error("the Snakemake that started this job (process %s) is gone: this ends too", pid)
+    log.error("what started this job (process %s) is gone: this ends too", pid)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE)
     os._exit(128 + signal.SIGTERM)
 
 
-def _start(pid: int) -> str | None:
+def started(pid: int) -> str | None:
     """When a process started, in the system's ticks: with its number it names a process once and for all."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
         return file.read().rpartition(")")[2].split()[19]

@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from pagboost import cards, leases
+from pagboost import progress as progress_lines
 from pagboost.errors import InputError, listed
 
 T = TypeVar("T")
@@ -61,25 +62,36 @@ def devices(count: int, wanted: str = "auto") -> Iterator[tuple[torch.device, ..
     end with this process. CUDA reads the variable once in a process, so this one keeps to what it leased first. Raises
     InputError if "cuda" is not there, or fewer than `count` are.
     """
-    uuids = [] if wanted == "cpu" else _leasable()
-    if uuids and count > len(uuids):
-        raise InputError(f"GPUs: {count} wanted, expected at most the {len(uuids)} there are ({listed(uuids)})")
     with contextlib.ExitStack() as held:
-        found: tuple[torch.device, ...] | None = None
-        if uuids:
-            mine = uuids[:count]
-            if not set(mine) <= set(os.environ.get(HELD, "").split(",")):
-                mine = held.enter_context(leases.lease(uuids, count, jobs_per_gpu()))
-            held.enter_context(_environment({cards.VISIBLE: ",".join(mine), HELD: ",".join(mine)}))
-            found = _found(mine)
+        mine = held.enter_context(leased(count, wanted))
+        found = _found(mine) if mine else None
         if found is None:
             held.close()
             if wanted == "cuda":
                 raise InputError("--device cuda: no usable GPU on this machine, expected one (or --device cpu)")
-            if uuids:
-                log.warning("%s: there, but torch cannot use it: computing on the CPU", listed(uuids))
+            if mine:
+                log.warning("%s: there, but torch cannot use it: computing on the CPU", listed(mine))
             found = (torch.device("cpu"),)
         yield found
+
+
+@contextlib.contextmanager
+def leased(count: int, wanted: str = "auto") -> Iterator[list[str]]:
+    """UUIDs of `count` GPUs, leased together as in `devices` and named to what is started meanwhile; none: the CPU.
+
+    This process does not touch CUDA, which takes memory of a GPU that others are to compute on. Raises InputError if
+    fewer than `count` are there.
+    """
+    uuids = [] if wanted == "cpu" else _leasable()
+    if uuids and count > len(uuids):
+        raise InputError(f"GPUs: {count} wanted, expected at most the {len(uuids)} there are ({listed(uuids)})")
+    with contextlib.ExitStack() as held:
+        mine = uuids[:count]
+        if mine:
+            if not set(mine) <= set(os.environ.get(HELD, "").split(",")):
+                mine = held.enter_context(leases.lease(uuids, count, jobs_per_gpu()))
+            held.enter_context(_environment({cards.VISIBLE: ",".join(mine), HELD: ",".join(mine)}))
+        yield mine
 
 
 def _leasable() -> list[str]:
@@ -148,6 +160,12 @@ def autocast(where: torch.device) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
-def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterable[T]:
-    """A progress bar with an ETA on a terminal; silent in logs and pipes."""
-    return tqdm(items, desc=label, total=total, disable=not sys.stderr.isatty(), leave=False)
+def progress(items: Iterable[T], label: str, total: int | None = None, first: int = 0) -> Iterable[T]:
+    """A progress bar with an ETA on a terminal; in logs and pipes a line about every minute.
+
+    total: of all items, with the `first` ones that were done before; left out: as many as there are.
+    """
+    total = total if total is not None else getattr(items, "__len__", lambda: None)()
+    if sys.stderr is not None and sys.stderr.isatty():
+        return tqdm(items, desc=label, total=total, initial=first, leave=False)
+    return progress_lines.told(items, label, total, first)

@@ -9,9 +9,9 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-log = logging.getLogger(__name__)
+from pagboost.progress import EVERY, duration
 
-EVERY = 60.0  # seconds between lines
+log = logging.getLogger(__name__)
 
 
 def amount(count: float) -> str:
@@ -62,11 +62,3 @@ class Progress:
             return text
         left = max(0, self.total - self.there) / rate
         return f"{text}, {100 * self.there / self.total:.0f} %, about {duration(left)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: 40 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
