@@ -47,10 +47,10 @@ def evaluate(
 
     `trainings`: those beyond the first, whose results lie in `results` (cells.training_folder; `first`: as of
     cells.folders); a column says how many there were in all. left is the quantity of `lower`, right that of `than`,
-    difference right - left: above zero as claimed. n_pairs units (sampling seeds or images) were paired in each training. basis says what was measured: a
-    protocol, target labels or a study. verdict_holm is the first verdict (of the paper's protocol, or as basis says)
-    by Holm's procedure over all claims of the paper that are judged, from p of the same t statistics; empty where a
-    verdict rests on no interval (judging.inside).
+    difference right - left: above zero as claimed. n_pairs units (sampling seeds or images) were paired in each
+    training. basis says what was measured: a protocol, target labels or a study. verdict_holm is the first verdict (of
+    the paper's protocol, or as basis says) by Holm's procedure over all claims of the paper that are judged, from p of
+    the same t statistics; empty where a verdict rests on no interval (judging.inside).
     Columns with the second protocol's name as suffix judge the same claim there, empty for a claim that is measured
     only once; `protocols_agree` says whether the verdicts are the same. `holds_in_paper` is the paper's own numbers
     under the same inequality, empty where it has none. Sweeps are judged without the generators this scale cannot

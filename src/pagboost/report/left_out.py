@@ -22,6 +22,14 @@ def _kept(entries: Any, names: list[str]) -> Any:
     return [claim for claim in entries if claim["id"] not in names]
 
 
+def is_shown(where: str, paper: Mapping[str, Any], without: Mapping[str, Any] | None) -> bool:
+    """Whether a key of a paper, as errors name it (tables.table1.rows.0), is of a part that a scale shows."""
+    part, name = [*where.split("."), ""][:2]
+    if part == "claims":
+        name = paper["claims"][int(name)]["id"]
+    return name not in (without or {}).get(part, [])
+
+
 def problems(paper: str, content: Mapping[str, Any], without: Mapping[str, Any]) -> Iterator[str]:
     """What a scale leaves out of a paper that has no such part, one line each."""
     for part in PARTS:

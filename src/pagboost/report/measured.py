@@ -23,6 +23,13 @@ PERCENT = frozenset({"fid", "inception_score"})  # where improvements are stated
 
 # Without all of these equal, two values of one metric are not comparable.
 FACTS = ("extractor", "extractor_sha256", "input_size", "reference", "reference_n", "n", "k", "splits")
+SAID = {  # of facts that are not the usual ones
+    "tensorflow": "TensorFlow's resize",
+    "clean": "clean-fid's resize",
+    "openai": "statistics of the reference's full set",
+    "given": "statistics alone",
+}
+LATER = ("resize", "statistics")  # facts that earlier versions did not state
 
 
 @dataclass(frozen=True)
@@ -44,19 +51,21 @@ class Measured:
         missing = [name for name in FACTS if name not in stated]
         if missing:
             raise InputError(f"{self.path}: protocol {protocol} does not state {missing[0]}")
-        return {name: stated[name] for name in FACTS}
+        return {name: stated[name] for name in (*FACTS, *LATER) if name in stated}
 
     def seeds(self, protocol: str, metric: str) -> dict[str, float]:
-        """Sampling seed -> value."""
+        """Sampling seed -> value; empty of a metric that the reference cannot give (statistics alone)."""
         values = self._protocol(protocol)["seeds"]
         try:
-            return {seed: float(scores[metric]) for seed, scores in values.items()}
+            found = {seed: scores[metric] for seed, scores in values.items()}
         except KeyError as error:
             raise InputError(f"{self.path}: protocol {protocol} has no metric {metric}") from error
+        return {seed: float(value) for seed, value in found.items() if value is not None}
 
-    def mean(self, protocol: str, metric: str) -> float:
-        """Mean over sampling seeds."""
-        return float(self._statistic(protocol, "mean", metric))
+    def mean(self, protocol: str, metric: str) -> float | None:
+        """Mean over sampling seeds; None of a metric that the reference cannot give (statistics alone)."""
+        value = self._statistic(protocol, "mean", metric)
+        return None if value is None else float(value)
 
     def std(self, protocol: str, metric: str) -> float | None:
         """Sample standard deviation over sampling seeds; None with a single seed."""
@@ -82,18 +91,19 @@ class Repeated:
 
     def n_seeds(self, protocol: str, metric: str) -> int:
         """The number of sampling seeds of each training."""
-        return len(self.trainings[0].seeds(protocol, metric))
+        return len(self.trainings[0].protocols[protocol]["seeds"]) if self.mean(protocol, metric) is not None else 0
 
-    def mean(self, protocol: str, metric: str) -> float:
-        """Mean over trainings of each one's mean over its sampling seeds."""
-        return statistics.fmean(one.mean(protocol, metric) for one in self.trainings)
+    def mean(self, protocol: str, metric: str) -> float | None:
+        """Mean over trainings of each one's mean over its sampling seeds; None where these are."""
+        means = [one.mean(protocol, metric) for one in self.trainings]
+        return None if None in means else statistics.fmean(means)
 
     def std(self, protocol: str, metric: str) -> float | None:
         """Sample standard deviation of a mean over sampling seeds, over trainings; with one training over its seeds.
 
         None with one training of a single seed.
         """
-        if len(self.trainings) == 1:
+        if len(self.trainings) == 1 or self.mean(protocol, metric) is None:
             return self.trainings[0].std(protocol, metric)
         return statistics.stdev(one.mean(protocol, metric) for one in self.trainings)
 
@@ -154,9 +164,10 @@ def same_facts(measured: Iterable[Measured], protocol: str, per_row: Collection[
     for other in measured:
         first = first or other
         for name, value in first.facts(protocol).items():
-            if name not in per_row and other.facts(protocol)[name] != value:
+            own = other.facts(protocol).get(name)
+            if name not in per_row and own != value:
                 raise InputError(
-                    f"{other.path}: {protocol} measured with {name} {other.facts(protocol)[name]}, but {first.path} "
+                    f"{other.path}: {protocol} measured with {name} {own}, but {first.path} "
                     f"with {value}: expected one protocol per column"
                 )
     return {} if first is None else {k: v for k, v in first.facts(protocol).items() if k not in per_row}
@@ -174,4 +185,5 @@ def describe(facts: Mapping[str, Any]) -> str:
         "k": "k = {}",
         "splits": "{} IS splits",
     }
-    return ", ".join(words[name].format(facts[name]) for name in FACTS if name in facts)
+    said = [words[name].format(facts[name]) for name in FACTS if facts.get(name) is not None]
+    return ", ".join([*said, *(SAID[facts[name]] for name in LATER if facts.get(name) in SAID)])

@@ -15,6 +15,7 @@ from pagboost.report.reported import (
     Numbers,
     base_of,
     disagreements,
+    how_measured,
     improvement,
     measured_alike,
     numbers,
@@ -37,6 +38,7 @@ UNLIKE = (
     "anything: signs, orders and improvements in percent compare."
 )
 ALIKE = "After a semicolon: measured - reported, where data, extractor and number of samples are the paper's: {}."
+AS_RUN = "As run: what the authors' code printed; the difference is to it, where there is one."
 IMPROVEMENTS = "Improvements in percent, measured (by the reported numbers), are over {}."
 
 
@@ -46,9 +48,10 @@ def metrics(spec: Spec, paper: Spec) -> Sheet:
     Of several trainings the mean is over trainings, each with its mean over sampling seeds, and _std the deviation over
     trainings; _std_seeds is that over sampling seeds within a training, and n_trainings their number.
     For fid and inception_score _improvement_percent against the table's `base`, or the same generator without boosting;
-    beside what the paper prints: _reported, _reported_std, _difference (measured - reported, empty unless both were
-    measured alike: see reported.measured_alike), _improvement_percent_reported (of the printed numbers) and
-    _printed_percent. A note says where a printed percentage does not follow from the printed numbers.
+    beside what the paper prints: _reported, _reported_std, _as_run (of tables that have it), _difference (measured -
+    reported, or - as_run; empty unless both were measured alike: see reported.measured_alike),
+    _improvement_percent_reported (of the printed numbers) and _printed_percent. A note says where a printed percentage
+    does not follow from the printed numbers.
     """
     return Sheet(
         rows=lambda results, unavailable: _rows(spec, paper, results, unavailable),
@@ -69,7 +72,8 @@ def _rows(spec: Spec, paper: Spec, results: str | Path, unavailable: Mapping[str
     everything = ms.of_trainings(found.values())
     facts = {protocol: _stated(everything, protocol, per_row, unavailable) for protocol in protocols}
     printed = numbers_of(spec, main)
-    shown = {(metric, protocol) for metric, protocol, _ in printed}
+    run = {key for row in spec["rows"] for key in numbers_of_row(row, main, "as_run")}
+    shown = {(metric, protocol) for metric, protocol, _ in {**printed, **dict.fromkeys(run)}}
     of_bases = numbers(paper) | printed  # a base may stand in another table of the paper
     rows = []
     for declared in spec["rows"]:
@@ -85,7 +89,9 @@ def _rows(spec: Spec, paper: Spec, results: str | Path, unavailable: Mapping[str
             row |= _measured(metric, protocol, cell, over, found, unavailable, len(given) > 1)
             if (metric, protocol) in shown:
                 row |= _reported(metric, protocol, cell, over, own, of_bases)
-                row |= _difference(metric, protocol, paper, row, found.get(cell))
+                if ran := numbers_of_row(declared, main, "as_run").get((metric, protocol, cell)):
+                    row[f"{metric}_{protocol}_as_run"] = ran.value
+                row |= _difference(metric, protocol, how_measured(spec, paper), row, found.get(cell))
         row |= {f"protocol_{protocol}": text for protocol, text in facts.items()}
         rows.append(row | {"note": " ".join(disagreements(printed | own, cell))})
     return rows
@@ -142,13 +148,13 @@ def _reported(
 
 
 def _difference(
-    metric: str, protocol: str, paper: Mapping[str, Any], row: Mapping[str, Any], measured: ms.Repeated | None
+    metric: str, protocol: str, how: Mapping[str, Any], row: Mapping[str, Any], measured: ms.Repeated | None
 ) -> dict[str, float | None]:
-    """Measured minus reported of one cell, where both were measured alike."""
+    """Measured minus reported of one cell, where both were measured alike; minus what was run, where that is known."""
     key = f"{metric}_{protocol}"
-    value, number = row[key], row[f"{key}_reported"]
+    value, number = row[key], row.get(f"{key}_as_run", row[f"{key}_reported"])
     known = measured is not None and value is not None and number is not None
-    alike = known and measured_alike(paper, metric, protocol, measured.facts(protocol))
+    alike = known and measured_alike(how, metric, protocol, measured.facts(protocol))
     return {f"{key}_difference": value - number if alike else None}
 
 
@@ -176,7 +182,9 @@ def _columns(frame: Frame, spec: Spec, paper: Spec) -> list[Column]:
 def _score(record: Record, metric: str, protocol: str) -> str:
     key = f"{metric}_{protocol}"
     measured = spread(record, key, DECIMALS[metric])
-    return comparison(measured, spread(record, f"{key}_reported", 2), number(record.get(f"{key}_difference"), 2, "+"))
+    run = number(record.get(f"{key}_as_run"), 3)
+    beside = [spread(record, f"{key}_reported", 2), run and f"as run {run}"]
+    return comparison(measured, *beside, number(record.get(f"{key}_difference"), DECIMALS[metric], "+"))
 
 
 def _percent(record: Record, key: str) -> str:
@@ -188,10 +196,14 @@ def _shared(frame: Frame, spec: Spec, paper: Spec) -> dict[str, str]:
     """What the numbers of a metrics table are, by subject: other tables of the paper mostly say the same."""
     scores = [(column["metric"], column["protocol"]) for column in spec["columns"]]
     result = {"measured": _repetitions(frame)}
-    if any(_filled(frame, f"{metric}_{protocol}_reported") for metric, protocol in scores):
+    stated = [f"{metric}_{protocol}_{by}" for metric, protocol in scores for by in ("reported", "as_run")]
+    if any(_filled(frame, column) for column in stated):
         alike = [score for score in scores if _filled(frame, "{}_{}_difference".format(*score))]
-        named = ", ".join(f"{METRICS[m]} ({p}, {paper['measured_as'][p]['data']})" for m, p in alike)
+        how = how_measured(spec, paper)
+        named = ", ".join(f"{METRICS[m]} ({p}, {how[p]['data']})" for m, p in alike)
         result["reported"] = f"{REPORTED} {ALIKE.format(named) if alike else UNLIKE}"
+        if any(_filled(frame, f"{metric}_{protocol}_as_run") for metric, protocol in scores):
+            result["as run"] = AS_RUN
     if any(column.get("improvement") for column in spec["columns"]):
         named = name_of(paper["names"], **spec["base"]) if "base" in spec else "the same generator without boosting"
         result["improvements"] = IMPROVEMENTS.format(named)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pagboost.options.tables import MetricsTable, Table
 from pagboost.report.cells import RAW, Cell
-from pagboost.report.measured import FACTS, LOWER_IS_BETTER, METRICS, PERCENT
+from pagboost.report.measured import FACTS, LATER, LOWER_IS_BETTER, METRICS, PERCENT
 
 ROUNDING = 0.005  # of numbers and percentages printed to two decimals
 
@@ -34,14 +34,15 @@ def numbers_of(table: Mapping[str, Any], protocol: str) -> Numbers:
     return result
 
 
-def numbers_of_row(row: Mapping[str, Any], protocol: str) -> Numbers:
+def numbers_of_row(row: Mapping[str, Any], protocol: str, said_by: str = "reported") -> Numbers:
     """The printed numbers of one row; those that name no protocol belong to `protocol`, the paper's own.
 
-    A row's `reported` holds metric: value, or metric: {protocol: value or [mean, std]}; `printed_percent` likewise.
+    A row's `reported` holds metric: value, or metric: {protocol: value or [mean, std]}; `printed_percent` likewise, and
+    `as_run`, which the authors' code printed (said_by).
     """
     result = {}
     percents = row.get("printed_percent", {})
-    for metric, printed in row.get("reported", {}).items():
+    for metric, printed in row.get(said_by, {}).items():
         by_protocol = printed if isinstance(printed, Mapping) else {protocol: printed}
         for name, value in by_protocol.items():
             mean, std = value if isinstance(value, list) else (value, None)
@@ -83,17 +84,22 @@ def base_of(cell: Cell, base: Cell | None = None) -> Cell | None:
     return None if over == cell else over
 
 
-def measured_alike(paper: Mapping[str, Any], metric: str, protocol: str, facts: Mapping[str, Any]) -> bool:
+def how_measured(spec: Mapping[str, Any], paper: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How the numbers of a table were measured, by protocol: as it says itself, else as the paper's others were."""
+    return spec.get("measured_as") or paper.get("measured_as", {})
+
+
+def measured_alike(how: Mapping[str, Any], metric: str, protocol: str, facts: Mapping[str, Any]) -> bool:
     """Whether numbers with these facts were measured as the paper measured the ones it prints: only then they subtract.
 
-    The paper's file says under `measured_as` which metrics of a protocol, and every fact that must be equal (a list:
-    any of its values). False where it says nothing: FIDs of two extractors, data sets or counts have no difference.
+    `how` (how_measured) says which metrics of a protocol, and every fact that must be equal (a list: any of its
+    values). False where it says nothing: FIDs of two extractors, data sets or counts have no difference.
     """
-    stated = paper.get("measured_as", {}).get(protocol)
+    stated = how.get(protocol)
     if stated is None or metric not in stated["metrics"]:
         return False
-    allowed = {name: value if isinstance(value, list) else [value] for name, value in stated.items() if name in FACTS}
-    return all(facts[name] in values for name, values in allowed.items())
+    asked = {name: value for name, value in stated.items() if name in (*FACTS, *LATER) and value is not None}
+    return all(facts.get(name) in (value if isinstance(value, list) else [value]) for name, value in asked.items())
 
 
 def disagreements(numbers: Numbers, cell: Cell) -> list[str]:

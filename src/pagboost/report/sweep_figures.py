@@ -55,7 +55,10 @@ def curve(series: Spec, plot: Spec, measured: Mapping[str, Repeated], places: Se
         found, which = measured[generator], (quantity["protocol"], quantity["metric"])
         return found.mean(*which), found.std(*which)
 
-    return _curve(series, plot, places, {g: g in measured for g in series["points"]}, value)
+    def known(generator: str) -> bool:
+        return generator in measured and None not in [value(q, generator)[0] for q in quantities(plot)]
+
+    return _curve(series, plot, places, {g: known(g) for g in series["points"]}, value)
 
 
 def reported(series: Spec, plot: Spec, places: Sequence[float]) -> Curve:

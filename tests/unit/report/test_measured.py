@@ -69,3 +69,17 @@ def test_facts_in_one_line(measured):
         "1000 samples per seed, k = 3, 10 IS splits"
     )
     assert ms.describe(ms.same_facts([], "train")) == ""
+
+
+def test_a_metric_that_statistics_alone_cannot_give(measured):
+    path = measured.metrics("g1", "good", [1.0, 2.0], reference_n=None, k=None, statistics="given")
+    content = artifacts.load_json(path)
+    one = content["protocols"]["train"]
+    for values in (one["mean"], one["std"], *one["seeds"].values()):
+        values["precision"] = None
+    artifacts.save_json(path, content)
+    found = ms.repeated([measured.root], [("g1", "good")], {})["g1", "good"]
+    assert (found.mean("train", "precision"), found.std("train", "precision")) == (None, None)
+    assert found.trainings[0].seeds("train", "precision") == {} and found.mean("train", "fid") == 1.5
+    facts = ms.describe(found.facts("train"))
+    assert "None" not in facts and facts.endswith("10 IS splits, statistics alone")

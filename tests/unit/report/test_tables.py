@@ -56,6 +56,28 @@ def test_any_other_fact_leaves_no_difference(alike, results, other):
     assert frame["fid_train_difference"].isna().all()
 
 
+def test_what_was_run_stands_beside_what_is_reported(alike, measured):
+    """The difference is to the number of the authors' code, where there is one."""
+    rows = alike["tables"]["table1"]["rows"]
+    rows[0]["as_run"], rows[3]["as_run"] = {"fid": 10.126}, {"fid": 5.0}
+    frame = tables.table(alike, "table1", measured.root, {}, {})
+    assert frame["fid_train_as_run"].tolist()[::3] == [10.126, 5.0] and frame["fid_train_as_run"].isna().sum() == 2
+    assert frame["fid_train_difference"].tolist() == pytest.approx([2.874, 1.5, 1.25, 0.225])
+    shown = sheet(alike["tables"]["table1"], alike).people(frame)
+    assert any("13.00 ± 1.41 (10.00; as run 10.126; +2.87)" in cell for cell in shown.rows[0])
+    assert "As run: what the authors' code printed" in " ".join(shown.shared.values())
+
+
+def test_a_table_may_say_how_its_own_numbers_were_measured(alike, measured):
+    alike["tables"]["table1"]["measured_as"] = {"train": {**alike["measured_as"]["train"], "statistics": "openai"}}
+    assert tables.table(alike, "table1", measured.root, {}, {})["fid_train_difference"].isna().all()
+    for cell in [("g1", "none"), ("g1", "good"), ("g2", "none"), ("g2", "good")]:
+        measured.metrics(*cell, [13.0, 13.0], statistics="openai", resize="tensorflow")
+    frame = tables.table(alike, "table1", measured.root, {}, {})
+    assert frame["fid_train_difference"].tolist()[0] == 3.0
+    assert frame["protocol_train"][0].endswith("TensorFlow's resize, statistics of the reference's full set")
+
+
 def test_improvements_over_a_base_that_the_table_declares(paper, measured):
     table = paper["tables"]["table1"]
     table["base"] = {"generator": "g2", "boost": "none"}

@@ -1,0 +1,64 @@
+"""Finished results elsewhere: a copy is known by what its files hold, not by when they were copied."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import time
+
+import pytest
+
+from .conftest import Workplace
+from .test_pipeline import jobs
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def copied(finished, run, tmp_path) -> Workplace:
+    """A copy of the working folder, Snakemake's memory with it, whose times are in no order: `cp -r`, an archive."""
+    folder = tmp_path / "copied"
+    shutil.copytree(run.folder, folder, copy_function=shutil.copyfile, symlinks=True)
+    draw, now = random.Random(0), time.time()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            when = now - draw.uniform(0, 10_000)
+            os.utime(path, (when, when))
+    return Workplace(folder, run.root)
+
+
+def planned(workplace: Workplace) -> set[str]:
+    dry = workplace("all", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    found = jobs(dry.stdout + dry.stderr)
+    assert bool(found) != ("Nothing to be done" in dry.stdout + dry.stderr)
+    return found
+
+
+def test_a_copy_without_times_is_finished(copied):
+    assert planned(copied) == set()
+
+
+def test_in_a_copy_an_edited_boost_remakes_its_own(copied):
+    with copied.changed(lambda scale: scale["boosts"]["rn50_joint_bce"].update(alpha=0.3)):
+        found = planned(copied)
+    assert {"Boosting ct1 by rn50_joint_bce", "Scoring ct1, boost rn50_joint_bce"} <= found
+    assert not {"Data", "Training", "Sampling", "Reference", "Study"} & {job.partition(" ")[0] for job in found}
+    assert not any("rn50_joint_sgld" in job or "wrn_joint" in job for job in found)
+
+
+def test_in_a_copy_what_was_deleted_is_made_again(copied):
+    (copied.results / "weights" / "rn50_joint.safetensors").unlink()
+    found = planned(copied)
+    assert {"Training rn50_joint", "Boosting ct1 by rn50_joint", "Report of all papers"} <= found
+    assert not {"Training cnn_a", "Training wrn_joint", "Boosting ct1 by wrn_joint"} & found
+
+
+def test_in_a_copy_what_was_replaced_is_noticed(copied):
+    """Another network in the place of one: it is of another content, and newer than what was made from the first."""
+    weights = copied.results / "weights"
+    shutil.copyfile(weights / "rn50_robust.safetensors", weights / "rn50_joint.safetensors")
+    found = planned(copied)
+    assert {"Boosting ct1 by rn50_joint", "Scoring ct1, boost rn50_joint"} <= found
+    assert not {"Training rn50_robust", "Boosting ct1 by wrn_joint"} & found
