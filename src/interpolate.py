@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Interpolate between two images by a robust classifier's features: a strip source | one image per k | target."""
 
-from pathlib import Path
-
 from pagboost import cli
 
 
@@ -10,7 +8,8 @@ def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("source", help="picture (PNG, JPG) or FILE.npz:INDEX")
     flags.add_argument("target", help="another picture of the same size")
-    flags.add_argument("--network", type=Path, required=True, help="robust classifier of kind resnet (.safetensors)")
+    flags.add_argument("--network", required=True, metavar="NETWORK",
+                       help="robust classifier: a ResNet's .safetensors, or a function")  # fmt: skip
     flags.add_argument("--ks", type=float, nargs="+", default=[0.25, 0.5, 0.75, 1.0], metavar="K",
                        help="radii over the distance between the images, each in (0, 1]")  # fmt: skip
     flags.add_argument("--weights", type=float, nargs="+", default=[1.0] * 4, metavar="W",
@@ -24,8 +23,9 @@ def main() -> None:
 
     import numpy as np
 
-    from pagboost import attacks, images, networks, runtime
+    from pagboost import attacks, images, runtime
     from pagboost.errors import InputError
+    from pagboost.networks import given
     from pagboost.networks.folding import folded
     from pagboost.report import pictures
     from pagboost.sources import pictures as picture_files
@@ -33,7 +33,8 @@ def main() -> None:
 
     runtime.prepare(args.threads)
     source, target = picture_files.load(args.source), picture_files.load(args.target)
-    network, description = networks.load(args.network, {"classifier", "joint", "pretrained"})
+    seen = (source.shape[2], source.shape[0])
+    network, description, *_ = given.load(args.network, {"classifier", "joint", "pretrained", "imported"}, seen)
     channels = description["dataset"]["channels"]
     for path, picture in ((args.source, source), (args.target, target)):
         if picture.shape[2] != channels:

@@ -36,7 +36,7 @@ def evaluate_seeds(
         scores[str(name)] = evaluate(own, reference, against, options)
     by_seed = {name: one.metrics for name, one in scores.items()}
     result = {"protocol": protocol(reference, n, options), "seeds": by_seed, **spread(by_seed)}
-    missing = published.not_available(reference, features.spatial is not None, options.also)
+    missing = published.not_available(reference, features, options.also)
     if missing:
         result["not_available"] = missing
     if options.resamplings:

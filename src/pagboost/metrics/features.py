@@ -12,9 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from pagboost import artifacts, images, networks, runtime
+from pagboost import artifacts, images, runtime
 from pagboost.errors import InputError
 from pagboost.metrics.image_sets import ImageSet, InMemory, ahead
+from pagboost.networks import given
+from pagboost.networks.function import FromFunction, FunctionFeatures
+from pagboost.networks.given import EXTRACTOR
 
 PUBLIC = {"inception": "pytorch", "openai": "tensorflow", "clean": "clean"}  # ways to use Inception -> its resize
 
@@ -27,7 +30,10 @@ class FeatureNetwork(Protocol):
     input_size: int
 
     def features(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(features [N, D], logits [N, K]) of one pass, and spatial features [N, E] where the network has any."""
+        """(features [N, D], logits [N, K]) of one pass, and spatial features [N, E] where the network has any.
+
+        Features alone of a network that has no logits: then nothing that is of logits can be had.
+        """
 
 
 class Pooled(nn.Module):
@@ -62,7 +68,7 @@ class Features:
     """What an extractor sees in N images: features float32 [N, D], logits [N, K], spatial [N, E] where it has any."""
 
     features: torch.Tensor
-    logits: torch.Tensor
+    logits: torch.Tensor | None = None
     spatial: torch.Tensor | None = None
 
     def __len__(self) -> int:
@@ -70,14 +76,14 @@ class Features:
 
     def subset(self, rows: torch.Tensor) -> Features:
         """The given rows, int64."""
-        return Features(self.features[rows], self.logits[rows], None if self.spatial is None else self.spatial[rows])
+        return Features(*(None if part is None else part[rows] for part in (self.features, self.logits, self.spatial)))
 
 
 def load_extractor(source: str | Path, inception_weights: str | None = None) -> Extractor:
     """An extractor in eval mode on the CPU: a weights file of this project, or a way to use the public Inception.
 
-    source: a .safetensors file (a classifier, a ResNet's pooled features, a converted public network), or one of
-    PUBLIC, whose weights are `inception_weights` (see inception.weights_file).
+    source: a .safetensors file (a classifier, a ResNet's pooled features, a converted public network), a function that
+    returns one (networks.given), or one of PUBLIC, whose weights are `inception_weights` (see inception.weights_file).
     Raises InputError for a file that is neither a classifier nor a public network, or has no features.
     """
     if str(source) in PUBLIC:
@@ -85,11 +91,14 @@ def load_extractor(source: str | Path, inception_weights: str | None = None) -> 
 
         path = inception.weights_file(inception_weights)
         return Extractor(str(source), artifacts.file_hash(path), inception.public(PUBLIC[str(source)], path))
-    if Path(source).suffix != ".safetensors":
-        raise InputError(f"{source}: no extractor, expected {', '.join(PUBLIC)} or a .safetensors file")
-    network, description = networks.load(source, kinds=("classifier", "pretrained"))
-    if hasattr(network, "feature_maps"):
-        size = description.get("dataset", {}).get("size")
+    if Path(source).suffix != ".safetensors" and not given.is_function(source):
+        raise InputError(f"{source}: no extractor, expected {', '.join(PUBLIC)}, a .safetensors file or a function")
+    network, description, name, sha256 = given.load(source, ("classifier", "pretrained", EXTRACTOR), kind=EXTRACTOR)
+    size = description.get("dataset", {}).get("size")
+    foreign = isinstance(network, FromFunction)
+    if foreign and description["kind"] == EXTRACTOR:
+        network = FunctionFeatures(network, network.input_size or size).eval()
+    elif hasattr(network, "feature_maps") and not foreign:  # where its pooled features are, and their logits, we know
         if size is None:
             raise InputError(f"{source}: does not say the size of its training images, expected dataset.size")
         network = Pooled(network, size).eval()
@@ -97,7 +106,7 @@ def load_extractor(source: str | Path, inception_weights: str | None = None) -> 
         raise InputError(
             f"{source}: a {type(network).__name__} has no features(x), expected an extractor such as a cnn"
         )
-    return Extractor(Path(source).stem, artifacts.file_hash(source), network)
+    return Extractor(name, sha256, network)
 
 
 @contextlib.contextmanager

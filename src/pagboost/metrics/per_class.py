@@ -79,8 +79,10 @@ def _over_seeds(name: str, by_seed: Mapping[str, float]) -> dict[str, float | No
     return {name: found["mean"][name], f"{name}_std": found["std"][name]}
 
 
-def agreement(logits: torch.Tensor, labels: Labels, judge: str) -> np.ndarray:
+def agreement(logits: torch.Tensor | None, labels: Labels, judge: str) -> np.ndarray:
     """bool [N]: whether the class of the largest of logits [N, K] is the label; InputError for a label beyond K - 1."""
+    if logits is None:
+        raise InputError(f"--judge {judge}: gives features alone, expected a classifier")
     if len(labels.numbers) and labels.numbers.max() >= logits.shape[1]:
         raise InputError(
             f"{labels.where}: label {labels.numbers.max()}, expected 0..{logits.shape[1] - 1} (the classes of {judge})"

@@ -13,7 +13,7 @@ import torch
 
 from pagboost.errors import InputError
 from pagboost.metrics import reference
-from pagboost.metrics.features import PUBLIC, Extractor
+from pagboost.metrics.features import PUBLIC, Extractor, Features
 from pagboost.metrics.frechet import Gaussian
 from pagboost.metrics.image_sets import members
 from pagboost.metrics.reference import GIVEN, SPATIAL_KEYS, Facts, Reference
@@ -73,16 +73,20 @@ def check_dims(against: Reference, features: torch.Tensor, extractor: Extractor,
         )
 
 
-def not_available(against: Reference, spatial: bool, also: Sequence[str] = ()) -> dict[str, str]:
-    """{metric: why a reference cannot give it}; empty for a reference of images.
+def not_available(against: Reference, seen: Features, also: Sequence[str] = ()) -> dict[str, str]:
+    """{metric: why it cannot be had}; empty for a reference of images and an extractor with logits.
 
-    spatial: whether samples have sFID's features; also: metrics of pairs that are asked for besides.
+    seen: of the samples, who may have sFID's features; also: metrics of pairs that are asked for besides.
     A metric that needs what statistics alone do not hold is named, never left out without a word.
     """
+    missing = {}
+    if seen.logits is None:
+        reason = "needs logits, the extractor gives features alone"
+        missing |= dict.fromkeys(("inception_score", "inception_score_std"), reason)
     if against.points is not None:
-        return {}
+        return missing
     reason = "needs the reference's images or features, the file holds statistics (mu, sigma) alone"
-    missing = dict.fromkeys(("precision", "recall", "kid", "kid_std", *also), reason)
-    if spatial and against.spatial is None:
+    missing |= dict.fromkeys(("precision", "recall", "kid", "kid_std", *also), reason)
+    if seen.spatial is not None and against.spatial is None:
         missing["sfid"] = "needs statistics of spatial features (mu_s, sigma_s), the file holds none"
     return missing

@@ -103,12 +103,12 @@ def check_count(n: int, k: int, where: str) -> None:
 
 
 def save(path: str | Path, reference: Reference) -> None:
-    """Write a reference as .npz, its facts as one JSON string; raises InputError for one of statistics alone."""
+    """Write a reference as .npz, its facts as one JSON string; one of statistics alone without any features."""
     points = reference.points
-    if points is None:
-        raise InputError(f"{path}: not written, {reference.facts.split} is statistics alone, expected images")
-    tensors = {"features": points.features, "mu": reference.gaussian.mu, "sigma": reference.gaussian.sigma}
-    tensors |= {"radii": points.radii, "kernel_means": points.kernel_means, "kernel_mean": points.kernel_mean}
+    tensors = {} if points is None else {"features": points.features}
+    tensors |= {"mu": reference.gaussian.mu, "sigma": reference.gaussian.sigma}
+    if points is not None:
+        tensors |= {"radii": points.radii, "kernel_means": points.kernel_means, "kernel_mean": points.kernel_mean}
     if reference.spatial is not None:
         tensors |= dict(zip(SPATIAL_KEYS, (reference.spatial.mu, reference.spatial.sigma), strict=True))
     facts = np.array(json.dumps(asdict(reference.facts), sort_keys=True))
@@ -121,6 +121,9 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Reference:
     Of a file without what is known of pairs, as earlier versions wrote, that is computed anew.
     """
     facts, found = facts_of(path), set(members(Path(path)))
+    spatial = gaussian(path, *SPATIAL_KEYS, device=device) if found.issuperset(SPATIAL_KEYS) else None
+    if facts.statistics == GIVEN:
+        return Reference(None, gaussian(path, "mu", "sigma", device=device), facts, spatial)
     keys = KEYS + (PAIR_KEYS if found.issuperset(PAIR_KEYS) else ())
     arrays = artifacts.load_arrays(path, keys, SAVED)
     check_finite(path, arrays)
@@ -131,7 +134,6 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Reference:
         points = Points(features, radii, drawn, means, mean, None)
     else:
         points = pairs_of(features, facts.k)
-    spatial = gaussian(path, *SPATIAL_KEYS, device=device) if found.issuperset(SPATIAL_KEYS) else None
     return Reference(points, Gaussian(mu, sigma), facts, spatial)
 
 
@@ -140,7 +142,7 @@ def facts_of(path: str | Path) -> Facts:
     written = artifacts.load_arrays(path, ["facts"], SAVED)["facts"]
     with artifacts.readable(Path(path), SAVED):
         facts = json.loads(str(written))
-        facts["image_shape"] = tuple(facts["image_shape"])
+        facts["image_shape"] = facts["image_shape"] and tuple(facts["image_shape"])
         return Facts(**{field.name: facts[field.name] for field in fields(Facts) if field.name in facts})
 
 

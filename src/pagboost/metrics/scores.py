@@ -69,9 +69,11 @@ def evaluate(features: Features, reference: Reference, against: Points | None, o
     Raises InputError for fewer samples than the reference's k + 1 or than splits.
     """
     n, count = len(features), options.resamplings
-    parts = inception_score.split_scores(features.logits, options.splits)
-    metrics = {"inception_score": float(parts.mean()), "inception_score_std": float(parts.std(correction=0))}
-    metrics |= dict.fromkeys(published.not_available(reference, features.spatial is not None, options.also))
+    metrics: dict[str, float | None] = {}
+    if features.logits is not None:
+        parts = inception_score.split_scores(features.logits, options.splits)
+        metrics |= {"inception_score": float(parts.mean()), "inception_score_std": float(parts.std(correction=0))}
+    metrics |= dict.fromkeys(published.not_available(reference, features, options.also))
     replicates = {}
     if against is not None:
         own = comparison.points(
@@ -88,7 +90,7 @@ def evaluate(features: Features, reference: Reference, against: Points | None, o
         metrics |= {name: pairs.also[name] for name in options.also}
         replicates |= {name: drawn for name, drawn in pairs.replicates.items() if name in metrics}
     draws = bootstrap.resamplings(n, count) if count else None
-    if count:
+    if count and features.logits is not None:
         replicates["inception_score"] = inception_score.replicates(features.logits, draws, options.splits)
     for name, seen, fitted in (
         ("fid", features.features, reference.gaussian),

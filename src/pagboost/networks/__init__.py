@@ -11,12 +11,15 @@ import msgspec
 import torch
 from torch.nn import init
 
-from pagboost import artifacts
+from pagboost import artifacts, functions
 from pagboost.errors import InputError
 from pagboost.options.kinds import Options, hints, named
-from pagboost.options.networks import Network
+from pagboost.options.networks import Function, Network
 from pagboost.options.reading import read
 from pagboost.options.types import Count, Number, Side
+
+# Facts of weights that are not in their file: a function returns them (Function), and they are what they were.
+STATE, MADE_OF = "state_sha256", "made_of"
 
 
 def build(spec: Mapping[str, Any] | Network | None, where: str = "network") -> torch.nn.Module:
@@ -36,8 +39,12 @@ def build(spec: Mapping[str, Any] | Network | None, where: str = "network") -> t
 
 
 def save(path: str | Path, network: torch.nn.Module, spec: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Write a network's weights with its spec and facts (what it was trained as, on what, for how long)."""
-    artifacts.save_weights(path, network.state_dict(), {"network": dict(spec), **facts})
+    """Write a network's weights with its spec and facts (what it was trained as, on what, for how long).
+
+    Where facts hold the hash of what a function returned (`returned`), they alone are written.
+    """
+    tensors = {} if STATE in facts else network.state_dict()
+    artifacts.save_weights(path, tensors, {"network": dict(spec), **facts})
 
 
 class Facts(dict):
@@ -75,7 +82,7 @@ def _check_types(known: type[Options], stated: Mapping[str, Any], where: str) ->
     read(known, {key: value for key, value in stated.items() if key in hints(known)}, where)
 
 
-def _facts(description: Any, where: str) -> Facts:
+def described(description: Any, where: str) -> Facts:
     """The description of weights; InputError for a fact of a wrong type. Which facts are needed, their user knows."""
     if not isinstance(description, Mapping):
         raise InputError(f"{where}: its description is {description!r}, expected a mapping")
@@ -100,7 +107,7 @@ def _undrawn() -> Iterator[None]:
             setattr(init, name, function)
 
 
-def unfilled(spec: Mapping[str, Any], where: str = "network") -> torch.nn.Module:
+def unfilled(spec: Mapping[str, Any] | Network, where: str = "network") -> torch.nn.Module:
     """A network of a spec whose weights are whatever was in memory, for tensors that are all loaded over them.
 
     Not on the meta device: materialising from it imports a second's worth of torch, in every job.
@@ -109,17 +116,51 @@ def unfilled(spec: Mapping[str, Any], where: str = "network") -> torch.nn.Module
         return build(spec, where)
 
 
+def returned(options: Function, where: str = "network") -> tuple[torch.nn.Module, dict[str, Any]]:
+    """(network as a function returns it, in eval mode on the CPU; the facts that tell it from any other).
+
+    The function runs, each time from the same state of torch's global generator. Raises InputError as it does, and for
+    a module that is not there.
+    """
+    made_of = functions.made_of(options.function)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build(options, where).eval()
+    tensors = {key: value for key, value in network.state_dict().items() if isinstance(value, torch.Tensor)}
+    return network, {STATE: artifacts.weights_hash(tensors, {}), MADE_OF: made_of}
+
+
 def load(path: str | Path, kinds: Collection[str] | None = None) -> tuple[torch.nn.Module, dict[str, Any]]:
     """(network in eval mode on the CPU, description) of a weights file, loaded strictly.
 
     `kinds` lists what the caller can use, by the description's "kind" (the recipe it was trained with).
-    Raises InputError naming the file for a foreign file, another kind, missing or misshapen tensors, NaN.
+    Raises InputError naming the file for a foreign file, another kind, missing or misshapen tensors, NaN, a network
+    whose function nobody has named here (functions.check_declared), or returns another one than it did.
     """
     tensors, description = artifacts.load_weights(path)
-    description = _facts(description, str(path))
+    description = described(description, str(path))
     if kinds is not None and description.get("kind") not in kinds:
         expected = " or ".join(sorted(kinds))  # a set's own order is another one in every run
         raise InputError(f"{path}: holds a model of kind {description.get('kind')}, expected {expected}")
-    network = unfilled(description.get("network", {}), f"{path}: network")
+    options = read(Network, description.get("network", {}), f"{path}: network")
+    if isinstance(options, Function):
+        functions.check_declared(options.function, options.arguments, str(path))
+    if STATE in description:
+        return _as_it_was(options, description, path), description
+    network = unfilled(options, f"{path}: network")
     artifacts.load_into(network, tensors, path)
     return network.eval(), description
+
+
+def _as_it_was(options: Network, description: Mapping[str, Any], path: str | Path) -> torch.nn.Module:
+    """What a function returns, if it is what it returned when the file was written."""
+    if not isinstance(options, Function):
+        raise InputError(f"{path}: holds no weights of its {options.kind}, expected those that train.py wrote")
+    again = "expected it as it was when the file was written (delete that, and what made it makes it again)"
+    changed = functions.changed(description.get(MADE_OF), functions.made_of(options.function))
+    if changed:
+        raise InputError(f"{path}: {options.function} is another one by now: {', '.join(changed)}, {again}")
+    network, facts = returned(options, f"{path}: network")
+    if facts[STATE] != description[STATE]:
+        raise InputError(f"{path}: {options.function} returns other weights than it did, {again}")
+    return network

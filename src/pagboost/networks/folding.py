@@ -13,7 +13,10 @@ def folded(network: nn.Module) -> nn.Module:
     """A copy in eval mode without those BatchNorms that directly follow a convolution; equal up to fp32 rounding.
 
     Found by torchvision's names (conv1 and bn1, ...) and by order inside nn.Sequential. Not for further training.
+    A network of which these tell nothing (networks.function) is not copied, and stays as it is, in eval mode.
     """
+    if not getattr(network, "folds", True):
+        return network.eval()
     result = copy.deepcopy(network).eval()
     for module in list(result.modules()):
         for conv, norm in list(_pairs(module)):
