@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables figures claims report all test lint options lock publish clean-venv
+.PHONY: tables figures claims report all status test cluster lint options lock publish clean-venv
 .DELETE_ON_ERROR:
 
 tables figures claims report all: $(VENV)/.complete
@@ -17,6 +17,10 @@ tables figures claims report all: $(VENV)/.complete
 WORKERS ?= logical
 test: $(VENV)/.complete
 	pytest -n $(WORKERS) --dist loadgroup
+
+# Plugins that submit jobs (docs/cluster.md): what they need besides is in the environment.
+cluster: $(VENV)/.complete
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements-cluster.lock
 
 lint: $(VENV)/.complete
 	ruff check .
@@ -42,14 +46,22 @@ options: $(VENV)/.complete
 
 # New pins from pyproject.toml: hashes, no index addresses.
 lock:
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --extra test --extra lint --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["cluster"], sep="\n")' | \
+	  uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --quiet --output-file requirements-cluster.lock
 
 clean-venv:
 	rm -rf $(VENV)
 
-# Copies a finished run's tables, claims and figures, with provenance, to where they are committed.
+# What runs, what failed, what is left, of a run in another terminal or on a cluster; python src/status.py --json for programs.
 SCALE ?= digits
+RESULTS ?= results/$(SCALE)
+status: $(VENV)/.complete
+	@python src/status.py $(RESULTS)
+
+# Copies a finished run's tables, claims and figures, with provenance, to where they are committed.
 publish: $(VENV)/.complete
 	python src/publish.py --paper config/papers/*.yaml --results results/$(SCALE) \
 	  --config config.yaml config/scales/$(SCALE).yaml --without config/scales/$(SCALE).yaml --out results/published/$(SCALE)

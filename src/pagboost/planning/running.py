@@ -35,6 +35,16 @@ def claim(folder: Path) -> None:
     _share(file)
 
 
+def join(folder: Path) -> None:
+    """Hold the note too, in a job of a cluster: while jobs of a killed Snakemake are at work, its lock stays.
+
+    Where the nodes' file system has locks between nodes; else a rerun would submit such jobs once more.
+    """
+    file = _opened(folder / "pagboost" / "running")
+    if file is not None:
+        _share(file)
+
+
 def claim_results(folder: Path, here: Path) -> None:
     """Note that results in `folder` are made from the working folder `here`.
 

@@ -47,8 +47,9 @@ def locked(folder: Path) -> Path:
     return lock
 
 
-def test_a_lock_that_a_killed_snakemake_left_is_lifted(tmp_path, holding, caplog):
-    other = holding("claim", tmp_path)
+@pytest.mark.parametrize("name", ["claim", "join"])  # a Snakemake, a job of its on a cluster
+def test_a_lock_that_a_killed_snakemake_left_is_lifted(name, tmp_path, holding, caplog):
+    other = holding(name, tmp_path)
     lock = locked(tmp_path)
     running.claim(tmp_path)
     assert lock.exists()
