@@ -15,13 +15,11 @@ def main() -> None:
     args = cli.parse(flags)
     cli.check_outputs(flags, args, {"--out": [args.out / f"{name}.npz" for name in get_args(Split)]})
 
-    from pagboost.artifacts import save_samples
     from pagboost.options.models import Dataset
     from pagboost.options.reading import read
     from pagboost.sources import data
 
-    for name, part in data.prepare(read(Dataset, args.spec, "datasets")).items():
-        save_samples(args.out / f"{name}.npz", part)
+    data.write(read(Dataset, args.spec, "datasets"), args.out)
 
 
 if __name__ == "__main__":

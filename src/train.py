@@ -1,48 +1,23 @@
 #!/usr/bin/env python3
 """Train one model of the configuration and write its weights."""
 
-import argparse
 import json
-from pathlib import Path
 
 from pagboost import cli
 
-ROLES = ("teacher", "backbone", "fakes", "joint")
-
-
-def named_path(text: str) -> tuple[str, Path]:
-    """An argparse type: ROLE=PATH."""
-    role, _, path = text.partition("=")
-    if role not in ROLES or not path:
-        raise argparse.ArgumentTypeError(f"{text}: expected ROLE=PATH, the role one of: {', '.join(ROLES)}")
-    return role, Path(path)
-
 
 def main() -> None:
-    from pagboost.options.models import Model
-    from pagboost.options.reading import read
+    from pagboost import train_flags
 
-    flags = cli.parser(__doc__)
-    flags.add_argument("--spec", type=cli.spec, required=True, help="model entry: JSON or FILE.yaml:models.NAME")
-    flags.add_argument("--data", type=Path, help="training images (.npz)")
-    flags.add_argument("--size", type=cli.positive_int, help="side of images, where weights come from elsewhere")
-    flags.add_argument("--num-classes", type=cli.positive_int, required=True)
-    flags.add_argument("--input", type=named_path, action="append", default=[], metavar="ROLE=PATH",
-                       help="another job's file: teacher=, backbone=, joint=, fakes= (which may repeat)")  # fmt: skip
-    flags.add_argument("--seed", type=cli.natural, default=0)
-    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    cli.add_labels(flags)
-    flags.add_output("--out", help="weights (.safetensors)")
-    args = cli.parse(flags)
-    single = [role for role, _ in args.input if role != "fakes"]
-    if len(set(single)) < len(single):
-        flags.error("--input: a role is given twice, expected each once (fakes alone may repeat)")
-    model = read(Model, args.spec, "")
-    if args.data is None and (model.training.needs_data or args.size is None):
-        flags.error("--data: missing, expected training images (or --size, where weights come from elsewhere)")
+    flags, args, model = train_flags.parse(__doc__)
 
-    from pagboost import artifacts, networks, recipes, runtime, training
+    from pagboost import artifacts, launching, networks, recipes, runtime, team, training
 
+    if args.gpus > 1 and not team.is_member():
+        with runtime.leased(args.gpus, args.device) as gpus:
+            if len(gpus) > 1:
+                launching.together(gpus, args.threads)
+                return
     runtime.prepare(args.threads)
     state = args.out.with_suffix(".state")
     on_the_way = [training.checkpoint_file(args.out, iterations) for iterations in model.checkpoints()]
@@ -56,11 +31,13 @@ def main() -> None:
     if fakes:
         inputs["fakes"] = fakes
     given = [("data", args.data)] if args.data else []
-    files = [[role, artifacts.file_hash(path)] for role, path in [*given, *args.input]]
+    files = [[role, artifacts.identity(path)] for role, path in [*given, *args.input]]
     identity = json.dumps([args.spec, args.num_classes, args.labels, args.seed, files], sort_keys=True, default=str)
-    with runtime.device(args.device) as device:
-        run = training.Run(args.seed, device, state, identity=identity)
+    with runtime.device(args.device) as device, team.joined(device) as processes:
+        run = training.Run(args.seed, device, state, identity=identity, team=processes)
         trained = recipes.train(args.spec, data, run, inputs)
+    if not processes.first:
+        return
     facts = {
         "kind": model.kind,
         "seed": args.seed,

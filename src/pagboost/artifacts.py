@@ -23,15 +23,16 @@ import numpy as np
 
 from pagboost import npz
 from pagboost.errors import InputError
-from pagboost.reading import file_hash as file_hash  # offered here too, beside all that is written and read
-from pagboost.reading import readable
+from pagboost.npz import check_directory as check_directory  # offered here too, beside all that is written and read
+from pagboost.npz import identity as identity
+from pagboost.reading import changed, readable
+from pagboost.reading import file_hash as file_hash
 
 log = logging.getLogger(__name__)
 
 CHUNK = 256  # images that are looked at together
 LEFT_ALONE = 86_400.0  # seconds; no single file takes a day to write
 HASH = "content_sha256"  # under which JSON and weights carry the hash of what they hold
-COMMENT = b"pagboost sha256 "  # begins the comment of an .npz
 
 if TYPE_CHECKING:
     import torch
@@ -165,7 +166,7 @@ def _archive(path: Path, what: str) -> Iterator[Mapping[str, np.ndarray]]:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise InputError(f"{path}: a bare array, expected {what}")
         with archive:
-            check_directory(archive.zip, path)
+            npz.check_directory(archive.zip, path)
             yield archive
 
 
@@ -178,10 +179,14 @@ def _member(archive: Mapping[str, np.ndarray], key: str, path: Path) -> np.ndarr
     return array
 
 
-def load_samples(path: str | Path, num_classes: int | None = None, *, labels: str | None = None) -> SampleSet:
+def load_samples(
+    path: str | Path, num_classes: int | None = None, *, labels: str | None = None, mapped: bool = False
+) -> SampleSet:
     """Read a sample file: `arr_0` uint8 [N, H, W, C], `arr_1` integer labels [N] in [0, num_classes).
 
     labels: the array that holds the labels in place of arr_1, or "none": the set has no labels, whatever it holds.
+    mapped: images stay in their file until they are looked at, unless they are compressed (npz.mapped); what says that
+    it was changed is then `identity`.
     Raises InputError naming the file for a missing or truncated file, a missing arr_0, a wrong dtype or shape,
     labels out of range or of another length, and where something else than arr_1 looks like labels and nobody says.
     """
@@ -190,7 +195,8 @@ def load_samples(path: str | Path, num_classes: int | None = None, *, labels: st
         if "arr_0" not in archive:
             held = npz.described(archive, archive)
             raise InputError(f"{path}: has no arr_0 but {held}, expected arr_0 (uint8 images [N, H, W, C])")
-        images = _member(archive, "arr_0", path)
+        images = npz.mapped(archive, "arr_0", path) if mapped else None
+        images = _member(archive, "arr_0", path) if images is None else images
         if images.dtype != np.uint8:
             raise InputError(f"{path}: arr_0 is {images.dtype}, expected uint8 images in 0..255")
         if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
@@ -214,7 +220,7 @@ def _check_streams(samples: SampleSet, path: Path) -> None:
     for key, column in zip(("seeds", "index"), samples.streams(), strict=True):
         if column.min() < 0:
             raise InputError(f"{path}: {key} holds {column.min()}, expected 0 or more")
-    if samples.index is not None:
+    if samples.index is not None and not (samples.seeds is None and (np.diff(samples.index) > 0).all()):
         pairs, counts = np.unique(np.stack(samples.streams()), axis=1, return_counts=True)
         if (counts > 1).any():
             seed, index = pairs[:, counts.argmax()]
@@ -229,34 +235,27 @@ def warn_if_binary(images: np.ndarray, where: str) -> None:
         log.warning("%s: its pixels are all 0 or 1, expected 0..255 (were images in [0, 1] cast to uint8?)", where)
 
 
-def save_samples(path: str | Path, samples: SampleSet) -> None:
-    """Write a sample set in the layout load_samples reads; equal sets give equal bytes."""
-    arrays = {"arr_0": samples.images, "arr_1": samples.labels, "seeds": samples.seeds, "index": samples.index}
+def save_samples(path: str | Path, samples: SampleSet, rows: np.ndarray | None = None) -> None:
+    """Write a sample set in the layout load_samples reads; equal sets give equal bytes.
+
+    rows: of it, samples.subset(rows). Of images that are mapped from a disk no more than some are held at a time.
+    """
+    images: np.ndarray | npz.Rows = samples.images
+    if rows is not None or isinstance(images, np.memmap):
+        images = npz.Rows(images, np.arange(len(samples)) if rows is None else rows)
+    if rows is not None:
+        samples = samples.with_images(np.empty((len(samples), 0), np.uint8)).subset(rows)
+    arrays = {"arr_0": images, "arr_1": samples.labels, "seeds": samples.seeds, "index": samples.index}
     save_arrays(path, {key: value for key, value in arrays.items() if value is not None})
 
 
-def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray | npz.Rows]) -> None:
     """Write named arrays as one .npz, atomically; its comment carries the hash of its directory."""
     with atomic(path) as temporary:
         with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
+            npz.write(file, arrays)
         with zipfile.ZipFile(temporary, "a") as archive:
-            archive.comment = _directory_hash(archive)
-
-
-def check_directory(archive: zipfile.ZipFile, path: Path) -> None:
-    """Raise InputError where an .npz of save_arrays lost an array, or calls one by another name, since it was written.
-
-    What an array holds is checked by its own checksum, as it is read.
-    """
-    npz.check_names(archive, path)
-    if archive.comment.startswith(COMMENT) and archive.comment != _directory_hash(archive):
-        raise InputError(_changed(path))
-
-
-def _directory_hash(archive: zipfile.ZipFile) -> bytes:
-    members = [(entry.filename, entry.CRC, entry.file_size) for entry in archive.infolist()]
-    return COMMENT + hashlib.sha256(json.dumps(members).encode()).hexdigest().encode()
+            archive.comment = npz.directory_hash(archive)
 
 
 def load_arrays(path: str | Path, keys: Sequence[str], what: str) -> dict[str, np.ndarray]:
@@ -280,7 +279,7 @@ def save_weights(path: str | Path, tensors: Mapping[str, torch.Tensor], descript
     _finite(tensors, Path(path))
     contiguous = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     # one entry alone: safetensors writes several in another order each time
-    text = json.dumps({**description, HASH: _weights_hash(contiguous, description)}, sort_keys=True)
+    text = json.dumps({**description, HASH: weights_hash(contiguous, description)}, sort_keys=True)
     with atomic(path) as temporary:
         try:
             save_file(contiguous, temporary, metadata={"pagboost": text})
@@ -303,13 +302,13 @@ def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
             raise InputError(f"{path}: carries no pagboost description, expected weights written by this project")
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
         description = json.loads(text)
-    if description.pop(HASH, stated := _weights_hash(tensors, description)) != stated:
-        raise InputError(_changed(path))
+    if description.pop(HASH, stated := weights_hash(tensors, description)) != stated:
+        raise InputError(changed(path))
     _finite(tensors, path)
     return tensors, description
 
 
-def _weights_hash(tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> str:
+def weights_hash(tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> str:
     """sha256 of names, types, shapes and bytes of tensors on the CPU, and of what is said of them."""
     import torch
 
@@ -320,13 +319,6 @@ def _weights_hash(tensors: Mapping[str, torch.Tensor], description: Mapping[str,
         if value.numel():
             digest.update(value.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _changed(path: Path) -> str:
-    return (
-        f"{path}: was changed or damaged after it was written (its content has not the hash it carries), expected it "
-        "as it was: delete it, and the same command makes it again"
-    )
 
 
 def _finite(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -371,7 +363,7 @@ def load_json(path: str | Path) -> Any:
     with readable(path, "JSON"):
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     if isinstance(content, dict) and content.pop(HASH, stated := _json_hash(content)) != stated:
-        raise InputError(_changed(path))
+        raise InputError(changed(path))
     return content
 
 

@@ -56,3 +56,11 @@ def file_hash(path: str | Path) -> str:
     """sha256 of a file, hexadecimal."""
     with readable(Path(path), "a file"), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def changed(path: Path) -> str:
+    """What is said of a file that is not as it was written."""
+    return (
+        f"{path}: was changed or damaged after it was written (its content has not the hash it carries), expected it "
+        "as it was: delete it, and the same command makes it again"
+    )

@@ -8,15 +8,17 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
-from pagboost import artifacts, images, rng, runtime
+from pagboost import artifacts, images, npz, rng, runtime
 from pagboost.errors import InputError
 from pagboost.options.trainings import Decaying
+from pagboost.team import ALONE, Team
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +33,32 @@ class Data:
     x: torch.Tensor
     y: torch.Tensor
     num_classes: int
+    stored: np.ndarray | None = None  # the same images [N, H, W, C] where they lie in a file: read by pieces
 
     def batch(self, rows: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
         """(x float32 in [0, 1], y) of some rows. Converted on the CPU: a GPU divides in other last bits."""
-        return images.to_unit(self.x[rows]), self.y[rows]
+        x = self.x[rows] if self.stored is None else images.as_stored(npz.taken(self.stored, self._numbers(rows)))
+        return images.to_unit(x), self.y[rows]
+
+    def first(self, count: int | None) -> Data:
+        """The first `count` images; None: all."""
+        stored = None if self.stored is None else self.stored[:count]
+        return replace(self, x=self.x[:count], y=self.y[:count], stored=stored)
+
+    def _numbers(self, rows: torch.Tensor | slice) -> np.ndarray:
+        return np.arange(*rows.indices(len(self.x))) if isinstance(rows, slice) else rows.numpy()
 
 
 def load_data(path: str | Path, num_classes: int, labels: str | None = None) -> Data:
-    """All images of a labelled sample file. Raises InputError for one without labels, or of other classes."""
-    samples = artifacts.load_samples(path, num_classes, labels=labels)
+    """All images of a labelled sample file, read as batches ask for them. Raises InputError for one without labels.
+
+    Labels of other classes are an InputError too.
+    """
+    samples = artifacts.load_samples(path, num_classes, labels=labels, mapped=True)
     if samples.labels is None:
         raise InputError(f"{path}: has no labels (arr_1), expected a class for each image")
-    return Data(images.as_stored(samples.images), torch.from_numpy(samples.labels), num_classes)
+    x, labels_of = images.as_stored(samples.images), torch.from_numpy(samples.labels)
+    return Data(x, labels_of, num_classes, samples.images)
 
 
 def no_data(channels: int, size: int, num_classes: int) -> Data:
@@ -59,6 +75,7 @@ class Run:
     state: Path | None = None
     save_every: float = 600.0  # seconds between saved states
     identity: str = ""  # what the run is made from: the state of a run made from something else is not resumed
+    team: Team = ALONE  # the processes that train together; the device is this one's
 
 
 @dataclass(frozen=True)
@@ -78,11 +95,16 @@ class Batches:
     """Endless shuffled batches (x, y), each image once per epoch, epochs running into each other.
 
     What is left of an epoch's order is state, like a network's weights: a run that resumes goes on in the same order.
+    batch_size: of all processes of a team together, which follow one order; each reads and gets its own rows alone.
+    Raises InputError for a batch that cannot be dealt out evenly.
     """
 
-    def __init__(self, data: Data, batch_size: int, generator: torch.Generator, device: torch.device) -> None:
+    def __init__(
+        self, data: Data, batch_size: int, generator: torch.Generator, device: torch.device, team: Team = ALONE
+    ) -> None:
+        team.check(batch_size)
         self.data, self.batch_size, self.generator, self.device = data, batch_size, generator, device
-        self.pool = torch.empty(0, dtype=torch.long)
+        self.team, self.pool = team, torch.empty(0, dtype=torch.long)
 
     def __iter__(self) -> Batches:
         return self
@@ -91,7 +113,7 @@ class Batches:
         while len(self.pool) < self.batch_size:
             self.pool = torch.cat([self.pool, torch.randperm(len(self.data.x), generator=self.generator)])
         rows, self.pool = self.pool[: self.batch_size], self.pool[self.batch_size :]
-        x, y = self.data.batch(rows)
+        x, y = self.data.batch(self.team.rows(rows))
         return x.to(self.device), y.to(self.device)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -177,35 +199,45 @@ def loop(
     `state` and `generator` hold all that changes from step to step, the order of batches too; they are saved every
     `run.save_every` seconds and restored when the same run starts again, which then ends in the same bytes as a run
     that nothing disturbed.
+    Of several processes (`run.team`) the first reports the mean of their losses and saves the state, for all.
     Raises InputError when a loss is not finite (looked at ten times a run, and before a state is saved).
     """
+    if not run.team.first:  # else all would drop the same units; the first goes on from its initial weights' stream
+        torch.manual_seed(rng.derive(run.seed, label, "process", run.team.rank))
     first = _restore(run, state, generator)
+    run.team.mean(first)  # all have read the state before the first process may remove it
     saved = time.monotonic()
     report = max(1, iterations // 10)
-    for i in runtime.progress(range(first, iterations), label, iterations - first):
+    for i in runtime.progress(range(first, iterations), label, iterations, first):
         with runtime.autocast(run.device):
             loss = step(i)
-        due = run.state is not None and time.monotonic() - saved > run.save_every
+        due = run.state is not None and run.team.decided(time.monotonic() - saved > run.save_every)
         if due or i % report == report - 1 or i == iterations - 1:
-            value = float(loss)
+            value = run.team.mean(float(loss))
             log.info("%s: iteration %d of %d, loss %.4f", label, i + 1, iterations, value)
             if not math.isfinite(value):
                 raise InputError(f"{label}: loss {value} at iteration {i + 1}, expected a finite number (lower lr?)")
         if due:
             _save(run, state, generator, i + 1)
             saved = time.monotonic()
-    if run.state is not None:
+    if run.state is not None and run.team.first:
         run.state.unlink(missing_ok=True)
 
 
 def _save(run: Run, state: Mapping[str, Any], generator: torch.Generator, following: int) -> None:
-    """Save all that the iteration `following` goes on from."""
+    """Save all that the iteration `following` goes on from: the first process does, and is sent what is not its own."""
+    on_gpu = run.device.type == "cuda"
+    streams = run.team.gathered(torch.get_rng_state())
+    gpu_streams = run.team.gathered(torch.cuda.get_rng_state(run.device)) if on_gpu else None
+    if not run.team.first:
+        return
     content = {
         "identity": run.identity,
         "next": following,
         "generator": generator.get_state(),
-        "global generator": torch.get_rng_state(),  # dropout, augmentation and the like draw from it, or from the GPU's
-        "gpu generator": torch.cuda.get_rng_state(run.device) if run.device.type == "cuda" else None,
+        # dropout, augmentation and the like draw from it, or from the GPU's; one for each process
+        "global generators": streams,
+        "gpu generators": gpu_streams,
         "state": {name: part.state_dict() for name, part in state.items()},
     }
     with artifacts.atomic(run.state) as temporary:
@@ -227,9 +259,13 @@ def _restore(run: Run, state: Mapping[str, Any], generator: torch.Generator) -> 
         for name, part in state.items():
             part.load_state_dict(content["state"][name])
         generator.set_state(content["generator"].cpu())
-        torch.set_rng_state(content["global generator"].cpu())
-        if run.device.type == "cuda" and content["gpu generator"] is not None:
-            torch.cuda.set_rng_state(content["gpu generator"].cpu(), run.device)
+        streams, on_gpu = content["global generators"], run.device.type == "cuda"
+        if run.team.rank < len(streams):  # more processes than before: this one's stream begins here
+            torch.set_rng_state(streams[run.team.rank].cpu())
+            if on_gpu and content["gpu generators"] is not None:
+                torch.cuda.set_rng_state(content["gpu generators"][run.team.rank].cpu(), run.device)
+        if len(streams) != run.team.size:
+            log.warning("%s: left by %d processes, going on in %d", run.state, len(streams), run.team.size)
     log.info("resuming %s at iteration %d", run.state, content["next"])
     return content["next"]
 

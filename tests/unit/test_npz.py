@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pagboost import artifacts
+from pagboost import artifacts, npz
 from pagboost.errors import InputError
 from pagboost.metrics import image_sets
 
@@ -78,3 +82,97 @@ def test_columns_that_mean_nothing_are_named(tmp_path, arrays, message):
     np.savez(tmp_path / "odd.npz", arr_0=IMAGES, **arrays)
     with pytest.raises(InputError, match=f"odd.npz: {message}"):
         artifacts.load_samples(tmp_path / "odd.npz")
+
+
+# -- arrays where they lie
+
+
+def test_a_stored_array_is_mapped_and_a_compressed_one_is_read(tmp_path):
+    samples = artifacts.SampleSet(IMAGES, np.arange(2))
+    artifacts.save_samples(tmp_path / "stored.npz", samples)
+    np.savez_compressed(tmp_path / "compressed.npz", arr_0=IMAGES, arr_1=np.arange(2))
+    np.savez(tmp_path / "fortran.npz", arr_0=np.asfortranarray(IMAGES), arr_1=np.arange(2))
+    for name, mapped in (("stored", True), ("compressed", False), ("fortran", False)):
+        found = artifacts.load_samples(tmp_path / f"{name}.npz", mapped=True)
+        assert isinstance(found.images, np.memmap) == mapped
+        assert np.array_equal(found.images, IMAGES) and found.labels.tolist() == [0, 1]
+    found = artifacts.load_samples(tmp_path / "stored.npz", mapped=True)
+    found.images[:] = 7  # its own copy
+    npz.release(found.images)  # which is let go of
+    assert np.array_equal(found.images, IMAGES)
+    assert np.array_equal(artifacts.load_samples(tmp_path / "stored.npz").images, IMAGES)
+
+
+def test_a_mapped_array_that_was_changed_is_told_by_its_identity(tmp_path):
+    path = tmp_path / "set.npz"
+    artifacts.save_samples(path, artifacts.SampleSet(IMAGES, np.arange(2)))
+    before = artifacts.identity(path)
+    assert before == artifacts.identity(path) != artifacts.file_hash(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(IMAGES.tobytes())] ^= 1
+    path.write_bytes(content)
+    artifacts.load_samples(path, mapped=True)
+    with pytest.raises(InputError, match=r"set.npz: not readable as an .npz \(Bad CRC-32 for file 'arr_0.npy'\)"):
+        artifacts.identity(path)
+
+
+@pytest.mark.parametrize("rows", [[3, 1], [0, 1, 2, 3, 4], []])
+def test_rows_are_written_as_if_they_had_been_taken_out_before(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(npz, "CHUNK", 2)
+    draws = np.random.default_rng(0)
+    samples = artifacts.SampleSet(draws.integers(0, 256, (5, 4, 4, 3), np.uint8), np.arange(5), np.arange(5) % 2)
+    rows = np.array(rows, np.int64)
+    artifacts.save_samples(tmp_path / "rows.npz", samples, rows)
+    artifacts.save_samples(tmp_path / "subset.npz", samples.subset(rows))
+    np.savez(tmp_path / "numpy.npz", **npz_arrays(samples.subset(rows)))
+    written, expected, numpys = (path.read_bytes() for path in map(tmp_path.joinpath, NAMES))
+    assert written == expected and expected.startswith(numpys[:-2])  # all but the length of the comment, and it
+
+
+NAMES = ("rows.npz", "subset.npz", "numpy.npz")
+
+
+def npz_arrays(samples):
+    return {"arr_0": samples.images, "arr_1": samples.labels, "seeds": samples.seeds, "index": samples.index}
+
+
+TRAINED = """
+import json, sys
+import torch
+from pagboost import rng, training
+
+
+def peak():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) >> 10
+
+
+data = training.Data(torch.rand(600, 3, 32, 32), torch.arange(600), 10)  # what any training needs
+batches = training.Batches(data, 250, rng.generator("order"), torch.device("cpu"))
+next(batches), next(batches)
+before = peak()
+data = training.load_data(sys.argv[1], 10)
+batches = training.Batches(data, 250, rng.generator("order"), torch.device("cpu"))
+total = 0
+for _ in range(len(data.x) // 250):
+    x, y = next(batches)
+    total += int(x[:, 0, 0, 0].mul(255).round().sum())
+print(json.dumps([peak() - before, total]))
+"""
+
+
+def test_a_training_holds_no_more_of_a_set_than_its_batches(tmp_path):
+    """All of 400 MB are read, in an order of their own."""
+    count = 130_000
+    images = np.zeros((count, 32, 32, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(count) % 251
+    samples = artifacts.SampleSet(images, np.arange(count) % 10, None, np.arange(count))
+    artifacts.save_samples(tmp_path / "large.npz", samples)
+    total = int(images[:, 0, 0, 0].sum(dtype=np.int64))
+    del images, samples
+    source = Path(artifacts.__file__).parents[1]
+    known = os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", TRAINED, str(tmp_path / "large.npz")]
+    done = subprocess.run(command, env=known, capture_output=True, text=True, check=True)
+    grown, seen = json.loads(done.stdout)
+    assert seen == total
+    assert grown < 150, f"{grown} MiB of 381"

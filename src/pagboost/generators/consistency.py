@@ -160,18 +160,19 @@ def fit(
     distance, weight = METRICS[options.metric], WEIGHTINGS[options.weighting]
     target, averaged = training.average(model), training.average(model)
     optimizer = torch.optim.RAdam(model.parameters(), lr=options.lr)
-    batches = training.Batches(data, options.batch_size, generator, run.device)
+    batches = training.Batches(data, options.batch_size, generator, run.device, run.team)
+    trained = run.team.wrapped(model)
 
     def step(i: int) -> torch.Tensor:
         sigmas, target_decay = levels(i)
         sigma_min = float(sigmas[-1])
         x, y = next(batches)
-        noise = torch.randn(x.shape, generator=generator).to(run.device)
-        n = torch.randint(len(sigmas) - 1, (len(x),), generator=generator)
+        noise = run.team.rows(torch.randn((options.batch_size, *x.shape[1:]), generator=generator)).to(run.device)
+        n = run.team.rows(torch.randint(len(sigmas) - 1, (options.batch_size,), generator=generator))
         draw = Draw(2 * x - 1, noise, sigmas[n].to(run.device), sigmas[n + 1].to(run.device), y)
         with torch.no_grad():
             wanted = consistency(target, neighbour(draw), draw.sigma_next, y, sigma_min)
-        found = consistency(model, draw.at(draw.sigma), draw.sigma, y, sigma_min)
+        found = consistency(trained, draw.at(draw.sigma), draw.sigma, y, sigma_min)
         lambda_ = weight(draw.sigma, draw.sigma_next).to(found.dtype)
         loss = (lambda_ * distance(found, wanted)).mean()
         training.follow(optimizer, i, options)

@@ -56,8 +56,9 @@ def train_classifier(
     generator = training.seeded(run, "classifier")
     net = networks.build(network).to(run.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
-    draw = training.Batches(data, options.batch_size, generator, run.device)
-    stream = augmented(draw, options.shift, options.sizes, generator)
+    draw = training.Batches(data, options.batch_size, generator, run.device, run.team)
+    stream = augmented(draw, options.shift, options.sizes, generator, run.team)
+    trained = run.team.wrapped(net)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(stream)
@@ -65,7 +66,7 @@ def train_classifier(
             x = attacked(net, misclassify(net), x, y, **ramped(i, options.iterations, options.attack))
         net.train()
         training.set_lr(optimizer, one_cycle(i, options.iterations, options.lr))
-        loss = objectives.ce(net(x), y).mean()
+        loss = objectives.ce(trained(x), y).mean()
         training.descend(loss, optimizer)
         return loss.detach()
 

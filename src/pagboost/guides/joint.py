@@ -18,6 +18,7 @@ from pagboost.guides.augmentation import augmented
 from pagboost.guides.classifier import accuracy, attacked, chunks, one_cycle
 from pagboost.options.kinds import named
 from pagboost.options.trainings import Attack, GrowingAttack, Joint, RealAttack
+from pagboost.team import ALONE, Team
 
 
 def grown(attack: GrowingAttack, i: int) -> Attack:
@@ -26,20 +27,25 @@ def grown(attack: GrowingAttack, i: int) -> Attack:
     return Attack(eps=attack.eps, alpha=attack.alpha, steps=steps)
 
 
-def started(x: torch.Tensor, attack: RealAttack, generator: torch.Generator) -> torch.Tensor:
+def started(x: torch.Tensor, attack: RealAttack, generator: torch.Generator, team: Team = ALONE) -> torch.Tensor:
     """Where an attack on x [N, C, H, W] in [0, 1] starts: at x, or at uniform noise pulled into the ball around x."""
     if not attack.random_start:
         return x
-    noise = torch.rand(x.shape, generator=generator).to(x.device)
+    noise = team.rows(torch.rand((team.whole(len(x)), *x.shape[1:]), generator=generator)).to(x.device)
     return x + attacks.project_l2(noise - x, attack.eps)
 
 
 def attack_real(
-    net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: RealAttack, generator: torch.Generator
+    net: torch.nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    attack: RealAttack,
+    generator: torch.Generator,
+    team: Team = ALONE,
 ) -> torch.Tensor:
     """Real images made to look less real: f_c lowered by ascending softplus(-f_c) (Golan Sec. 3.1.2)."""
     lengths = {"eps": attack.eps, "alpha": attack.alpha, "steps": attack.steps}
-    start = started(x, attack, generator)
+    start = started(x, attack, generator, team)
     return attacked(net, lambda x, y: -objectives.bce_real(net(x), y), start, y, centre=x, **lengths)
 
 
@@ -112,9 +118,10 @@ def train_joint(
     net.to(run.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
     fakes = generated_data(inputs["fakes"], data)
-    reals = training.Batches(data, options.batch_size, generator, run.device)
-    generated = training.Batches(fakes, options.generated_batch_size, generator, run.device)
-    real_stream, fake_stream = (augmented(part, options.shift, (), generator) for part in (reals, generated))
+    reals = training.Batches(data, options.batch_size, generator, run.device, run.team)
+    generated = training.Batches(fakes, options.generated_batch_size, generator, run.device, run.team)
+    real_stream, fake_stream = (augmented(one, options.shift, (), generator, run.team) for one in (reals, generated))
+    trained = run.team.wrapped(net)
 
     def step(i: int) -> torch.Tensor:
         (x, y), (x_fake, y_fake) = next(real_stream), next(fake_stream)
@@ -122,14 +129,15 @@ def train_joint(
             size = options.sizes[int(torch.randint(len(options.sizes), (), generator=generator))]
             x, x_fake = (images.resize(part, size).clamp(0, 1) for part in (x, x_fake))
         if options.real_attack is not None:
-            x = attack_real(net, x, y, options.real_attack, generator)
+            x = attack_real(net, x, y, options.real_attack, generator, run.team)
         if options.generated_attack is not None:
-            stop_above = mean_realness(net, x, y) if options.generated_attack.early_stop else 1.0
+            early = options.generated_attack.early_stop
+            stop_above = run.team.mean(mean_realness(net, x, y)) if early else 1.0
             x_fake = attack_generated(net, x_fake, y_fake, grown(options.generated_attack, i), stop_above)
         net.train()
         training.set_lr(optimizer, one_cycle(i, options.iterations, options.lr))
         labels = torch.cat([y, y_fake])
-        loss = joint_loss(net(torch.cat([x, x_fake])), labels, len(y))
+        loss = joint_loss(trained(torch.cat([x, x_fake])), labels, len(y))
         training.descend(loss, optimizer)
         return loss.detach()
 
@@ -141,13 +149,18 @@ def train_joint(
 
 
 def generated_data(paths: Sequence[Path], like: training.Data) -> training.Data:
-    """All generated samples of several labelled files as one pool, images and classes as those of `like`."""
+    """All generated samples of several labelled files as one pool, images and classes as those of `like`.
+
+    One file's stay in it, as those of training.load_data do; those of several are held in memory.
+    """
     num_classes, (c, h, w) = like.num_classes, like.x.shape[1:]
-    sets = [artifacts.load_samples(path, num_classes) for path in paths]
+    sets = [artifacts.load_samples(path, num_classes, mapped=True) for path in paths]
     for path, samples in zip(paths, sets, strict=True):
         if samples.labels is None:
             raise InputError(f"{path}: has no labels (arr_1), expected a class for each generated image")
         if samples.images.shape[1:] != (h, w, c):
             raise InputError(f"{path}: images are {list(samples.images.shape[1:])}, expected {[h, w, c]} (the data's)")
-    x = torch.cat([images.as_stored(samples.images) for samples in sets])
-    return training.Data(x, torch.cat([torch.from_numpy(samples.labels) for samples in sets]), num_classes)
+    x, y = [images.as_stored(samples.images) for samples in sets], [torch.from_numpy(one.labels) for one in sets]
+    if len(sets) == 1:
+        return training.Data(x[0], y[0], num_classes, sets[0].images)
+    return training.Data(torch.cat(x), torch.cat(y), num_classes)

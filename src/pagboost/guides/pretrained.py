@@ -21,6 +21,8 @@ from pagboost.training import Data, Run, Trained
 
 log = logging.getLogger(__name__)
 
+CARRIED = ("file", "sha256", networks.STATE, networks.MADE_OF)  # facts of a model that stay true once its l0 is known
+
 
 def pretrained(
     data: Data,
@@ -126,8 +128,8 @@ def referenced(
     made_for = {"channels": data.x.shape[1], "size": data.x.shape[2], "num_classes": data.num_classes}
     if description["dataset"] != made_for:
         raise InputError(f"{inputs['joint']}: made for {description['dataset']}, expected {made_for} (the data's)")
-    used = Data(data.x[: options.count], data.y[: options.count], data.num_classes)
+    used = data.first(options.count)
     net.to(run.device, memory_format=torch.channels_last)
-    facts = {key: description[key] for key in ("file", "sha256") if key in description}
+    facts = {key: description[key] for key in CARRIED if key in description}
     facts |= {"kind": "joint", "l0": reference_level(net, used, run.device), "l0_images": len(used.x)}
     return Trained(net, description["network"], facts)

@@ -61,20 +61,21 @@ def train_time_classifier(
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
     steps = make_schedule(options.schedule, options.diffusion_steps, device=run.device)
-    draw = training.Batches(data, options.batch_size, generator, run.device)
+    draw = training.Batches(data, options.batch_size, generator, run.device, run.team)
+    trained = run.team.wrapped(model)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
-        x = cropped(x, options.enlarge, generator)
-        x = mirrored(x, generator) if options.mirror else x
-        t = torch.randint(len(steps), (len(x),), generator=generator).to(run.device)
-        noise = torch.randn(x.shape, generator=generator).to(run.device)
+        x = cropped(x, options.enlarge, generator, run.team)
+        x = mirrored(x, generator, run.team) if options.mirror else x
+        t = run.team.rows(torch.randint(len(steps), (options.batch_size,), generator=generator)).to(run.device)
+        noise = run.team.rows(torch.randn((options.batch_size, *x.shape[1:]), generator=generator)).to(run.device)
         x_t = q_sample(steps, 2 * x - 1, t, noise)
         times = steps.timesteps[t]
         if options.attack is not None:
             x_t = attack_until_fooled(model, x_t, times, y, options.attack)
         training.set_lr(optimizer, options.lr + (options.lr_end - options.lr) * i / options.iterations)
-        loss = ce(model(x_t, times.float()), y).mean()
+        loss = ce(trained(x_t, times.float()), y).mean()
         training.descend(loss, optimizer)
         return loss.detach()
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+import math
+import os
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from pagboost import images, rng, runtime, said
+from pagboost import artifacts, images, npz, rng, runtime, said
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError, listed
 from pagboost.options import datasets
@@ -21,16 +25,12 @@ from pagboost.sources import archives, download
 from pagboost.sources import class_names as names_of_classes
 from pagboost.sources import pictures as picture_files
 from pagboost.sources.archives import LeftOut, Listing
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from pagboost.sources.decoding import Square, all_decoded
 
 log = logging.getLogger(__name__)
 
 CIFAR10_FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
 CIFAR10_RECORD = 1 + 3 * 32 * 32  # the label, then a red, a green and a blue plane, row by row
-IMAGES_AT_A_TIME = 1000  # encoded images that wait in memory
-REPORTED_IMAGES = 100_000  # a line in the log each time
 CHUNK = 1024  # images that are moved at a time
 
 # Parts are cut in this order, however an entry lists them: the workflow's jobs get entries with sorted keys
@@ -38,6 +38,8 @@ SPLIT_ORDER = ("heldout", "train", "validation")
 
 # What a source gives: its images, and its official test part where it has one
 Parts = tuple[SampleSet, SampleSet | None]
+
+_FOLDER: ContextVar[Path | None] = ContextVar("folder", default=None)  # of `on_disk`
 
 
 def sklearn_digits(size: int, options: datasets.Digits) -> Parts:
@@ -96,12 +98,12 @@ def folder(
 
     num_classes, class_names: what is declared of the classes, where it is; there must be as many folders.
     train/ lies at its top, or in the folder nearest to it that has one.
-    options.crop: images of any size are fitted as in `centre_square`, not turned by EXIF, CMYK converted; unless so,
-    all are size x size already, and are turned upright.
+    How pictures become squares: decoding.Square.
     Classes are numbered in the order of their names as text, as torchvision does, or in that of class_names where
     these are the folders' own. Images come in one fixed random order, so that the first ones of a part are of all
-    classes. They are stored as decoded: a set that was compressed before has other statistics than its original.
-    Memory: the arrays that are returned, and the names. Decoded by as many threads as the job has.
+    classes; at_most: so many of train/ are read. They are stored as decoded: a set that was compressed before has other
+    statistics than its original.
+    Memory: the arrays that are returned (see `blank`), and the names. As many processes decode as the job has threads.
     Raises InputError naming the first file that is no image, of another size or type, of a class not in train or of
     none, and an empty class folder.
     """
@@ -118,14 +120,18 @@ def folder(
         if kind not in classes:
             known = listed(classes)
             raise InputError(f"{path}: {test}/{kind}/{image} is of no class of train, expected one of: {known}")
+    parts["train"] = parts["train"][: options.at_most]
     used = f"{len(parts['train']):,} pictures in train/, {len(parts[test]):,} in {test}/"
     said.once(log, logging.INFO, f"{path}: {used}{archives.described(left_out)}")
-    sets, target = {}, {}
+    rows: dict[str, int] = {}
+    for _, _, name in itertools.chain(*parts.values()):
+        rows[name] = len(rows)
+    pixels, sets, start = blank(len(rows), size, options.channels), {}, 0
     for part, found in parts.items():
         labels = np.array([classes[kind] for kind, _, _ in found], np.int64)
-        sets[part] = SampleSet(np.empty((len(found), size, size, options.channels), np.uint8), labels)
-        target |= {name: sets[part].images[row] for row, (_, _, name) in enumerate(found)}
-    _fill(target, listing, size, options.channels, options.crop)
+        sets[part] = SampleSet(pixels[start : start + len(found)], labels)
+        start += len(found)
+    _fill(pixels, rows, listing, Square(size, options.channels, options.crop, str(path)))
     return sets["train"], sets[test] if parts[test] else None
 
 
@@ -221,59 +227,64 @@ def _warn_of_numbers(order: Sequence[str], where: str) -> None:
             return
 
 
-def _fill(target: Mapping[str, np.ndarray], listing: Listing, size: int, channels: int, crop: bool) -> None:
-    """Decode the named files of a folder or archive into their places, uint8 [size, size, channels] each."""
-    path = listing.path
-
-    def decode(file: tuple[str, bytes]) -> None:
-        name, content = file
-        target[name][:] = _decoded(content, size, channels, crop, f"{path}: {name}", str(path))
-
-    files = listing.read(only=target)
-    done = 0
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # Pillow decodes and resizes outside Python's lock
-        for _ in runtime.progress(
-            range(0, len(target), IMAGES_AT_A_TIME), f"reading {path.name}, in {IMAGES_AT_A_TIME}s"
-        ):
-            done += sum(1 for _ in pool.map(decode, itertools.islice(files, IMAGES_AT_A_TIME)))
-            if done % REPORTED_IMAGES == 0:
-                log.info("%s: %d of %d images", path, done, len(target))
-    if done != len(target):
-        raise InputError(
-            f"{path}: {done} images, expected the {len(target)} it held before (was it changed meanwhile?)"
-        )
+def _fill(images: np.ndarray, rows: Mapping[str, int], listing: Listing, square: Square) -> None:
+    """Decode the named files of a folder or archive into their rows of images, uint8 [N, S, S, C]."""
+    path, done = listing.path, 0
+    found = all_decoded(listing.read(only=rows), len(rows), square, torch.get_num_threads())
+    for name, pixels in runtime.progress(found, f"reading {path.name}", len(rows)):
+        images[rows[name]] = pixels
+        done += 1
+        if done % npz.PIECE == 0:
+            npz.release(images)
+    if done != len(rows):
+        raise InputError(f"{path}: {done} images, expected the {len(rows)} it held before (was it changed meanwhile?)")
 
 
-def _decoded(content: bytes, size: int, channels: int, crop: bool, where: str, of: str) -> np.ndarray:
-    """An encoded image, of the set `of`, as uint8 [size, size, channels]."""
-    pixels = picture_files.decode(content, where, of=of, cmyk=crop, upright=not crop)
-    height, width, _ = pixels.shape
-    if not crop and (height, width) != (size, size):
-        raise InputError(f"{where}: {width}x{height} pixels, expected {size}x{size} (or crop: true, for any size)")
-    image = picture_files.image_of(pixels).convert("L" if channels == 1 else "RGB")
-    return np.asarray(centre_square(image, size) if crop else image).reshape(size, size, channels)
+def blank(count: int, size: int, channels: int) -> np.ndarray:
+    """Memory for images, uint8 [N, S, S, C]; within `on_disk` a mapped file without a name, gone with its process."""
+    shape, folder = (count, size, size, channels), _FOLDER.get()
+    if folder is None or not count:
+        return np.empty(shape, np.uint8)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, math.prod(shape))  # a disk that gets full later would kill this process
+        return np.memmap(file, np.uint8, "r+", shape=shape)
 
 
-def centre_square(image: Image, size: int) -> Image:
-    """A Pillow image's middle, size x size: ADM's preprocessing (Dhariwal and Nichol 2021), in 8 bits throughout.
-
-    Halved by averaging 2x2 pixels while its short side is at least twice `size`, then bicubic to `size` on the short
-    side, then cropped; odd rows and columns are halved as Pillow's box filter does.
-    """
-    from PIL.Image import Resampling
-
-    while min(image.size) >= 2 * size:
-        image = image.resize((image.width // 2, image.height // 2), Resampling.BOX)
-    scale = size / min(image.size)
-    image = image.resize((round(image.width * scale), round(image.height * scale)), Resampling.BICUBIC)
-    left, top = (image.width - size) // 2, (image.height - size) // 2
-    return image.crop((left, top, left + size, top + size))
+@contextlib.contextmanager
+def on_disk(folder: Path) -> Iterator[None]:
+    """Images of sources that may be larger than memory are held in this folder meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    token = _FOLDER.set(folder)
+    try:
+        yield
+    finally:
+        _FOLDER.reset(token)
 
 
 def prepare(dataset: Dataset, where: str = "datasets") -> dict[str, SampleSet]:
-    """The parts {name: images} of a data set (see `split`).
+    """The parts {name: images} of a data set, in memory (see `split`); errors as in `_loaded`."""
+    samples, test, rows = _loaded(dataset, where)
+    parts = _taken(samples, rows)
+    return parts if test is None else {**parts, "heldout": test}
 
-    Where the source has an official test part, that is `heldout`, whole and in its own order; the rest is split.
+
+def write(dataset: Dataset, folder: Path, where: str = "datasets") -> None:
+    """The same parts as files <part>.npz of a folder, each whole or not at all; errors as in `_loaded`.
+
+    Memory is that of labels and some hundred images, of sources that hold theirs on disk (`blank`).
+    """
+    with on_disk(folder):
+        samples, test, rows = _loaded(dataset, where)
+    for name, own in rows.items():
+        artifacts.save_samples(folder / f"{name}.npz", samples, own)
+    if test is not None:
+        artifacts.save_samples(folder / "heldout.npz", test)
+
+
+def _loaded(dataset: Dataset, where: str) -> tuple[SampleSet, SampleSet | None, dict[str, np.ndarray]]:
+    """(a source's images, its official test part, {part: its rows of the images}).
+
+    Where there is an official test part, that is `heldout`, whole and in its own order; the rest is split.
     class_names are for people, and number the classes of a folder whose own they are (see `folder`).
     Raises InputError for a label beyond num_classes, another number of names, and sizes that do not fit.
     """
@@ -289,29 +300,39 @@ def prepare(dataset: Dataset, where: str = "datasets") -> dict[str, SampleSet]:
         raise InputError(f"{where}.class_names: {len(names)} names, expected {num_classes} ({where}.num_classes)")
     sizes = {name: getattr(dataset.splits, name) for name in SPLIT_ORDER}
     if test is None:
-        return split(samples, sizes, dataset.split_seed)
+        return samples, None, places(len(samples), sizes, dataset.split_seed)
     if sizes["heldout"] != len(test):
         raise InputError(f"splits.heldout: {sizes['heldout']}, expected {len(test)} (the source's test part)")
     own = {name: count for name, count in sizes.items() if name != "heldout"}
-    return {**split(samples, own, dataset.split_seed), "heldout": test}
+    return samples, test, places(len(samples), own, dataset.split_seed)
 
 
 def split(samples: SampleSet, sizes: Mapping[str, int], seed: int) -> dict[str, SampleSet]:
-    """Disjoint random parts of the given sizes; the permutation depends on seed and length only.
+    """The parts of `places`; the largest takes over the memory of `samples`, whose images are used up.
+
+    So a large set is never held twice.
+    """
+    return _taken(samples, places(len(samples), sizes, seed))
+
+
+def places(count: int, sizes: Mapping[str, int], seed: int) -> dict[str, np.ndarray]:
+    """Rows, ascending, of disjoint random parts of the given sizes; the permutation depends on seed and count only.
 
     Two resolutions of one source are split alike, so that no held-out image is seen at another size.
-    The largest part takes over the memory of `samples`, whose images are used up: a large set is never held twice.
     Raises InputError if a part is empty or the sizes do not add up to the number of images.
     """
     for name, size in sizes.items():
         if size < 1:
             raise InputError(f"splits.{name}: {size}, expected at least 1 image")
-    if sum(sizes.values()) != len(samples):
-        raise InputError(f"split sizes {dict(sizes)} add up to {sum(sizes.values())}, expected {len(samples)} images")
-    order = np.random.Generator(np.random.PCG64(rng.derive("split", seed))).permutation(len(samples))
+    if sum(sizes.values()) != count:
+        raise InputError(f"split sizes {dict(sizes)} add up to {sum(sizes.values())}, expected {count} images")
+    order = np.random.Generator(np.random.PCG64(rng.derive("split", seed))).permutation(count)
     ends = list(itertools.accumulate(sizes.values()))
-    rows = {name: np.sort(order[end - sizes[name] : end]) for name, end in zip(sizes, ends, strict=True)}
-    largest = max(sizes, key=sizes.__getitem__)
+    return {name: np.sort(order[end - sizes[name] : end]) for name, end in zip(sizes, ends, strict=True)}
+
+
+def _taken(samples: SampleSet, rows: Mapping[str, np.ndarray]) -> dict[str, SampleSet]:
+    largest = max(rows, key=lambda name: len(rows[name]))
     copied = {name: samples.subset(own) for name, own in rows.items() if name != largest}
     return {name: copied[name] if name in copied else _moved_to_front(samples, own) for name, own in rows.items()}
 

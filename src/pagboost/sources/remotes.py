@@ -30,7 +30,8 @@ def _remotes(settings: Any) -> Iterator[Remote]:
             url = settings.get(key)
             if isinstance(url, str) and addresses.is_url(url):
                 yield Remote(url, settings.get("sha256"), settings.get("downloads") or DOWNLOADS)
-        settings = list(settings.values())
+        # what a function of the user's gets is its own affair (options.networks.Function)
+        settings = [part for key, part in settings.items() if key != "arguments"]
     if isinstance(settings, (list, tuple)):
         for part in settings:
             yield from _remotes(part)

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pagboost import artifacts
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 from pagboost.options.datasets import Source
 from pagboost.options.kinds import named
 from pagboost.options.models import Dataset
 from pagboost.options.reading import read
-from pagboost.sources import data
+from pagboost.sources import data, decoding
 
 SIZES = {"train": 12, "validation": 5, "heldout": 3}
 
@@ -349,6 +350,15 @@ def test_the_official_test_part_may_have_another_name(pictures):
     assert len(train) == 4 and test.images[0, 0, 0].tolist() == [50, 50, 50]
 
 
+def test_so_many_of_train_are_read_the_first_in_the_fixed_order(pictures):
+    """And the classes are those of the whole folder, the official test part whole."""
+    options = {"size": 4, "file": str(pictures)}
+    whole, official = load("folder", options, "datasets")
+    train, test = load("folder", {**options, "at_most": 3}, "datasets")
+    assert len(train) == 3 and np.array_equal(train.images, whole.images[:3])
+    assert np.array_equal(train.labels, whole.labels[:3]) and np.array_equal(test.images, official.images)
+
+
 def test_images_of_any_size_are_halved_resized_and_cropped(tmp_path):
     """Squares of 2^k pixels by hand: 2x2 means, k times; then the middle of the longer side."""
     tile = np.random.default_rng(0).integers(0, 256, (4, 6, 3)).astype(np.uint8)
@@ -366,23 +376,55 @@ def test_images_of_any_size_are_halved_resized_and_cropped(tmp_path):
 
 def test_a_size_between_powers_of_two_is_bicubic_on_the_short_side():
     ramp = Image.fromarray(np.add.outer(np.zeros(90), np.arange(150)).astype(np.uint8))
-    square = np.asarray(data.centre_square(ramp, 30))  # 150x90, halved once to 75x45, resized to 50x30, cropped to 30
+    square = np.asarray(
+        decoding.centre_square(ramp, 30)
+    )  # 150x90, halved once to 75x45, resized to 50x30, cropped to 30
     assert square.shape == (30, 30)
     assert np.abs(square[0] - (3 * np.arange(10, 40) + 1)).max() <= 1  # pixel i covers columns 3i, 3i + 1, 3i + 2
 
 
-def test_decoding_is_the_same_in_any_number_of_threads(tmp_path, monkeypatch):
+def test_what_is_written_is_the_same_by_any_number_of_processes(tmp_path, monkeypatch):
     draws = np.random.default_rng(0)
-    for i in range(30):
-        (tmp_path / f"train/{i % 3}").mkdir(parents=True, exist_ok=True)
+    for i in range(50):
+        (tmp_path / f"set/train/{i % 2}").mkdir(parents=True, exist_ok=True)
         pixels = draws.integers(0, 256, (20, 10 + i, 3)).astype(np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"train/{i % 3}/{i}.png")
-    monkeypatch.setattr(data, "IMAGES_AT_A_TIME", 7)
-    made = []
-    for threads in (1, 4):
-        monkeypatch.setattr(data.torch, "get_num_threads", lambda n=threads: n)
-        made.append(load("folder", {"size": 8, "file": str(tmp_path), "crop": True}, "datasets")[0])
-    assert np.array_equal(made[0].images, made[1].images) and len({image.tobytes() for image in made[0].images}) == 30
+        Image.fromarray(pixels).save(tmp_path / f"set/train/{i % 2}/{i}.png")
+    monkeypatch.setattr(decoding, "GROUP", 7)
+    monkeypatch.setattr(decoding, "ENOUGH", 10)
+    options = {"file": str(tmp_path / "set"), "crop": True}
+    splits = {"train": 25, "validation": 20, "heldout": 5}
+    declared = entry(source="folder", options=options, num_classes=2, splits=splits)
+    monkeypatch.setattr(data.torch, "get_num_threads", lambda: 1)
+    parts = data.prepare(read(Dataset, declared, "datasets"))
+    for processes in (1, 4):
+        monkeypatch.setattr(data.torch, "get_num_threads", lambda n=processes: n)
+        data.write(read(Dataset, declared, "datasets"), tmp_path / str(processes))
+    for name, part in parts.items():
+        artifacts.save_samples(tmp_path / f"memory/{name}.npz", part)
+        written = {(tmp_path / made / f"{name}.npz").read_bytes() for made in ("1", "4", "memory")}
+        assert len(written) == 1 and len(part) == splits[name]
+    assert len({image.tobytes() for part in parts.values() for image in part.images}) == 50
+    assert sorted(path.name for path in (tmp_path / "4").iterdir()) == ["heldout.npz", "train.npz", "validation.npz"]
+
+
+def test_what_processes_say_of_pictures_is_said_once_and_of_the_first(tmp_path, monkeypatch, caplog):
+    """And the first picture that cannot be decoded is named, whichever process met one first."""
+    monkeypatch.setattr(decoding, "GROUP", 2)
+    monkeypatch.setattr(decoding, "ENOUGH", 1)
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    for i in range(8):
+        (tmp_path / "train/a").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (i, 0, 0)).save(tmp_path / f"train/a/{i}.jpg", exif=turned if i else b"")
+    monkeypatch.setattr(data.torch, "get_num_threads", lambda: 2)
+    with caplog.at_level("INFO"):
+        load("folder", {"size": 4, "file": str(tmp_path)}, "datasets")
+    (line,) = [record.getMessage() for record in caplog.records if "turned upright" in record.getMessage()]
+    assert line.endswith("(the first: " + f"{tmp_path}: train/a/1.jpg)")
+    for i in (6, 3):
+        (tmp_path / f"train/a/{i}.jpg").write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"train/a/3.jpg: not readable as a picture"):
+        load("folder", {"size": 4, "file": str(tmp_path)}, "datasets")
 
 
 def test_a_folder_that_changes_meanwhile(pictures, monkeypatch):

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import random
 import re
 import signal
 import subprocess
@@ -21,7 +22,7 @@ import pytest
 from pagboost.errors import InputError
 from pagboost.sources import download, transfer
 
-CONTENT = os.urandom(3_000_000)
+CONTENT = random.Random(0).randbytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 SOURCE = Path(__file__).parents[3] / "src"
 

@@ -134,15 +134,16 @@ def train_ddpm(
     kept = training.checkpoints(model, options.checkpoints)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
     steps = make_schedule(options.schedule, options.diffusion_steps, device=run.device)
-    draw = training.Batches(data, options.batch_size, generator, run.device)
+    draw = training.Batches(data, options.batch_size, generator, run.device, run.team)
+    trained = run.team.wrapped(model)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
         x_0 = 2 * x - 1
-        t = torch.randint(len(steps), (len(x),), generator=generator).to(run.device)
-        noise = torch.randn(x.shape, generator=generator).to(run.device)
+        t = run.team.rows(torch.randint(len(steps), (options.batch_size,), generator=generator)).to(run.device)
+        noise = run.team.rows(torch.randn((options.batch_size, *x.shape[1:]), generator=generator)).to(run.device)
         x_t = q_sample(steps, x_0, t, noise)
-        output = model(x_t, steps.timesteps[t].float(), y)
+        output = trained(x_t, steps.timesteps[t].float(), y)
         loss = hybrid_loss(steps, output, x_0, x_t, t, noise, options.target, options.vlb_weight).mean()
         training.follow(optimizer, i, options)
         training.descend(loss, optimizer)

@@ -135,15 +135,17 @@ def train_edm(
     model = networks.build(network).to(run.device, memory_format=torch.channels_last)
     averaged = training.average(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.lr, fused=True)
-    draw = training.Batches(data, options.batch_size, generator, run.device)
+    draw = training.Batches(data, options.batch_size, generator, run.device, run.team)
+    trained = run.team.wrapped(model)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
         x_0 = 2 * x - 1
-        log_sigma = torch.randn(len(x), generator=generator, dtype=torch.float64).mul(options.p_std).add(options.p_mean)
-        sigma = log_sigma.exp().to(run.device)
-        noise = torch.randn(x.shape, generator=generator).to(run.device)
-        denoised = denoiser(model, y)(x_0 + per_image(sigma, x_0) * noise, sigma)
+        n = options.batch_size
+        log_sigma = torch.randn(n, generator=generator, dtype=torch.float64).mul(options.p_std).add(options.p_mean)
+        sigma = run.team.rows(log_sigma.exp()).to(run.device)
+        noise = run.team.rows(torch.randn((n, *x.shape[1:]), generator=generator)).to(run.device)
+        denoised = denoiser(trained, y)(x_0 + per_image(sigma, x_0) * noise, sigma)
         loss = (per_image(loss_weight(sigma), x_0) * (denoised - x_0) ** 2).mean()
         training.follow(optimizer, i, options)
         training.descend(loss, optimizer)

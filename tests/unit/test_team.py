@@ -1,0 +1,188 @@
+"""Two processes train as one does, go on where they were killed, and end with one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pagboost import artifacts, cards, team
+from pagboost.errors import InputError
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parents[1] / "src"
+spec = importlib.util.spec_from_file_location("members", HERE / "members.py")
+members = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(members)
+# Of the largest weight of a tensor, after 20 updates; GroupNorm computes in float32 whatever the network's dtype
+TOLERANCE = dict.fromkeys(members.RECIPES, 1e-5) | {"classifier": 1e-9, "joint": 1e-9}
+
+
+def environment(**more):
+    known = {key: value for key, value in os.environ.items() if not key.startswith("PAGBOOST_")}
+    return known | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "PAGBOOST_WARM": "off", **more}
+
+
+def start(mode, folder):
+    command = [sys.executable, str(HERE / "members.py"), mode, str(folder)]
+    return subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
+
+
+def run(mode, folder):
+    """(exit code, lines of the log that are not progress)."""
+    process = start(mode, folder)
+    _, said = process.communicate()
+    return process.returncode, [line for line in told(said) if ": iteration " not in line]
+
+
+def told(said):
+    """Lines of a log, without those that come about every minute."""
+    return [line for line in said.splitlines() if not line.endswith(" left")]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """Every recipe by one process and by two."""
+    folder = tmp_path_factory.mktemp("recipes")
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), np.uint8)
+    artifacts.save_samples(folder / "fakes.npz", artifacts.SampleSet(pixels, np.arange(12) % 3))
+    code, said = run("recipes", folder)
+    assert (code, said) == (0, [])
+    return {
+        kind: [torch.load(folder / f"{kind}.{size}.pt", weights_only=True) for size in (1, 2)]
+        for kind in members.RECIPES
+    }
+
+
+@pytest.mark.parametrize("kind", members.RECIPES)
+def test_two_processes_end_in_the_weights_of_one(both, kind):
+    alone, together = both[kind]
+    for found, wanted in [(together["weights"], alone["weights"])] + [
+        (together["kept"][n], alone["kept"][n]) for n in alone["kept"]
+    ]:
+        assert found.keys() == wanted.keys()
+        for name, value in wanted.items():
+            difference = (found[name] - value).abs().max()
+            assert difference <= TOLERANCE[kind] * max(1e-2, float(value.abs().max())), name
+    assert alone["facts"].keys() == together["facts"].keys()
+    if "l0" in alone["facts"]:
+        assert together["facts"]["l0"] == pytest.approx(alone["facts"]["l0"], rel=1e-6)
+
+
+def test_a_killed_training_of_two_ends_in_the_same_bytes(tmp_path):
+    """Dropout too: the streams of both processes are part of the state."""
+    for folder in (tmp_path / "whole", tmp_path / "again"):
+        folder.mkdir()
+    assert run("whole", tmp_path / "whole")[0] == 0
+    code, said = run("killed", tmp_path / "again")
+    assert code == 1
+    assert said == ["error: process 2 of 2 was ended by SIGKILL, expected it to end by itself (memory?)"]
+    state = torch.load(tmp_path / "again/ddpm.state", weights_only=True)
+    first, second = state["global generators"]
+    assert state["next"] == members.KILLED_AT and not torch.equal(first, second)
+    code, said = run("again", tmp_path / "again")
+    assert code == 0 and [line.partition(" ")[2] for line in said] == [
+        f"resuming {tmp_path / 'again/ddpm.state'} at iteration {members.KILLED_AT}"
+    ]
+    whole, again = (torch.load(tmp_path / name / "dropping.pt", weights_only=True) for name in ("whole", "again"))
+    assert all(torch.equal(again[name], value) for name, value in whole.items())
+    assert not (tmp_path / "again/ddpm.state").exists()
+
+
+def test_an_error_of_one_ends_both_with_its_line(tmp_path):
+    assert run("error", tmp_path) == (1, ["error: iterations: 3, expected 4"])
+
+
+def test_an_interrupt_ends_all(tmp_path):
+    process = start("waiting", tmp_path)
+    pids = [tmp_path / "pid.0", tmp_path / "pid.1"]
+    while not all(path.exists() and path.read_text() for path in pids):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 1 and said == "interrupted\n"
+    for path in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.read_text()), 0)
+
+
+# -- train.py
+
+
+SPEC = {"kind": "ddpm", **members.RECIPES["ddpm"], "dataset": "tiny", "source": "assumed"}
+
+
+def train(folder, gpus, spec=SPEC, **environ):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), np.uint8)
+    artifacts.save_samples(folder / "train.npz", artifacts.SampleSet(pixels, np.arange(12) % 3))
+    command = [sys.executable, SOURCE / "train.py", "--spec", json.dumps(spec), "--data", folder / "train.npz"]
+    command += ["--num-classes", "3", "--gpus", str(gpus), "--threads", "2", "--out", folder / "net.safetensors"]
+    places = {cards.PRETENDED: "GPU-a,GPU-b", "PAGBOOST_LOCKS": str(folder / "locks")}
+    done = subprocess.run([str(part) for part in command], env=environment(**places), capture_output=True, text=True)
+    return done.returncode, told(done.stderr)
+
+
+def test_the_script_leases_gpus_and_writes_once(tmp_path):
+    short = SPEC | {"training": SPEC["training"] | {"iterations": 2, "warmup": 1, "checkpoints": [1]}}
+    code, said = train(tmp_path, 2, short)
+    assert code == 0, said
+    assert [line.partition(" ")[2].partition(", loss")[0] for line in said] == [
+        "leased GPU-a, GPU-b",
+        "ddpm: iteration 1 of 2",
+        "ddpm: iteration 2 of 2",
+    ]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "train.npz", "locks", "net.safetensors", "net_at_1.safetensors"
+    }  # fmt: skip
+
+
+def test_a_batch_that_cannot_be_shared_is_one_line(tmp_path):
+    code, said = train(tmp_path, 2, SPEC | {"training": SPEC["training"] | {"batch_size": 7}})
+    assert code == 1 and said[1:] == ["error: batch of 7 images: expected a multiple of 2, the number of GPUs"]
+
+
+def test_more_gpus_than_there_are(tmp_path):
+    code, said = train(tmp_path, 3)
+    assert code == 1
+    assert said == ["error: GPUs: 3 wanted, expected at most the 2 there are (GPU-a, GPU-b)"]
+
+
+def test_a_recipe_that_trains_on_one_device(tmp_path):
+    vae = {"kind": "vae", "dataset": "tiny", "source": "assumed", "training": {"encoder": {"kind": "vae_encoder"}}}
+    network = {"size": 8, "channels": 1, "z_dim": 2, "widths": [4]}
+    vae["network"] = {"kind": "vae_decoder", **network}
+    vae["training"] = {"encoder": {"kind": "vae_encoder", **network}, "sigma": 0.1, "iterations": 1, "batch_size": 4}
+    vae["training"] |= {"lr": 0.1, "lr_end": 0.0, "warmup": 0}
+    code, said = train(tmp_path, 2, vae)
+    assert code == 2
+    assert said == ["error: --gpus: 2, expected 1 (a training of kind vae uses one device) (see --help)"]
+
+
+# -- alone
+
+
+def test_alone_nothing_is_touched():
+    value, network = torch.rand(4, 2), torch.nn.BatchNorm1d(2)
+    assert team.ALONE.rows(value) is value and team.ALONE.wrapped(network) is network
+    assert team.ALONE.mean(0.3) == 0.3 and team.ALONE.decided(True) and team.ALONE.whole(3) == 3
+    assert team.ALONE.gathered(value)[0] is value
+    with team.joined(torch.device("cpu")) as processes:
+        assert processes is team.ALONE
+
+
+def test_rows_are_dealt_out_in_turn():
+    whole = torch.arange(12).view(6, 2)
+    shares = [team.Team(rank, 3).rows(whole) for rank in range(3)]
+    assert [share[:, 0].tolist() for share in shares] == [[0, 6], [2, 8], [4, 10]]
+    with pytest.raises(InputError, match="batch of 10 images: expected a multiple of 4"):
+        team.Team(0, 4).check(10)
