@@ -4,6 +4,9 @@ from snakemake.utils import min_version
 min_version("9.3")
 
 
+report: "workflow/report/workflow.rst"
+
+
 # beside this file, wherever Snakemake runs; --config and --configfile go over it
 configfile: os.path.join(workflow.current_basedir, "config.yaml")
 
@@ -16,7 +19,7 @@ include: "workflow/rules/common.smk"
 rule all:
     default_target: True
     input:
-        upstream([SHOWN.page()]),
+        upstream([SHOWN.provenance()]),
 
 
 rule tables:
@@ -41,7 +44,7 @@ rule survey:
 
 rule report:
     input:
-        upstream([SHOWN.page()]),
+        upstream([SHOWN.provenance()]),
 
 
 for name in PAPERS:
@@ -59,6 +62,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/sample.smk"
 include: "workflow/rules/import.smk"
 include: "workflow/rules/boost.smk"
+include: "workflow/rules/shards.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/study.smk"
 include: "workflow/rules/survey.smk"
@@ -66,16 +70,21 @@ include: "workflow/rules/report.smk"
 
 
 # Jobs of this machine: none waits for a limit that clusters need, and those of one thread find their imports done.
+# What runs is shown; a run that failed says last why.
 onstart:
     claim_results()
     lift_default_rate_limit(workflow)
     if workflow.local_exec and any(entry["threads"] == 1 for entry in SCALE["jobs"].values()):
         warm.start()
+    runs.note(RESULTS, ROOT, getattr(workflow, "touch", False))
+    hooks.start(workflow, Path(RESULTS))
 
 
 onsuccess:
     warm.stop()
+    hooks.stop(success=True)
 
 
 onerror:
     warm.stop()
+    hooks.stop(success=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 from pagboost import cli
@@ -21,22 +20,25 @@ def main() -> None:
         "--without", type=configuration.without, default={}, help="what is left out, or a scale file"
     )
     cli.add_trainings(arguments)
+    arguments.add_argument("--made-from", metavar="DIGEST", help="of all that it is made from, to be named below it")
     arguments.add_output("--out-csv")
     arguments.add_output("--out-md")
     options = cli.parse(arguments)
 
     from pagboost import artifacts
-    from pagboost.report import cells, claims, left_out, render, tables
+    from pagboost.report import cells, claims, left_out, origins, render, tables
 
     paper = left_out.shown(options.paper, options.without.get(options.paper["key"]))
     given = options.unavailable, options.trainings[1:]
-    files = [cells.inputs(options.results, claim, *given) for claim in paper["claims"]]
-    cli.check_outputs(arguments, options, read=itertools.chain.from_iterable(files))
+    read = [path for claim in paper["claims"] for path in cells.inputs(options.results, claim, *given)]
+    cli.check_outputs(arguments, options, read=read)
     frame = claims.evaluate(paper, options.results, *given)
     tables.save(frame, options.out_csv)
     frame = tables.load(options.out_csv)  # what people read, here and on the page, comes from the same rounded numbers
+    origin = origins.said(read, options.results, options.trainings, options.made_from)
     with artifacts.atomic(options.out_md) as temporary:
-        temporary.write_text(render.markdown(render.claims(frame, paper)), encoding="utf-8")
+        people = origins.below(render.claims(frame, paper), origin)
+        temporary.write_text(render.markdown(people), encoding="utf-8")
 
 
 if __name__ == "__main__":

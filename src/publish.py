@@ -30,6 +30,8 @@ def main() -> None:
     folders = [args.results / kind / paper["key"] for paper in args.paper for kind in ("tables", "figures")]
     found = [path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".md", ".png")]
     copies = {args.out / path.parent.name / path.name: path for path in found}
+    if (made := args.results / "provenance.csv").is_file():
+        copies[args.out / made.name] = made
     cli.check_outputs(flags, args, {"--out": [*copies, args.out / "provenance.json"]}, read=copies.values())
     for target, path in copies.items():
         with artifacts.atomic(target) as temporary:

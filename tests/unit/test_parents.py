@@ -64,7 +64,7 @@ def test_a_job_ends_with_its_parent(tmp_path):
     assert (tmp_path / "cleaned").exists()
 
 
-@pytest.mark.parametrize("named", ["", "junk", "999999999/1", f"{os.getpid()}/1"])
+@pytest.mark.parametrize("named", ["", "junk", "999999999/1", f"{os.getpid()}/1"], ids=["none", "no", "gone", "other"])
 def test_a_parent_that_is_gone_already_or_is_another_process_now(tmp_path, named):
     """Names nobody: nothing is waited for. A number that another process has by now is not the parent's."""
     job = subprocess.Popen(

@@ -27,7 +27,7 @@ def project() -> dict:
 
 @pytest.fixture(scope="module")
 def requirements(project) -> dict[str, str]:
-    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    extras = [line for extra in ("test", "lint") for line in project["optional-dependencies"][extra]]
     return dict(split_requirement(line) for line in project["dependencies"] + extras)
 
 
@@ -39,10 +39,12 @@ def test_conda_environment_says_the_same_versions(project, requirements):
     assert conda == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements.items()}
 
 
-def test_lock_pins_every_requirement_with_hashes_and_no_address(requirements):
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-cluster.lock"])
+def test_lock_pins_every_requirement_with_hashes_and_no_address(name, project, requirements):
+    lock = (ROOT / name).read_text()
     pinned = set(re.findall(r"^([a-z0-9.-]+)==", lock, flags=re.MULTILINE))
-    assert set(requirements) <= pinned
+    cluster = {split_requirement(line)[0] for line in project["optional-dependencies"]["cluster"]}
+    assert pinned == cluster if "cluster" in name else set(requirements) <= pinned
     for entry in re.split(r"\n(?=[a-z0-9])", lock)[1:]:
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
     assert "://" not in lock

@@ -9,7 +9,9 @@ rule boost:
     benchmark:
         f"{RESULTS}/{{training}}benchmarks/boost/{{generator}}/{{boost}}.tsv"
     wildcard_constraints:
-        boost=configuration.alternatives(SCALE["boosts"]),
+        boost=configuration.alternatives([] if MADE.shards("eval") > 1 else SCALE["boosts"]),
+    group:
+        group_of("scored", "boost")
     conda:
         ENVIRONMENT
     threads: job("boost", "threads")
@@ -26,5 +28,5 @@ rule boost:
         "Boosting {wildcards.generator} by {wildcards.boost}"
     shell:
         "python {params.script:q} {input.samples:q} --guide {input.guide:q} --boost {params.spec:q}"
-        " --batch-size {params.batch} --validation {input.validation:q} {params.length:q} --choice-out {output.choice:q}"
+        " --batch-size {params.batch} {params.length:q} --choice-out {output.choice:q}"
         " --device {params.device} --threads {threads} --out {output.samples:q} > {log:q} 2>&1"

@@ -8,17 +8,21 @@ ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 from pagboost import parents, warm
 from pagboost.errors import InputError
-from pagboost.planning import configuration, flags, running
+from pagboost.planning import captions, configuration, flags, running, runs, submitting
 from pagboost.planning.lineage import Digests, upstream
 from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import Results
 from pagboost.planning.scheduling import lift_default_rate_limit
+from pagboost.planning.watching import hooks
 from pagboost.report import cells
 
 configuration.prefer_this_interpreter()
 parents.announce()
+# As a module of another workflow this one has the settings that it is given there: the files are the other's.
+CONFIG_FILES = [] if workflow.modifier.is_module else [Path(path).absolute() for path in workflow.overwrite_configfiles]
 try:
-    SCALE = configuration.load(ROOT, config, workflow.overwrite_configfiles)
+    CONFIG = configuration.with_defaults(ROOT, config)
+    SCALE = configuration.load(ROOT, CONFIG, CONFIG_FILES)
     MADE = Results(SCALE)
     MADE.check()
     SHOWN = Outputs(MADE)
@@ -27,6 +31,8 @@ except InputError as error:
 
 if workflow.is_main_process:
     running.claim(Path(".snakemake"))
+else:
+    running.join(Path(".snakemake"))
 DIGESTS = Digests(Path(".snakemake", "pagboost"), plans=workflow.is_main_process)
 ENVIRONMENT = ROOT / "environment.yml"
 RESULTS = SCALE["folder"]
@@ -65,7 +71,21 @@ def job(rule_name, key):
 
 
 def resources_of(rule_name):
-    return {key: job(rule_name, key) for key in ("mem_mb", "runtime", "gpu")}
+    """What its jobs ask for: that, and more of it after a failure (docs/cluster.md)."""
+    declared = SCALE["jobs"][rule_name]
+    return {
+        "mem_mb": lambda wildcards, attempt: submitting.memory(declared, attempt, not workflow.local_exec),
+        "runtime": lambda wildcards, attempt: submitting.minutes(declared, attempt),
+        "gpu": declared["gpu"],
+    }
+
+
+def group_of(name, rule_name):
+    return submitting.group(name, SCALE["jobs"][rule_name])
+
+
+def is_light(rule_name):
+    return submitting.light(SCALE["jobs"][rule_name])
 
 
 def asked(result_of):

@@ -1,6 +1,7 @@
 rule reference:
     input:
         unpack(inputs_of(lambda w: MADE.reference(w.dataset, w.protocol))),
+        outside=lambda w: list(MADE.reference(w.dataset, w.protocol).outside),
     output:
         f"{RESULTS}/references/{{dataset}}/{{protocol}}.npz",
     log:
@@ -15,15 +16,13 @@ rule reference:
         **resources_of("reference"),
     params:
         script=script("make_reference.py"),
-        split=lambda w: SCALE["protocols"][w.protocol]["split"],
-        k=lambda w: SCALE["protocols"][w.protocol]["k"],
+        images=lambda w: flags.reference(MADE.reference(w.dataset, w.protocol)),
         device=MADE.device("reference"),
         made_from=digest_of(lambda w: MADE.reference(w.dataset, w.protocol)),
     message:
         "Reference {wildcards.protocol} of {wildcards.dataset}"
     shell:
-        "python {params.script:q} {input.images:q} --extractor {input.extractor:q} --split {params.split}"
-        " --k {params.k} --device {params.device} --threads {threads} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.images:q} --extractor {input.extractor:q} --device {params.device} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -35,6 +34,8 @@ rule evaluate:
         f"{RESULTS}/{{training}}logs/metrics/{{generator}}/{{boost}}.log",
     benchmark:
         f"{RESULTS}/{{training}}benchmarks/metrics/{{generator}}/{{boost}}.tsv"
+    group:
+        group_of("scored", "evaluate")
     conda:
         ENVIRONMENT
     threads: job("evaluate", "threads")
@@ -43,7 +44,7 @@ rule evaluate:
     params:
         script=script("evaluate.py"),
         references=lambda w: flags.references(MADE.of(w.training), w.generator),
-        options=flags.evaluated(MADE),
+        options=lambda w: flags.evaluated(MADE, MADE.of(w.training).metrics(w.generator, w.boost)),
         device=MADE.device("evaluate"),
         made_from=digest_of(lambda w: MADE.of(w.training).metrics(w.generator, w.boost)),
     message:

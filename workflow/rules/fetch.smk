@@ -15,6 +15,6 @@ rule fetch:
         script=script("fetch.py"),
         flags=asked(lambda w: flags.fetched(SHOWN)),
     message:
-        "Fetching what {config[scale]} needs of other places"
+        f"Fetching what {Path(RESULTS).name} needs of other places"
     shell:
         "python {params.script:q} {params.flags:q} --threads {threads} 2>&1 | tee {log:q}"

@@ -10,6 +10,8 @@ rule sample:
     wildcard_constraints:
         generator=configuration.alternatives(MADE.drawn()),
     priority: 10
+    group:
+        group_of("drawn", "sample")
     conda:
         ENVIRONMENT
     threads: job("sample", "threads")

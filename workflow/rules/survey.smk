@@ -3,11 +3,18 @@ rule survey_page:
     input:
         unpack(inputs_of(lambda w: SHOWN.survey(w.survey))),
     output:
-        f"{RESULTS}/surveys/{{survey}}.html",
+        report(
+            f"{RESULTS}/surveys/{{survey}}.html",
+            caption="../report/survey.rst",
+            category=lambda w: captions.category(PAPERS[w.survey.partition("/")[0]]),
+            subcategory="Surveys",
+            labels=lambda w: captions.labels(SHOWN.survey_spec(w.survey), "page"),
+        ),
     log:
         f"{RESULTS}/logs/surveys/{{survey}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/surveys/{{survey}}.tsv"
+    localrule: is_light("report")
     conda:
         ENVIRONMENT
     threads: job("report", "threads")
@@ -19,6 +26,7 @@ rule survey_page:
         pairs=lambda w: SHOWN.pairs(w.survey),
         seed=lambda w: SHOWN.survey_spec(w.survey)["seed"],
         made_from=digest_of(lambda w: SHOWN.survey(w.survey)),
+        said=lambda w, input: captions.said(PAPERS[w.survey.partition("/")[0]], SHOWN.survey_spec(w.survey)),
     message:
         "Survey {wildcards.survey}"
     shell:
@@ -31,13 +39,26 @@ rule survey_table:
         unpack(inputs_of(lambda w: SHOWN.answered(w.survey))),
         answers=lambda w: SHOWN.answers(w.survey),
     output:
-        csv=f"{RESULTS}/tables/{{survey}}.csv",
-        md=f"{RESULTS}/tables/{{survey}}.md",
+        csv=report(
+            f"{RESULTS}/tables/{{survey}}.csv",
+            caption="../report/table.rst",
+            category=lambda w: captions.category(PAPERS[w.survey.partition("/")[0]]),
+            subcategory="Tables",
+            labels=lambda w: captions.labels(SHOWN.survey_spec(w.survey), "CSV, for machines"),
+        ),
+        md=report(
+            f"{RESULTS}/tables/{{survey}}.md",
+            caption="../report/table.rst",
+            category=lambda w: captions.category(PAPERS[w.survey.partition("/")[0]]),
+            subcategory="Tables",
+            labels=lambda w: captions.labels(SHOWN.survey_spec(w.survey), "Markdown, for people"),
+        ),
         tex=f"{RESULTS}/tables/{{survey}}.tex",
     log:
         f"{RESULTS}/logs/tables/{{survey}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/tables/{{survey}}.tsv"
+    localrule: is_light("report")
     conda:
         ENVIRONMENT
     threads: job("report", "threads")
@@ -48,6 +69,7 @@ rule survey_table:
         spec=lambda w: flags.as_json(SHOWN.survey_spec(w.survey)),
         page=lambda w: [f"--survey={page}" for page in SHOWN.answered(w.survey).files().values()],
         made_from=digest_of(lambda w: SHOWN.answered(w.survey)),
+        said=lambda w, input: captions.said(PAPERS[w.survey.partition("/")[0]], SHOWN.survey_spec(w.survey)),
     message:
         "Table {wildcards.survey}"
     shell:

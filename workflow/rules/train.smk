@@ -11,7 +11,7 @@ rule train:
         ENVIRONMENT
     threads: job("train", "threads")
     resources:
-        **resources_of("train"),
+        **{**resources_of("train"), "gpu": lambda wildcards: configuration.gpus(SCALE, wildcards.model)},
     params:
         script=script("train.py"),
         spec=lambda w: flags.as_json(MADE.of(w.training).weights(w.model).settings["spec"]),
@@ -24,7 +24,8 @@ rule train:
         "Training {wildcards.model}"
     shell:
         "python {params.script:q} --spec {params.spec:q} --num-classes {params.classes}"
-        " {params.inputs:q} --seed={params.seed} --device {params.device} --threads {threads} --out {output.weights:q}"
+        " {params.inputs:q} --seed={params.seed} --device {params.device} --gpus {resources.gpu} --threads {threads}"
+        " --out {output.weights:q}"
         " > {log:q} 2>&1"
 
 

@@ -26,7 +26,7 @@ OBJECTIVES = {
 }
 
 Objective = Annotated[str, OneOf(OBJECTIVES)]
-LabelRule = Literal["debiased", "argmax"]
+LabelRule = Literal["debiased", "argmax", "pseudo"]
 Percentile = Annotated[float, Meta(ge=SMALLEST, le=100)]
 
 
@@ -82,7 +82,9 @@ class Boost(Entry):
             "(--real); null: never"
         ),
     ] = None
-    labels: Annotated[LabelRule, Doc("how unlabelled images get theirs")] = "debiased"
+    labels: Annotated[
+        LabelRule, Doc("how unlabelled images get theirs; pseudo: argmax, of labelled images too (BIGRoC's PL)")
+    ] = "debiased"
 
     def needs_reference(self) -> bool:
         """Whether the guide has to know l0 (Golan Eq. 13)."""
@@ -104,7 +106,10 @@ class StepBoost(Boost):
     published = PublishedSteps
 
     sampler: Annotated[Literal["pgd", "sgld"], Doc("sgld: with noise, not projected")]
-    alpha: Annotated[Positive, Doc("length of a step; of raw: times the gradient", "of norm")]
+    alpha: Annotated[
+        Positive | Literal["published"],
+        Doc("length of a step; of raw: times the gradient; published: the published one, carried over", "of norm"),
+    ]
     direction: Annotated[
         Literal["l2", "raw"], Doc("l2: steps of length alpha; raw: alpha times the gradient as it is")
     ] = "l2"
@@ -119,6 +124,8 @@ class StepBoost(Boost):
             return "norm", self.norm, "l2 for sgld (it steps along the gradient)"
         if self.direction == "raw" and self.norm != "l2":
             return "direction", self.direction, f"l2 for {self.norm} (whose steps are of equal size in every pixel)"
+        if self.alpha == "published" and (self.direction == "raw" or self.fixed_steps is not None):
+            return "alpha", self.alpha, "a number (a raw step, and fixed_steps, take no published path)"
         if (self.noise_std > 0) != (self.sampler == "sgld"):
             return "noise_std", self.noise_std, "above 0 for sgld, and none for pgd"
         return None

@@ -54,6 +54,7 @@ class Folder(Kept):
     channels: Annotated[Literal[1, 3], Doc("1: grey, 3: RGB")] = 3
     test: Annotated[str, Doc("name of the official test part, such as val; none: there is none")] = "test"
     crop: Annotated[bool, Doc("pictures of any size are fitted as ADM's were; else all are size x size")] = False
+    at_most: Annotated[Count | None, Doc("so many of train/, in a fixed random order; null: all", "images")] = None
 
     def misfit(self) -> Misfit:
         if f"{self.test}/".startswith("train/"):

@@ -11,9 +11,12 @@ import msgspec
 from pagboost.options import datasets
 from pagboost.options.entries import Entry
 from pagboost.options.kinds import Declared, Doc, Options, Refers
-from pagboost.options.networks import Network
-from pagboost.options.pretrained import Role
+from pagboost.options.networks import Function, Network
+from pagboost.options.pretrained import Imported, Role
 from pagboost.options.trainings import Training
+
+# what can be done with a network that gives logits, whatever else it is
+OF_ANY_NETWORK = ("classifier", "imported", "pretrained")
 
 
 class Model(Entry):
@@ -48,6 +51,11 @@ class Model(Entry):
             for role, name in msgspec.structs.asdict(getattr(self, "inputs", None) or Options()).items():
                 if name in scale.models and scale.models[name].training.trains:
                     yield f"{where}.inputs.{role}: {name} is trained here, expected weights from elsewhere"
+        called = isinstance(network := getattr(self, "network", None), Function)
+        if called and self.kind not in OF_ANY_NETWORK:
+            yield f"{where}.network.kind: {network.kind}, expected another (kind: {self.kind} needs to know its parts)"
+        if self.kind == Imported.kind and not called:
+            yield f"{where}.network.kind: {network.kind}, expected {Function.kind} (kind: {self.kind})"
         name = where.rpartition(".")[2]
         if any(name == f"{other}_at_{n}" for other, iterations in kept.items() for n in iterations):
             yield f"{where}: a checkpoint of that name is kept too, expected another name"

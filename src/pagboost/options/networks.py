@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -10,6 +11,7 @@ from pagboost.options.kinds import Doc, Misfit, Options
 from pagboost.options.types import Count, Natural, Number, Positive, Share, Side
 
 NotEmpty = Meta(min_length=1)
+FUNCTION = Meta(pattern=r"^.+:[A-Za-z_]\w*$", extra={"words": "MODULE:NAME, or PATH/TO/FILE.py:NAME"})
 STYLEGAN2_BOTTOM = 4  # positions a side, where StyleGAN2 starts
 Widths = Annotated[list[Count], NotEmpty]
 
@@ -158,6 +160,35 @@ class UNetEncoder(ADM):
 
     num_classes: Annotated[Count, Doc("number of logits")]
     resblock_updown: Annotated[bool, Doc("whether residual blocks resample, or plain layers do")] = True
+
+
+class Function(Network):
+    """What a function of one's own, or of a library, returns: docs/extending.md#a-network-from-a-function. It runs."""
+
+    kind = "function"
+    uses = "pagboost.networks.function:function"
+
+    function: Annotated[str, FUNCTION, Doc("what returns a torch.nn.Module of images in [0, 1]")]
+    arguments: Annotated[dict[str, Any], Doc("given to it by name")] = {}
+    channels: Annotated[Count, Doc("channels of the images that it sees")] = 3
+    input_size: Annotated[Side | None, Doc("images are resized to it first; null: as they come", "pixels")] = None
+    mean: Annotated[list[Number] | None, Doc("subtracted first; null: it normalises itself", "[0, 1]")] = None
+    std: Annotated[list[Positive] | None, Doc("images are divided by it", "[0, 1]")] = None
+
+    def misfit(self) -> Misfit:
+        if (self.mean is None) != (self.std is None):
+            return "std", self.std, f"as many numbers as mean, {self.mean}"
+        for key in ("mean", "std"):
+            if getattr(self, key) is not None and len(getattr(self, key)) != self.channels:
+                return key, getattr(self, key), f"{self.channels} (channels)"
+        try:
+            json.dumps(self.arguments, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            return "arguments", self.arguments, f"what JSON can hold ({error})"
+        return None
+
+    def image_channels(self) -> int:
+        return self.channels
 
 
 class Inception(Network):

@@ -9,23 +9,9 @@ from msgspec import Meta
 from pagboost.options.claims import AnyClaim, Id
 from pagboost.options.figures import Figure
 from pagboost.options.kinds import Distinct, Doc, Options
-from pagboost.options.parts import Metric, Protocol
-from pagboost.options.tables import Table
+from pagboost.options.parts import Protocol
+from pagboost.options.tables import MeasuredAs, Table
 from pagboost.options.types import Count, Name, Text
-
-Counts = Count | Annotated[list[Count], Meta(min_length=1), Distinct()]  # a list: any of them
-
-
-class MeasuredAs(Options):
-    """How the numbers that a paper reports under a protocol were measured."""
-
-    data: Annotated[Text, Doc("the data set, for readers; what tells it are reference and reference_n")]
-    metrics: Annotated[list[Metric], Meta(min_length=1), Distinct(), Doc("which were measured so")]
-    extractor: Annotated[Text, Doc("by which extractor")]
-    input_size: Annotated[Counts, Doc("side of the images it sees", "pixels")]
-    reference: Annotated[Text, Doc("the split that samples are compared with")]
-    reference_n: Annotated[Counts, Doc("its size", "images")]
-    n: Annotated[Counts, Doc("samples per seed")]
 
 
 class LeftOut(Options):

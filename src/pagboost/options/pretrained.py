@@ -68,14 +68,14 @@ class AsClassifier(Role):
     """A classifier of images in [0, 1]."""
 
     kind = "classifier"
-    networks = ("resnet", "cnn")
+    networks = ("resnet", "cnn", "function")
 
 
 class AsJoint(Role):
     """A joint classifier-discriminator (Golan et al. 2024); an entry of kind referenced over it has its l0."""
 
     kind = "joint"
-    networks = ("resnet",)
+    networks = ("resnet", "function")
 
 
 class AsGAN(Role):
@@ -126,6 +126,17 @@ class Pretrained(Layout):
     sha256: Hash
     downloads: Downloads = DOWNLOADS
     stands_for: Annotated[Role | None, Doc("what it is used as; null: an extractor")] = None
+
+
+class Imported(Training):
+    """A network as a function returns it, weights and all (network.kind: function): nothing is trained or copied."""
+
+    kind = "imported"
+    uses = "pagboost.guides.imported:imported"
+    needs_data = False
+    trains = False
+
+    stands_for: Annotated[Role | None, Doc("classifier or joint; null: an extractor")] = None
 
 
 class Referenced(Training):

@@ -20,24 +20,65 @@ from pagboost.options.types import Count, Name, Natural, Positive, Seed, Source,
 Seeds = Annotated[list[Seed], Meta(min_length=1), Distinct()]
 
 
+class ReferenceFile(Options):
+    """Real images of another place: an OpenAI batch, images, or statistics alone (docs/evaluation.md)."""
+
+    file: Annotated[Text, Doc("a path or a URL of an .npz (docs/downloads.md)")]
+    sha256: Hash = None
+    downloads: Downloads = DOWNLOADS
+    called: Annotated[Text | None, Doc("what numbers say they were compared with; null: the file's name")] = None
+
+
+References = dict[Annotated[str, Refers("datasets")], ReferenceFile]
+
+
 class Protocol(Options):
     """What metrics are measured by: an extractor, real images, and how many."""
 
-    extractor: Annotated[str, Refers("models", ("classifier", "pretrained")), Doc("whose features are compared")]
-    split: Annotated[Split, Doc("real images that samples are compared with")]
+    extractor: Annotated[
+        str, Refers("models", ("classifier", "pretrained", "imported")), Doc("whose features are compared")
+    ]
+    split: Annotated[Split | None, Doc("real images that samples are compared with; null: `reference` has them")] = None
+    reference: Annotated[
+        References, Doc("{data set: a file of real images}, in place of its split: what a paper's own numbers are of")
+    ] = {}
     k: Annotated[Count, Doc("neighbours of precision and recall")]
     n: Annotated[Count | None, Doc("the first so many images of each seed; null: all")] = None
+
+    def misfit(self) -> Misfit:
+        if self.split is None and not self.reference:
+            return "split", MISSING, "a split, or a reference for each data set"
+        return None
 
     def problems(self, where: str, scale: Scale) -> Iterator[str]:
         if self.n is not None and self.n > scale.samples.eval.per_seed:
             yield f"{where}.n: {self.n}, expected at most {scale.samples.eval.per_seed} (samples.eval.per_seed)"
+        for name, generator in scale.generators.items():
+            if (dataset := generator.imitates(scale)) and self.split is None and dataset not in self.reference:
+                yield f"{where}.reference.{dataset}: missing key, expected a file (generators.{name}), or a split"
+                break
 
 
 class Drawn(Options):
-    """Samples that are reported, of the seeds of `seeds`."""
+    """Samples of a use."""
 
     per_seed: Annotated[Count, Doc("images of each seed")]
     batch_size: Annotated[Count, Doc("images at a time")]
+    shards: Annotated[
+        Count,
+        Doc(
+            "by so many jobs a set is drawn, and boosted, no more than it has batches; what is merged of theirs is the "
+            "same to the byte, and `jobs` says what one of them needs"
+        ),
+    ] = 1
+
+
+class Reported(Drawn):
+    """Samples that are reported, of the seeds of `seeds`."""
+
+    feature_shards: Annotated[
+        Count | None, Doc("by so many jobs an extractor looks at a set before its metrics; null: shards")
+    ] = None
 
 
 class DrawnApart(Drawn):
@@ -49,7 +90,7 @@ class DrawnApart(Drawn):
 class Samples(Options):
     """How many samples each use takes."""
 
-    eval: Annotated[Drawn, Doc("what is reported")]
+    eval: Annotated[Reported, Doc("what is reported")]
     validation: Annotated[DrawnApart, Doc("what chooses lengths of walks")]
     train: Annotated[DrawnApart, Doc("fakes that joint models are trained on")]
 
@@ -81,6 +122,10 @@ class Generator(Options):
     published: Annotated[Published | None, Doc("what was published for boosting them")] = None
     note: Note = None
 
+    def imitates(self, scale: Scale) -> str:
+        """The data set whose images these are to look like; empty where that is no entry of the scale."""
+        return self.dataset
+
 
 class SampleFile(Generator):
     """Images drawn elsewhere, dealt out to the uses."""
@@ -91,6 +136,9 @@ class SampleFile(Generator):
     sha256: Hash = None
     downloads: Downloads = DOWNLOADS
     dataset: Annotated[str, Refers("datasets"), Doc("what the samples imitate")]
+    seeds: Annotated[
+        Seeds | None, Doc("sampling seeds of what is reported, where not those of all: one for a set drawn once")
+    ] = None
     source: Annotated[Source, Doc("where its numbers are from")]
 
 
@@ -113,6 +161,10 @@ class DrawnImages(Generator):
     nfe: Annotated[Count, Doc("network evaluations per image, as papers count them")]
     per_seed: Annotated[Count | None, Doc("images of each seed of samples.eval, where other than there")] = None
     source: Annotated[Source, Doc("where its numbers are from")]
+
+    def imitates(self, scale: Scale) -> str:
+        trained = self.model if self.model in scale.models else self.model.rpartition("_at_")[0]
+        return scale.models[trained].dataset if trained in scale.models else ""
 
     def misfit(self) -> Misfit:
         if self.sampler.guided and self.classifier is None:
@@ -140,7 +192,9 @@ class Job(Options):
     threads: Annotated[Count, Doc("CPU threads")]
     mem_mb: Annotated[Count, Doc("memory", "MB")]
     runtime: Annotated[Count, Doc("at most", "minutes")]
-    gpu: Annotated[Natural, Doc("0: computes on the CPU, whatever the machine has; 1: on a GPU where there is one")]
+    gpu: Annotated[
+        Natural, Doc("0: computes on the CPU, whatever the machine has; 1: on a GPU if there is one; more: docs/gpu.md")
+    ]
 
 
 class Jobs(Options):

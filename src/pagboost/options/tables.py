@@ -18,6 +18,21 @@ Percents = Annotated[dict[Name, Number], Meta(min_length=1)]
 Metrics = Annotated[dict[Metric, Printed], Meta(min_length=1)]
 Improvements = Annotated[dict[Literal["fid", "inception_score"], Percents], Meta(min_length=1)]
 Threshold = Literal[50, 60, 70, 80]
+Counts = Count | Annotated[list[Count], Meta(min_length=1), Distinct()]  # a list: any of them
+
+
+class MeasuredAs(Options):
+    """How the numbers that a paper reports under a protocol were measured."""
+
+    data: Annotated[Text, Doc("the data set, for readers; what tells it are reference and reference_n")]
+    metrics: Annotated[list[Metric], Meta(min_length=1), Distinct(), Doc("which were measured so")]
+    extractor: Annotated[Text, Doc("by which extractor")]
+    input_size: Annotated[Counts, Doc("side of the images it sees", "pixels")]
+    reference: Annotated[Text, Doc("the split that samples are compared with")]
+    reference_n: Annotated[Counts, Doc("its size", "images")]
+    n: Annotated[Counts, Doc("samples per seed")]
+    resize: Annotated[Text | None, Doc("how images are brought to input_size; null: however")] = None
+    statistics: Annotated[Text | None, Doc("whose the reference's are (docs/evaluation.md); null: whosever")] = None
 
 
 class Table(Shown):
@@ -59,6 +74,7 @@ class MetricsRow(Row):
     reported: Annotated[
         Metrics, Doc("{metric: number, or {protocol: number or [number, deviation]}} that the paper prints")
     ] = None
+    as_run: Annotated[Metrics, Doc("what the authors' code printed, as `reported`")] = None
     printed_percent: Annotated[Improvements, Doc("{metric: {protocol: improvement over no boosting, as printed}}")] = (
         None
     )
@@ -80,6 +96,9 @@ class MetricsTable(Table):
         Distinct(),
         Doc("facts of a protocol that may differ between rows, each shown in a column of its own"),
     ] = []
+    measured_as: Annotated[
+        dict[Name, MeasuredAs], Doc("how its reported numbers were measured, where not as the paper's others")
+    ] = None
     columns: Annotated[list[Column], Meta(min_length=1), Distinct(), Doc("what is shown")]
     rows: Annotated[list[MetricsRow], Meta(min_length=1), Doc("of what")]
 

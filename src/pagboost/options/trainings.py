@@ -83,6 +83,7 @@ class Training(Options):
     needs_data: whether it looks at images; else it needs no GPU either.
     trains: whether weights come out that were not there before; else they are the same for all trainings.
     outputs: how many numbers the network gives for each of an image's; None: unlike an image.
+    many_gpus: whether several processes can train it together (pagboost.team).
     """
 
     inputs: ClassVar[dict[str, Any]] = {}
@@ -91,6 +92,7 @@ class Training(Options):
     needs_data: ClassVar[bool] = True
     trains: ClassVar[bool] = True
     outputs: ClassVar[int | None] = None
+    many_gpus: ClassVar[bool] = False
 
 
 class Iterations(Training):
@@ -128,6 +130,7 @@ class Classifier(OneCycle):
 
     kind = "classifier"
     uses = "pagboost.guides.classifier:train_classifier"
+    many_gpus = True
 
     attack: Annotated[RampedAttack | None, Doc("null: a vanilla classifier")]
 
@@ -137,6 +140,7 @@ class Joint(OneCycle):
 
     kind = "joint"
     uses = "pagboost.guides.joint:train_joint"
+    many_gpus = True
     inputs = {
         "backbone": Annotated[str, Refers("models", ("classifier",)), Doc("the classifier to start from")],
         "fakes": Annotated[
@@ -158,6 +162,7 @@ class EDM(Averaged):
 
     kind = "edm"
     uses = "pagboost.generators.diffusion.karras:train_edm"
+    many_gpus = True
     outputs = 1
 
     p_mean: Annotated[Number, Doc("mean of log sigma in training")]
@@ -193,6 +198,7 @@ class ConsistencyDistillation(Consistency):
 
     kind = "consistency_distillation"
     uses = "pagboost.generators.consistency:train_cd"
+    many_gpus = True
     inputs = {"teacher": TEACHER}
 
     scales: Annotated[AtLeast2, Doc("number of noise levels")]
@@ -204,6 +210,7 @@ class ConsistencyTraining(Consistency):
 
     kind = "consistency_training"
     uses = "pagboost.generators.consistency:train_ct"
+    many_gpus = True
     inputs = {"teacher": TEACHER}
     optional = ("teacher",)
 
@@ -221,6 +228,7 @@ class DDPM(Averaged):
 
     kind = "ddpm"
     uses = "pagboost.generators.diffusion.ddpm:train_ddpm"
+    many_gpus = True
     outputs = 2  # a mean and a variance (Sec. 3.1)
 
     schedule: Annotated[Schedule, Doc("of the forward process")]
@@ -243,6 +251,7 @@ class TimeClassifier(Iterations):
 
     kind = "time_classifier"
     uses = "pagboost.guides.time_classifier:train_time_classifier"
+    many_gpus = True
 
     schedule: Annotated[Schedule, Doc("of the forward process")]
     diffusion_steps: Annotated[Count, Doc("of the forward process (T)")]

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pagboost import cli, yaml_files
+from pagboost import cli, functions, yaml_files
 from pagboost.errors import InputError
 from pagboost.options import plugins, reading
+from pagboost.options.networks import Function
 from pagboost.options.papers import Paper
 from pagboost.options.reading import Reference, read
 from pagboost.options.scale import Scale
+from pagboost.options.trainings import Training
 from pagboost.planning import references
 from pagboost.report import cells, left_out
 from pagboost.sources import addresses
@@ -25,7 +27,6 @@ from pagboost.sources import addresses
 # What rules' jobs do, by how many GPUs they use
 WITHOUT_GPU = {"data": "preparing data", "report": "reporting"}
 ONE_GPU = {
-    "train": "training",
     "sample": "sampling",
     "boost": "boosting",
     "reference": "a reference",
@@ -53,15 +54,19 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
         found: list[Reference] = []
         scale = read(Scale, merged, "", declared=True, references=found)
     addresses.use_mirrors(scale.mirrors)
+    networks = (getattr(model, "network", None) for model in scale.models.values())
+    functions.declare((one.function, one.arguments) for one in networks if isinstance(one, Function))
     paper_files = {name: root / "config" / "papers" / f"{name}.yaml" for name in scale.papers}
     papers = {name: read_yaml(path) for name, path in paper_files.items()}
+    without = merged.get("without") or {}
     for name, paper in papers.items():
         with in_file(f"{name}.yaml"):
             named: list[Reference] = []
             read(Paper, paper, "", declared=True, references=named)
-            for problem in references.unknown_protocols(scale, named):
+            gone = without.get(name)
+            shown = [one for one in named if left_out.is_shown(one[0], paper, gone)]
+            for problem in references.unknown_protocols(scale, shown):
                 raise InputError(problem)
-    without = merged.get("without") or {}
     for problem in unknown_parts(root, papers, without):
         raise InputError(f"{file.name}: {problem}")
     results = folder("results", merged["results"])
@@ -77,6 +82,11 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
     for problem in itertools.chain(references.problems(scale, found), problems(result)):
         raise InputError(f"{file.name}: {problem}")
     return result
+
+
+def with_defaults(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings over those of config.yaml, which Snakemake does not read where another workflow uses this one."""
+    return merge(read_yaml(root / "config.yaml"), config)
 
 
 @contextlib.contextmanager
@@ -211,7 +221,7 @@ def checkpoints(models: Mapping[str, Any]) -> dict[str, str]:
 
 def problems(scale: Mapping[str, Any]) -> Iterator[str]:
     """What a scale's papers need and it does not have, and what its jobs could not use, one line each."""
-    yield from device_problems(scale["jobs"])
+    yield from device_problems(scale)
     generators, boosts, unavailable = scale["generators"], scale["boosts"], scale["unavailable"]
     known = {*generators, *boosts, *scale["protocols"], *scale["studies"]}
     known |= {key for paper in scale["papers"].values() for names in paper["names"].values() for key in names}
@@ -240,13 +250,34 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
                         yield f"generators.{generator}.published.{key}: missing key, boosts.{boost} starts from it"
 
 
-def device_problems(jobs: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
-    """GPUs that a rule's jobs would hold and not use. What computes on several is to say so here."""
-    for rule, job in jobs.items():
+def device_problems(scale: Mapping[str, Any]) -> Iterator[str]:
+    """GPUs that a rule's jobs would hold and not use; of trainings, their kinds say what computes on several."""
+    for rule, job in scale["jobs"].items():
         if rule in WITHOUT_GPU and job["gpu"] > 0:
             yield f"jobs.{rule}.gpu: {job['gpu']}, expected 0 ({WITHOUT_GPU[rule]} uses none)"
+        elif rule == "train" and job["gpu"] > 1:
+            yield from training_problems(scale["models"], job["gpu"])
         elif job["gpu"] > 1:
             yield f"jobs.{rule}.gpu: {job['gpu']}, expected 0 or 1 ({ONE_GPU[rule]} uses one device)"
+
+
+def training_problems(models: Mapping[str, Mapping[str, Any]], gpus: int) -> Iterator[str]:
+    """Trainings that use one GPU, and batches that several cannot share evenly."""
+    for name, entry in models.items():
+        kind = Training.kinds()[entry["kind"]]
+        if not kind.trains:
+            continue
+        if not kind.many_gpus:
+            yield f"jobs.train.gpu: {gpus}, expected 0 or 1 (models.{name}: kind {entry['kind']} trains on one device)"
+        for key in ("batch_size", "generated_batch_size"):
+            if (size := entry["training"].get(key, 0)) % gpus:
+                yield f"models.{name}.training.{key}: {size}, expected a multiple of {gpus} (jobs.train.gpu)"
+
+
+def gpus(scale: Mapping[str, Any], model: str) -> int:
+    """How many GPUs the job that makes a model's weights asks for: of what is no training, at most one."""
+    declared = scale["jobs"]["train"]["gpu"]
+    return declared if Training.kinds()[scale["models"][model]["kind"]].many_gpus else min(1, declared)
 
 
 def survey_problems(where: str, spec: Mapping[str, Any], scale: Mapping[str, Any]) -> Iterator[str]:

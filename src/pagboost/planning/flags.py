@@ -14,6 +14,8 @@ from pagboost.planning.lineage import Result
 from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import Results
 
+LOOKED_AT = ("like", "real", "validation", "reference", "extractor")  # files that some boosts need
+
 
 def as_json(value: Any) -> str:
     """A slice of the configuration as one argument, the same for equal slices."""
@@ -34,11 +36,11 @@ def kept_iterations(results: Results) -> list[int]:
 
 
 def generated(result: Result) -> list[str]:
-    """sample.py: --weights, --classifier or --real, whichever files there are, the sampler, and which training."""
+    """sample.py: --weights, --classifier or --real, whichever files there are, the sampler, the training, the shard."""
     given = [f"--{role}={path}" for role, path in result.files().items()]
     if "sampler" in result.settings:
         given.append(f"--sampler={as_json(result.settings['sampler'])}")
-    return given + ([f"--training={result.settings['training']}"] if "training" in result.settings else [])
+    return given + [f"--{key}={result.settings[key]}" for key in ("training", "shard") if key in result.settings]
 
 
 def imported(results: Results, generator: str, use: str) -> list[str]:
@@ -56,10 +58,17 @@ def fetched(shown: Outputs) -> list[str]:
 
 
 def boosted(result: Result) -> list[str]:
-    """boost.py: a published length and the multiples of it that are tried, or whose change counts; and real images."""
+    """boost.py: a published length and the multiples of it that are tried, or whose change counts; what it looks at."""
     files, length = result.files(), result.settings["length"]
     given = [f"--published={as_json(length)}"] if length else []
-    return given + [f"--{role}={files[role]}" for role in ("like", "real", "reference", "extractor") if role in files]
+    return given + [f"--{role}={files[role]}" for role in LOOKED_AT if role in files]
+
+
+def reference(result: Result) -> list[str]:
+    """make_reference.py: the images, of this scale or from elsewhere, and what metrics call them."""
+    images, asked = result.files().get("images"), result.settings
+    outside = [f"--{key}={asked[key]}" for key in ("sha256", "downloads") if asked.get(key)]
+    return [images or asked["file"], f"--split={asked['split']}", f"--k={asked['k']}", *outside]
 
 
 def references(results: Results, generator: str) -> list[str]:
@@ -68,12 +77,13 @@ def references(results: Results, generator: str) -> list[str]:
     return [f"{name}={results.reference(dataset, name).file}" for name in results.reported]
 
 
-def evaluated(results: Results) -> list[str]:
-    """evaluate.py: --first LABEL=N for protocols that look at fewer images per seed, and what is computed besides."""
+def evaluated(results: Results, result: Result) -> list[str]:
+    """evaluate.py: --first LABEL=N for protocols of fewer images per seed, what is computed besides; features."""
     protocols, wanted = results.scale["protocols"], results.evaluation()
     counts = [f"{name}={protocols[name]['n']}" for name in results.reported if "n" in protocols[name]]
     infinity = [] if wanted["fid_infinity"] else ["--no-fid-infinity"]
-    return [*(["--first", *counts] if counts else []), f"--resamplings={wanted['resamplings']}", *infinity]
+    features = ["--features", *result.files()["features"]] if "features" in result.inputs else []
+    return [*(["--first", *counts] if counts else []), f"--resamplings={wanted['resamplings']}", *infinity, *features]
 
 
 def studied(results: Results, study: str) -> list[str]:

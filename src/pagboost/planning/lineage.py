@@ -26,7 +26,8 @@ class Result:
     """One file, and what its job depends on.
 
     script: whose code makes it. settings: the slice of the configuration that the job sees. inputs: the results that
-    it reads, by role. outside: files and folders from elsewhere, whose content counts.
+    it reads, by role. outside: files and folders from elsewhere, whose content counts. temporary: whether it is deleted
+    when all that is made from it is there, and no loss then.
     """
 
     file: str
@@ -34,6 +35,7 @@ class Result:
     settings: Mapping[str, Any]
     inputs: Mapping[str, Result | Sequence[Result]] = field(default_factory=dict)
     outside: Sequence[str] = ()
+    temporary: bool = False
 
     def files(self) -> dict[str, str | list[str]]:
         """{role: its file, or files} of what the job reads."""
@@ -92,15 +94,20 @@ class Digests:
         return self._asked[result]
 
     def gone(self, result: Result) -> bool:
-        """Whether a file that a result was made from, however far upstream, is not there."""
+        """Whether a file that a result was made from, however far upstream, is not there and should be."""
         if result not in self._gone:
-            self._gone[result] = any(not Path(one.file).exists() or self.gone(one) for one in result.before())
+            self._gone[result] = any(
+                not (one.temporary or Path(one.file).exists()) or self.gone(one) for one in result.before()
+            )
         return self._gone[result]
 
 
 def upstream(results: Iterable[Result]) -> list[str]:
-    """The files of some results and of all that these are made from, each once, first things first."""
-    return list(dict.fromkeys(result.file for result in closure(results)))
+    """The files of some results and of all that these are made from, each once, first things first.
+
+    Temporary ones are left out: nobody asks for them but the jobs that read them.
+    """
+    return list(dict.fromkeys(result.file for result in closure(results) if not result.temporary))
 
 
 def closure(results: Iterable[Result]) -> list[Result]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,19 @@ class Memory:
     def note(self, key: str, value: Any) -> None:
         """Note a value that JSON can hold."""
         self._facts[key] = value
+        self._write()
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is noted within is written at the end: one file for thousands of facts, not one after the other."""
+        path, self.path = self.path, None
+        try:
+            yield
+        finally:
+            self.path = path
+            self._write()
+
+    def _write(self) -> None:
         if self.path is not None:
             from pagboost import artifacts  # numpy, which planning does without unless there is something to write
 

@@ -95,6 +95,11 @@ class Outputs:
             f"{self.folder}/report.html", "make_report.py", settings, inputs, list(map(str, self.scale["files"]))
         )
 
+    @once
+    def provenance(self) -> Result:
+        """What made all of these, when and on what: made after the page, and part of nothing that is compared."""
+        return Result(f"{self.folder}/provenance.csv", "make_provenance.py", {}, {"shown": self.page()})
+
     def tables(self, paper: str) -> list[Result]:
         """A paper's tables and claims, in every format."""
         names = self.scale["papers"][paper]["tables"]
@@ -160,7 +165,8 @@ class Outputs:
     def pairs(self, survey: str) -> int:
         """As many pairs as the paper's survey had, or all there are."""
         spec = self.survey_spec(survey)
-        return min(spec["pairs"], len(self.results.seeds(EVAL)) * self.results.per_seed(spec["generators"]["a"], EVAL))
+        shown = spec["generators"]["a"]
+        return min(spec["pairs"], len(self.results.seeds(EVAL, shown)) * self.results.per_seed(shown, EVAL))
 
     def answers(self, survey: str) -> list[str]:
         """The exported answers to a survey, one file per rater; none is the usual case. Hidden files are nobody's."""

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pagboost import functions, shards
 from pagboost.errors import InputError
 from pagboost.options.kinds import defaults
+from pagboost.options.networks import Function
 from pagboost.options.scale import Evaluation
 from pagboost.options.trainings import Training
-from pagboost.planning import configuration
+from pagboost.planning import configuration, sharding
 from pagboost.planning.lineage import Result, local, once, upstream
 from pagboost.report import cells
 from pagboost.sources import addresses
 
 EVAL = "eval"  # the use whose samples are reported
+DEBIASED = "debiased"  # the label rule that needs samples of other seeds, and that of boosts that name none
+FEATURES_BATCH = 100  # images that an extractor looks at together, as evaluate.py does
 
 
 class Results:
@@ -106,12 +111,21 @@ class Results:
             "kept": None if trained == model else int(model.rpartition("_")[2]),
             "device": self.device("train"),
         }
+        if entry.get("network", {}).get("kind") == Function.kind:
+            settings["made_of"] = self._made_of(trained)
         file, outside = self._file("weights", f"{model}.safetensors"), local(entry["training"].get("file"))
         if not Training.kinds()[entry["kind"]].needs_data:
             settings |= {"device": "cpu", "size": self.scale["datasets"][entry["dataset"]]["size"]}
             return Result(file, "train.py", settings, inputs, outside)
         data = {"data": self.data(entry["dataset"], "train")}
         return Result(file, "train.py", settings, data | inputs, outside)
+
+    def _made_of(self, model: str) -> dict[str, Any]:
+        """The code or the package's version that a network of kind function depends on; told without importing it."""
+        try:
+            return functions.made_of(self.scale["models"][model]["network"]["function"])
+        except InputError as error:
+            raise InputError(f"models.{model}.network.{error}") from error
 
     def shared(self) -> set[str]:
         """Models that are the same for all trainings: the extractors, and what no training makes."""
@@ -148,12 +162,12 @@ class Results:
         """What a generator draws, deals out of a file, or takes of real images."""
         entry = self.scale["generators"][generator]
         file = self._file("samples", generator, f"boost={cells.RAW}", f"{use}.npz")
-        settings = {"seeds": self.seeds(use), "per_seed": self.per_seed(generator, use)}
+        settings = {"seeds": self.seeds(use, generator), "per_seed": self.per_seed(generator, use)}
         if "samples" in entry:
             said = ("samples", "sha256", "downloads") if addresses.is_url(entry["samples"]) else ("sha256",)
             source = {key: entry[key] for key in said if key in entry}
             dataset = {key: self.scale["datasets"][entry["dataset"]][key] for key in ("size", "num_classes")}
-            settings |= {**source, **dataset, "skip": self.rows_before(use)}
+            settings |= {**source, **dataset, "skip": self.rows_before(generator, use)}
             return Result(file, "import_samples.py", settings, {}, local(entry["samples"]))
         if "dataset" in entry:
             return Result(file, "sample.py", settings, {"real": self.data(entry["dataset"], entry["split"])})
@@ -162,7 +176,8 @@ class Results:
         inputs = {"weights": self.weights(entry["model"])}
         if "classifier" in entry:
             inputs["classifier"] = self.weights(entry["classifier"])
-        return Result(file, "sample.py", {"sampler": entry["sampler"], **settings}, inputs)
+        one_job = Result(file, "sample.py", {"sampler": entry["sampler"], **settings}, inputs)
+        return self._sharded(one_job, self.shards(use), generator, use, settings["batch"])
 
     def imported(self) -> list[str]:
         """The generators that are files."""
@@ -172,10 +187,30 @@ class Results:
         """The generators that are networks, or real images."""
         return [name for name in self.scale["generators"] if name not in self.imported()]
 
+    def networks(self) -> list[str]:
+        """The generators that are networks."""
+        return [name for name, entry in self.scale["generators"].items() if "model" in entry]
+
     @once
     def boosted(self, generator: str, boost: str) -> Result:
         """Samples that a guide has improved; the length of its walk may be chosen, or follow from another boost's."""
-        return self._boost(generator, boost, self._file("samples", generator, f"boost={boost}", f"{EVAL}.npz"))
+        file = self._file("samples", generator, f"boost={boost}", f"{EVAL}.npz")
+        wanted = self.shards(EVAL)
+        if wanted == 1:
+            return self._boost(generator, boost, file)
+        plan = self.plan(generator, boost)
+        settings = {key: plan.settings[key] for key in ("spec", "batch", "device")}
+        inputs = {"samples": plan.inputs["samples"], "guide": plan.inputs["guide"], "plan": plan}
+        one_job = Result(file, "boost.py", settings, inputs)
+        return self._sharded(one_job, wanted, generator, EVAL, settings["batch"])
+
+    @once
+    def plan(self, generator: str, boost: str) -> Result:
+        """What the shards of a boost agree on: made with `steps`, which tells it to people."""
+        return replace(
+            self._boost(generator, boost, self._file("shards", "steps", generator, f"boost={boost}.npz")),
+            temporary=True,
+        )
 
     @once
     def steps(self, generator: str, boost: str) -> Result:
@@ -183,18 +218,18 @@ class Results:
         return self._boost(generator, boost, str(cells.steps_file(self.folder, generator, boost)))
 
     def _boost(self, generator: str, boost: str, file: str) -> Result:
+        """Samples of other seeds are asked for where they choose, or debias labels: a file may have no more."""
         spec = self.scale["boosts"][boost]
-        inputs = {
-            "samples": self.generated(generator, EVAL),
-            "guide": self.weights(spec["guide"]),
-            "validation": self.generated(generator, "validation"),
-        }
+        inputs = {"samples": self.generated(generator, EVAL), "guide": self.weights(spec["guide"])}
         eps, length = spec.get("eps"), self.length(generator, boost)
+        chosen = len(length.get("multiples", [])) > 1
+        if chosen or spec.get("labels", DEBIASED) == DEBIASED:
+            inputs["validation"] = self.generated(generator, "validation")
         if isinstance(eps, Mapping) and "of" in eps:
             inputs["like"] = self.boosted(generator, eps["of"])
         if spec.get("stop") == "ranks":
             inputs["real"] = self.data(self.dataset_of(generator), "train")
-        if length:
+        if chosen:
             inputs["reference"] = self.reference(self.dataset_of(generator), "validation")
             inputs["extractor"] = self.weights(self.scale["protocols"]["validation"]["extractor"])
         batch = self.scale["samples"][EVAL]["batch_size"]
@@ -212,6 +247,21 @@ class Results:
         choice = self.scale["step_choice" if "steps" in keys else "eps_choice"]
         return {**{key: published[key] for key in keys}, **choice} if keys else {}
 
+    # -- shards
+
+    def shards(self, use: str, looking: bool = False) -> int:
+        """By how many jobs sets of a use are made, or looked at; real images and files are dealt out by one."""
+        entry = self.scale["samples"][use]
+        made = entry.get("shards", 1)
+        return (entry.get("feature_shards") or made) if looking else made
+
+    def _sharded(self, one_job: Result, wanted: int, generator: str, use: str, batch: int) -> Result:
+        """The result of one job, or of as many as are wanted."""
+        if wanted == 1:
+            return one_job
+        images = len(self.seeds(use, generator)) * self.per_seed(generator, use)
+        return sharding.whole_of(one_job, self.folder, shards.at_most(wanted, images, batch))
+
     # -- scores
 
     @once
@@ -219,15 +269,26 @@ class Results:
         """Real images as an extractor sees them: one file for all protocols that look alike (they may differ in n)."""
         if self is not self.first:
             return self.first.reference(dataset, protocol)
-        keys = ("extractor", "split", "k")
-        protocols = self.scale["protocols"]
-        seen = {key: protocols[protocol][key] for key in keys}
-        same = next(name for name, entry in protocols.items() if {key: entry[key] for key in keys} == seen)
+        seen = self._compared_with(dataset, protocol)
+        same = next(name for name in self.scale["protocols"] if self._compared_with(dataset, name) == seen)
         if same != protocol:
             return self.reference(dataset, same)
-        inputs = {"images": self.data(dataset, seen["split"]), "extractor": self.weights(seen["extractor"])}
-        settings = {"split": seen["split"], "k": seen["k"], "device": self.device("reference")}
-        return Result(self._file("references", dataset, f"{protocol}.npz"), "make_reference.py", settings, inputs)
+        path, images = self._file("references", dataset, f"{protocol}.npz"), seen["images"]
+        inputs = {"extractor": self.weights(seen["extractor"])}
+        settings = {"k": seen["k"], "device": self.device("reference")}
+        if isinstance(images, Mapping):
+            settings |= {"split": images.get("called") or Path(images["file"]).stem, **images}
+            return Result(path, "make_reference.py", settings, inputs, local(images["file"]))
+        if images is None:
+            raise InputError(f"protocols.{protocol}.reference.{dataset}: missing key, expected a file, or a split")
+        inputs = {"images": self.data(dataset, images), **inputs}
+        return Result(path, "make_reference.py", settings | {"split": images}, inputs)
+
+    def _compared_with(self, dataset: str, protocol: str) -> dict[str, Any]:
+        """What makes two protocols' references of a data set one: images are a file from elsewhere, or a split."""
+        entry = self.scale["protocols"][protocol]
+        images = entry.get("reference", {}).get(dataset) or entry.get("split")
+        return {"extractor": entry["extractor"], "k": entry["k"], "images": images}
 
     @once
     def metrics(self, generator: str, boost: str) -> Result:
@@ -239,12 +300,23 @@ class Results:
             "extractors": [self.weights(name) for name in self.extractors],
             "references": list(references),
         }
+        if self.shards(EVAL, looking=True) > 1:
+            inputs["features"] = [self.features(generator, boost, name) for name in self.extractors]
         settings = {
             "protocols": {name: protocols[name] for name in self.reported},
             "evaluation": self.evaluation(),
             "device": self.device("evaluate"),
         }
         return Result(str(cells.metrics_file(self.folder, generator, boost)), "evaluate.py", settings, inputs)
+
+    @once
+    def features(self, generator: str, boost: str, extractor: str) -> Result:
+        """What an extractor sees in a set, where its metrics do not look for themselves."""
+        file = self._file("shards", "features", generator, f"boost={boost}", f"{extractor}.npz")
+        inputs = {"samples": self.samples(generator, boost, EVAL), "extractor": self.weights(extractor)}
+        settings = {"batch": FEATURES_BATCH, "device": self.device("evaluate")}
+        one_job = Result(file, "featurise.py", settings, inputs, temporary=True)
+        return self._sharded(one_job, self.shards(EVAL, looking=True), generator, EVAL, FEATURES_BATCH)
 
     def evaluation(self) -> dict[str, Any]:
         """What is computed beyond the metrics: seeds have their own deviation, intervals are for the asking."""
@@ -288,9 +360,13 @@ class Results:
         """The data set a generator imitates: that of its model, or the one it draws real images from."""
         return configuration.dataset_of(self.scale["generators"][generator], self.scale["models"])
 
-    def seeds(self, use: str) -> list[int]:
-        """Sampling seeds: those of config.yaml for what is reported, fixed others for training and choosing."""
-        return self.scale["samples"][use].get("seeds", self.scale["seeds"])
+    def seeds(self, use: str, generator: str | None = None) -> list[int]:
+        """Sampling seeds: those of config.yaml for what is reported, fixed others for training and choosing.
+
+        A generator that is a file may have its own of what is reported: it was drawn once.
+        """
+        own = self.scale["generators"].get(generator, {}).get("seeds") if use == EVAL else None
+        return own or self.scale["samples"][use].get("seeds", self.scale["seeds"])
 
     def per_seed(self, generator: str, use: str) -> int:
         """Images per seed; a generator may have a number of its own for what is reported."""
@@ -298,11 +374,11 @@ class Results:
         own = "per_seed" in entry and (use == EVAL or "dataset" in entry) and "samples" not in entry
         return entry["per_seed"] if own else self.scale["samples"][use]["per_seed"]
 
-    def rows_before(self, use: str) -> int:
+    def rows_before(self, generator: str, use: str) -> int:
         """How many rows of a sample file the uses declared before this one take."""
         uses = list(self.scale["samples"])
         before = uses[: uses.index(use)]
-        return sum(len(self.seeds(name)) * self.scale["samples"][name]["per_seed"] for name in before)
+        return sum(len(self.seeds(name, generator)) * self.scale["samples"][name]["per_seed"] for name in before)
 
     def _file(self, *parts: str) -> str:
         return "/".join((self.folder, *parts))

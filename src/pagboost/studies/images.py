@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pagboost import attacks, images
+from pagboost import attacks, images, runtime
 from pagboost.artifacts import SampleSet
 from pagboost.boosting import walks
 from pagboost.boosting.walks import Guide
@@ -199,7 +199,8 @@ def in_batches(
     function: Callable[..., tuple[torch.Tensor, ...]], batch_size: int, *tensors: torch.Tensor
 ) -> list[torch.Tensor]:
     """function's outputs over consecutive batches, joined along their first dimension."""
-    parts = [function(*batch) for batch in zip(*(t.split(batch_size) for t in tensors), strict=True)]
+    batches = list(zip(*(t.split(batch_size) for t in tensors), strict=True))
+    parts = [function(*batch) for batch in runtime.progress(batches, "batches")]
     return [torch.cat(column) for column in zip(*parts, strict=True)]
 
 

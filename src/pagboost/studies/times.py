@@ -270,7 +270,8 @@ def _walked(
         walked = (respaced, diffusion.shape, diffusion.target, options.clip_x_0, guide)
         predicted = []
         with attacks.frozen(classifier.network), runtime.autocast(bench.device):
-            for i, step in enumerate(ddpm.ancestral(diffusion.network, y, streams, *walked)):
+            steps = ddpm.ancestral(diffusion.network, y, streams, *walked)
+            for i, step in enumerate(runtime.progress(steps, "steps of a batch", options.steps)):
                 if i in kept:
                     predicted.append(step.x_0)
         return tuple(((x + 1) / 2).clamp(0, 1) for x in (torch.stack(predicted, 1), step.x_t))

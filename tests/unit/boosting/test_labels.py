@@ -74,6 +74,13 @@ def test_debiased_labels_are_more_even_and_follow_from_the_validation_images(gui
     assert np.array_equal(debiased.images, own.images)
 
 
+def test_pseudo_labels_are_the_plain_argmax_of_labelled_images_too(guide, samples, unlabelled):
+    pseudo, seen, facts = complete(guide, samples, samples, "pseudo")
+    plain, _, _ = complete(guide, unlabelled, None, "argmax")
+    assert np.array_equal(pseudo.labels, plain.labels) and not np.array_equal(pseudo.labels, samples.labels)
+    assert np.array_equal(seen.labels, plain.labels) and (facts["rule"], facts["shift"]) == ("pseudo", None)
+
+
 def test_a_guide_that_has_labelled_can_boost(guide, unlabelled, others):
     labelled, _, _ = complete(guide, unlabelled, others)
     boost = StepBoost(objective="ce", sampler="pgd", alpha=0.1)
@@ -95,9 +102,9 @@ def test_given_labels_are_kept_and_counted_by_seed(guide, samples, others):
 
 def test_rules_are_named():
     boost = {"objective": "ce", "sampler": "pgd", "alpha": 0.1}
-    assert set(get_args(LabelRule)) == {"debiased", "argmax"}
+    assert set(get_args(LabelRule)) == {"debiased", "argmax", "pseudo"}
     assert read(StepBoost, boost, "boost").labels == "debiased"
-    with pytest.raises(InputError, match="boost.labels: 'uniform', expected one of: debiased, argmax"):
+    with pytest.raises(InputError, match="boost.labels: 'uniform', expected one of: debiased, argmax, pseudo"):
         read(StepBoost, boost | {"labels": "uniform"}, "boost")
 
 

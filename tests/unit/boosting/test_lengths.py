@@ -260,3 +260,23 @@ def test_a_single_plan_needs_no_validation(guide):
     assert lengths.choose(guide, [plan], None, None, 12, CPU) == (plan, [{"steps": 4, "eps": None}])
     with pytest.raises(InputError, match="2 candidate walks, expected validation samples"):
         lengths.choose(guide, [plan, dataclasses.replace(plan, steps=5)], None, None, 12, CPU)
+
+
+def test_a_published_step_is_carried_over_like_the_path(guide):
+    """Of 64 values, as the guide's: the path as printed; of a quarter as many: steps twice as long, and as many."""
+    for pixels, alpha in ((64, 0.14), (16, 0.28)):
+        published = {"steps": 7, "alpha": 0.14, "pixels": pixels, "multiples": [1, 2]}
+        found = plans({**PGD, "alpha": "published"}, guide, published)
+        assert [plan.steps for plan in found] == [7, 14]
+        assert [plan.boost.alpha for plan in found] == [pytest.approx(alpha)] * 2
+
+
+def test_a_published_step_needs_its_path(guide):
+    with pytest.raises(InputError, match=r"boost.alpha: published, expected the path that it is of \(--published\)"):
+        plans({**PGD, "alpha": "published"}, guide, steps=3)
+
+
+@pytest.mark.parametrize("other", [{"direction": "raw"}, {"fixed_steps": 3}])
+def test_a_published_step_is_of_a_chosen_walk(other):
+    with pytest.raises(InputError, match="boost.alpha: published, expected a number"):
+        made({**PGD, "alpha": "published", **other})

@@ -140,10 +140,19 @@ def test_what_is_no_covariance(tmp_path: Path, sigma: np.ndarray, message: str) 
         references.open_reference(str(tmp_path / "odd.npz"), [extractor("cnn_a")], 3, 16, CPU)
 
 
-def test_statistics_alone_are_not_saved_as_a_reference(tmp_path: Path) -> None:
-    (against,) = references.open_reference(str(write(tmp_path / "stats.npz")), [extractor()], 3, 16, CPU)
-    with pytest.raises(InputError, match="not written, stats is statistics alone, expected images"):
-        reference.save(tmp_path / "out.npz", against)
+@pytest.mark.parametrize("spatial", [False, True])
+def test_statistics_alone_are_saved_as_what_they_are(tmp_path: Path, spatial: bool) -> None:
+    path = write(tmp_path / "stats.npz", spatial)
+    (against,) = references.open_reference(str(path), [extractor()], 3, 16, CPU, split="train")
+    reference.save(tmp_path / "out.npz", against)
+    assert references.kind_of(str(tmp_path / "out.npz")) == "saved"
+    saved = reference.load(tmp_path / "out.npz")
+    assert saved.points is None and saved.facts == against.facts and (saved.spatial is not None) == spatial
+    direct, after = (
+        evaluation.evaluate_samples(InMemory(pixels(30, 1)), [extractor()], {"ref": one}, 16, CPU, options=TWO_SPLITS)
+        for one in (against, saved)
+    )
+    assert direct == after and after["ref"]["protocol"]["reference"] == "train"
 
 
 def test_by_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

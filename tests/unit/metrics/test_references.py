@@ -123,6 +123,20 @@ def test_an_openai_batch_has_statistics_of_its_full_set_and_images_of_a_part(fil
     assert scored["protocol"]["statistics"] == "openai" and scored["protocol"]["kid_size"] == 20
 
 
+def test_an_openai_batch_is_saved_with_its_full_set_s_statistics(files: Path, tmp_path: Path) -> None:
+    """As a protocol that names one has it: made once, by whatever name, and used for every set."""
+    (made,) = opened(files / "VIRTUAL.npz", split="batch")
+    reference.save(tmp_path / "batch.npz", made)
+    saved = reference.load(tmp_path / "batch.npz")
+    assert saved.facts == made.facts and (saved.facts.split, saved.facts.statistics) == ("batch", "openai")
+    options = Options(splits=2)
+    direct, after = (
+        evaluation.evaluate_samples(InMemory(pixels(30, 2)), [extractor()], {"train": one}, 16, CPU, options=options)
+        for one in (made, saved)
+    )
+    assert direct == after and after["train"]["protocol"]["reference_n"] == 20
+
+
 def test_an_openai_batch_is_for_openai_s_protocol_alone(files: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"VIRTUAL.npz: statistics of OpenAI's .* resizes as clean, expected --extr"):
         opened(files / "VIRTUAL.npz", extractor("clean", "clean"))

@@ -278,8 +278,8 @@ def test_merging(base, over, merged):
         ({"generators": {"real": {"split": "test"}}}, ["generators.real.split", "test", "heldout"]),
         ({"jobs": {"train": {"gpus": 1}}}, ["jobs.train.gpus: unknown key (did you mean gpu?)"]),
         (
-            {"jobs": {"train": {"gpu": 2}}},
-            ["tiny.yaml: jobs.train.gpu: 2, expected 0 or 1 (training uses one device)"],
+            {"jobs": {"train": {"gpu": 3}}},
+            ["tiny.yaml: models.net.training.batch_size: 4, expected a multiple of 3 (jobs.train.gpu)"],
         ),
         ({"jobs": {"data": {"gpu": 1}}}, ["tiny.yaml: jobs.data.gpu: 1, expected 0 (preparing data uses none)"]),
         ({"datasets": {"tiny": {"splits": {"test": 1}}}}, ["datasets.tiny.splits.test: unknown key", "heldout"]),
@@ -320,8 +320,27 @@ def test_a_url_needs_no_hash_and_mirrors_reach_every_job(root, monkeypatch):
     assert json.loads(os.environ["PAGBOOST_MIRRORS"]) == mirrors
 
 
+def test_trainings_on_several_gpus():
+    """What cannot share a batch is refused; what is no training holds one GPU at most."""
+    batch = {"batch_size": 8, "generated_batch_size": 6}
+    models = {
+        "net": {"kind": "joint", "training": batch},
+        "gan": {"kind": "gan", "training": {"batch_size": 8}},
+        "file": {"kind": "referenced", "training": {}},
+    }
+    assert list(configuration.training_problems(models, 4)) == [
+        "models.net.training.generated_batch_size: 6, expected a multiple of 4 (jobs.train.gpu)",
+        "jobs.train.gpu: 4, expected 0 or 1 (models.gan: kind gan trains on one device)",
+    ]
+    del models["gan"]
+    assert list(configuration.training_problems(models, 2)) == []
+    asked = [configuration.gpus({"jobs": {"train": {"gpu": n}}, "models": models}, "net") for n in (0, 1, 2)]
+    assert asked == [0, 1, 2]
+    assert configuration.gpus({"jobs": {"train": {"gpu": 2}}, "models": models}, "file") == 1
+
+
 def test_every_rules_job_is_known_by_how_many_gpus_it_uses():
-    assert {*configuration.WITHOUT_GPU} | {*configuration.ONE_GPU} == {*JOBS}
+    assert {*configuration.WITHOUT_GPU} | {*configuration.ONE_GPU} | {"train"} == {*JOBS}
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def test_what_a_boost_reads_follows_from_what_it_needs(scale):
     """A chosen length: validation images by an extractor; a fixed one: none; ranks: the training images of its data."""
     entry = scale["boosts"]["rn50_joint_bce"]
     scale["boosts"] |= {"ranked": entry | {"stop": "ranks"}, "fixed": entry | {"fixed_steps": 15}}
+    scale["boosts"]["undebiased"] = scale["boosts"]["fixed"] | {"labels": "argmax"}
     scale["generators"]["unpublished"] = {k: v for k, v in scale["generators"]["ct1"].items() if k != "published"}
     results = Results(scale)
     plain, ranked, larger = (results.boosted(*cell).files() for cell in (
@@ -143,14 +144,19 @@ def test_what_a_boost_reads_follows_from_what_it_needs(scale):
     assert ranked == plain | {"real": "results/x/data/digits16/train.npz"}
     assert larger["real"] == "results/x/data/digits32/train.npz"
     asked = flags.boosted(results.boosted("ct1", "ranked"))
-    assert [flag.split("=")[0] for flag in asked] == ["--published", "--real", "--reference", "--extractor"]
+    named = ["--published", "--real", "--validation", "--reference", "--extractor"]
+    assert [flag.split("=")[0] for flag in asked] == named
     assert "--real=results/x/data/digits16/train.npz" in asked
     fixed = results.boosted("unpublished", "fixed")
-    assert set(fixed.files()) == {"samples", "guide", "validation"} and flags.boosted(fixed) == []
+    assert set(fixed.files()) == {"samples", "guide", "validation"}  # which labels are debiased by, if there are none
+    assert flags.boosted(fixed) == [f"--validation={fixed.files()['validation']}"]
+    undebiased = results.boosted("unpublished", "undebiased")
+    assert set(undebiased.files()) == {"samples", "guide"} and flags.boosted(undebiased) == []
     with pytest.raises(InputError, match="generators.unpublished.published.steps: missing key"):
         results.boosted("unpublished", "ranked")
     like = flags.boosted(results.boosted("cgan", "bigroc_linf"))
-    assert like == ["--like=results/x/samples/cgan/boost=bigroc_wide/eval.npz"]
+    folder = "results/x/samples/cgan"
+    assert like == [f"--like={folder}/boost=bigroc_wide/eval.npz", f"--validation={folder}/boost=none/validation.npz"]
 
 
 # -- trainings

@@ -6,20 +6,25 @@ import gzip
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torchvision
 import yaml
 
-from pagboost import networks
+from pagboost import images, networks
 from pagboost.boosting import lengths
-from pagboost.options.boosts import PublishedRadius, PublishedSteps
+from pagboost.options.boosts import AnyBoost, PublishedRadius, PublishedSteps
+from pagboost.options.reading import read
 from pagboost.planning import configuration
+from pagboost.planning.results import Results
 from pagboost.report.choice_tables import on_unit_scale
 
 ROOT = Path(__file__).parents[3]
 TABLE_3 = {"cgan": 5, "cgan_pd": 2, "biggan": 1, "diff_biggan": 1, "stylegan2_ada": 0.28, "vae": 25}  # as printed
 TABLE_3 |= {"dcgan": 5, "wgan_gp": 5, "sngan": 5, "ssgan": 3}
+PUBLIC = {"golan2024": {"as_released"}, "ganz2021": {"imagenet"}, "kawar2023": {"public_samples"}}  # need its files
 SCALES = sorted(path.stem for path in (ROOT / "config" / "scales").glob("*.yaml"))
 
 
@@ -53,6 +58,7 @@ def test_radii_are_the_published_ones(scale):
 
 def test_lengths_to_choose_from_have_an_inside(scale):
     """Where something is chosen at all: a best at an end says that the grid is too narrow."""
+    walks = [boost for boost in scale["boosts"].values() if "alpha" in boost and "fixed_steps" not in boost]
     for entry, published in (("step_choice", "steps"), ("eps_choice", "eps")):
         choice = scale[entry]
         assert choice["multiples"] == sorted(set(choice["multiples"]))
@@ -60,11 +66,14 @@ def test_lengths_to_choose_from_have_an_inside(scale):
             known = generator.get("published", {})
             if published in known and len(choice["multiples"]) > 1:
                 if published == "eps":
-                    found = lengths.candidate_radii(256, PublishedRadius(eps=known["eps"], **choice))
+                    candidates = [lengths.candidate_radii(256, PublishedRadius(eps=known["eps"], **choice))]
                 else:
-                    steps = {key: known[key] for key in ("steps", "alpha")}
-                    found = lengths.candidate_steps(0.25, 256, PublishedSteps(**steps, **choice))
-                assert len(found) >= 3 and found == sorted(set(found))
+                    path = PublishedSteps(steps=known["steps"], alpha=known["alpha"], **choice)
+                    carried = images.equal_change(path.alpha, 256, path.pixels)
+                    alphas = {carried if boost["alpha"] == "published" else boost["alpha"] for boost in walks}
+                    candidates = [lengths.candidate_steps(alpha, 256, path) for alpha in alphas]
+                for found in candidates:
+                    assert len(found) >= 3 and found == sorted(set(found))
 
 
 def test_a_boost_as_run_is_that_of_the_authors(scale):
@@ -85,7 +94,9 @@ def test_the_full_digits_scale_shows_all_that_its_base_leaves_out(scale):
         said = scale["without"].get(name, {})
         assert gone == {part: set(said.get(part, [])) for part in gone}
         if Path(scale["folder"]).name == "digits_full":
-            assert paper == whole
+            assert gone == {"tables": PUBLIC[name], "figures": set()}
+            ids = {claim["id"] for claim in whole["claims"]} - {claim["id"] for claim in paper["claims"]}
+            assert all(name == "ganz2021" and claim.startswith("imagenet_") for claim in ids)
 
 
 def test_kawar_s_attacks_are_those_of_table_4(scale):
@@ -115,11 +126,95 @@ def test_equal_settings_guide_and_are_guided(scale):
                 assert {k: entry["sampler"][k] for k in shared} == {k: facts[k] for k in shared}, (name, model)
 
 
-@pytest.mark.parametrize("model, file", [("ddpm", "128x128_diffusion"), ("time_vanilla", "128x128_classifier")])
-def test_public_networks_are_those_of_the_public_files(model, file):
-    shapes = json.loads(gzip.decompress((ROOT / "tests" / "data" / "adm_checkpoint_shapes.json.gz").read_bytes()))
+PUBLIC_FILES = [
+    ("ddpm", "128x128_diffusion", "128x128_diffusion"),
+    ("time_vanilla", "128x128_classifier", "128x128_classifier"),
+    ("ct", "ct_imagenet64", "consistency_imagenet64"),
+    ("cd", "cd_imagenet64_lpips", "consistency_imagenet64"),
+]
+
+
+def built(entry: dict) -> torch.nn.Module:
+    with torch.device("meta"):
+        return networks.build(entry["network"])
+
+
+@pytest.mark.parametrize(("model", "file", "shapes"), PUBLIC_FILES)
+def test_public_networks_are_those_of_the_public_files(model, file, shapes):
+    known = json.loads(gzip.decompress((ROOT / "tests" / "data" / "adm_checkpoint_shapes.json.gz").read_bytes()))
     entry = configuration.read_yaml(ROOT / "config" / "scales" / "imagenet.yaml")["models"][model]
     assert entry["training"]["file"].endswith(f"/{file}.pt")
+    assert {key: list(value.shape) for key, value in built(entry).state_dict().items()} == known[shapes]
+
+
+@pytest.mark.parametrize(("model", "name"), [("rn50_robust", "resnet50"), ("wrn_robust", "wide_resnet50_2")])
+def test_public_resnets_are_torchvision_s(model, name):
+    models = configuration.read_yaml(ROOT / "config" / "scales" / "imagenet.yaml")["models"]
     with torch.device("meta"):
-        network = networks.build(entry["network"])
-    assert {key: list(value.shape) for key, value in network.state_dict().items()} == shapes[file]
+        expected = {key: value.shape for key, value in getattr(torchvision.models, name)().state_dict().items()}
+    assert {key: value.shape for key, value in built(models[model]).model.state_dict().items()} == expected
+    assert models[model]["training"]["file"].endswith(f"/{name}_l2_eps3.ckpt")
+
+
+@pytest.fixture(scope="module")
+def imagenet() -> dict:
+    return configuration.load(ROOT, yaml.safe_load((ROOT / "config.yaml").read_text()) | {"scale": "imagenet"})
+
+
+@pytest.mark.parametrize(("generator", "index", "levels"), [("cd2", 22, 40), ("ct2", 106, 201)])
+def test_the_second_step_is_that_of_the_public_code(imagenet, generator, index, levels):
+    """Index `index` of so many of Karras' levels from 80 down to 0.002, rho = 7."""
+    high, low = 80 ** (1 / 7), 0.002 ** (1 / 7)
+    sigma = (high + index / (levels - 1) * (low - high)) ** 7
+    assert imagenet["generators"][generator]["sampler"]["sigmas"] == [80.0, pytest.approx(sigma, abs=1e-5)]
+
+
+def test_published_batches_are_boosted_whole(imagenet):
+    """50,000 images of one seed, of none of which anything else is made."""
+    results = Results(imagenet)
+    rows = [(row["generator"], row["boost"]) for row in imagenet["papers"]["ganz2021"]["tables"]["imagenet"]["rows"]]
+    rows += [(row["generator"], row["boost"]) for row in imagenet["papers"]["golan2024"]["tables"]["table4"]["rows"]]
+    boosted = [results.steps(*row) for row in rows if row[1] != "none"]  # whatever shards then take part
+    assert len(boosted) == 26
+    for made in boosted:
+        samples = made.inputs["samples"].settings
+        assert (samples["seeds"], samples["per_seed"], samples["skip"]) == ([0], 50000, 0)
+        assert "validation" not in made.inputs
+
+
+def test_boosts_of_the_notebooks_are_what_their_names_say(imagenet):
+    """T = 7, alpha = 1.5 eps / 7; a radius on [0, 1] at the size that the rows' images have."""
+    sizes = {name: imagenet["datasets"][entry["dataset"]]["size"] for name, entry in imagenet["generators"].items()
+             if "samples" in entry}  # fmt: skip
+    for row in imagenet["papers"]["ganz2021"]["tables"]["imagenet"]["rows"]:
+        if row["boost"] != "none":
+            size, eps, labels = re.fullmatch(r"bigroc_(\d+)_([\d_]+)_(gt|pl)", row["boost"]).groups()
+            boost = imagenet["boosts"][row["boost"]]
+            assert sizes[row["generator"]] == int(size)
+            assert boost["eps"] == {"value": float(eps.replace("_", ".")), "pixels": 3 * int(size) ** 2}
+            assert (boost["steps"], boost["alpha_of_eps"]) == (7, 1.5)
+            assert boost["labels"] == {"gt": "argmax", "pl": "pseudo"}[labels]
+
+
+def test_golan_s_steps_are_table_5_s(imagenet):
+    """Each boost takes the published step size and number of steps: nothing is chosen at the published size."""
+    for row in imagenet["papers"]["golan2024"]["tables"]["table5"]["rows"]:
+        assert imagenet["generators"][row["generator"]]["published"] == row["reported"]
+        boost = read(AnyBoost, imagenet["boosts"][row["boost"]], "boost")
+        guide = SimpleNamespace(channels=3, size=64)
+        published = read(boost.published, {**row["reported"], **imagenet["step_choice"]}, "published")
+        (plan,) = lengths.plans(boost, guide, published=published)
+        assert (plan.steps, plan.boost.alpha) == (row["reported"]["steps"], pytest.approx(row["reported"]["alpha"]))
+
+
+def test_numbers_of_public_references_are_like_for_like(imagenet):
+    """What a protocol of the scale will state is what each paper's `measured_as` asks for."""
+    protocol = imagenet["protocols"]["train"]
+    network = imagenet["models"][protocol["extractor"]]["network"]
+    for paper in imagenet["papers"].values():
+        stated = [table["measured_as"] for table in paper["tables"].values() if "measured_as" in table]
+        how = stated[0] if paper["key"] == "ganz2021" else paper["measured_as"]
+        assert how["train"]["resize"] == network["resize"] and how["train"]["extractor"] == protocol["extractor"]
+        assert {entry["called"] for entry in protocol["reference"].values()} == {how["train"]["reference"]}
+        assert how["train"]["n"] == imagenet["samples"]["eval"]["per_seed"]
+        assert (how["train"]["statistics"], how["train"]["reference_n"]) == ("openai", 10000)
