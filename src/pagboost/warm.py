@@ -49,13 +49,17 @@ def start() -> None:
     address = os.path.join(folder.name, "warm")
     known = os.environ.get("PYTHONPATH", "")
     path = os.pathsep.join(filter(None, [known, str(Path(__file__).parents[1])]))
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "pagboost.warm", address],
-        stdin=subprocess.PIPE,  # which ends with this process, however that ends
-        stdout=subprocess.DEVNULL,
-        env=os.environ | dict.fromkeys(THREAD_VARIABLES, THREADS) | {"PYTHONPATH": path},
-        start_new_session=True,  # a terminal's Ctrl-C is for the scripts, and ends children through them
-    )
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(1024)  # from now on: whoever comes early waits for the imports
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "pagboost.warm", address, str(listener.fileno())],
+            stdin=subprocess.PIPE,  # which ends with this process, however that ends
+            stdout=subprocess.DEVNULL,
+            env=os.environ | dict.fromkeys(THREAD_VARIABLES, THREADS) | {"PYTHONPATH": path},
+            start_new_session=True,  # a terminal's Ctrl-C is for the scripts, and ends children through them
+            pass_fds=[listener.fileno()],
+        )
     _started.append((worker, folder))
     os.environ[VARIABLE] = json.dumps([address, sys.executable])
 
@@ -123,11 +127,9 @@ def _umask() -> int:
 # -- the process itself
 
 
-def main(address: str) -> None:
-    """Import, then run one script for each connection, until standard input ends."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        listener.listen(1024)  # whoever comes early waits for the imports
+def main(address: str, file: int) -> None:
+    """Import, then run one script for each connection to the socket at `address`, until standard input ends."""
+    with socket.socket(fileno=file) as listener:
         for name in IMPORTED:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
@@ -220,4 +222,4 @@ def _outcome(script: str) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

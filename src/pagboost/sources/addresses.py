@@ -40,7 +40,8 @@ class Address:
 
 def is_url(source: str) -> bool:
     """Whether a source is fetched, rather than a path."""
-    return source.partition(":")[0].lower() in SCHEMES
+    scheme, colon, _ = source.partition(":")
+    return bool(colon) and scheme.lower() in SCHEMES
 
 
 def place(url: str) -> PurePosixPath:

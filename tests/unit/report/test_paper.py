@@ -64,10 +64,21 @@ def test_which_scales_measure_as_the_papers_did(key, scale, protocol, n, alike):
     seen = declared["protocols"][protocol]
     dataset = declared["datasets"][declared["models"][seen["extractor"]]["dataset"]]
     size = 299 if declared["models"][seen["extractor"]]["network"]["kind"] == "inception" else 32
-    facts = {"extractor": seen["extractor"], "input_size": size, "reference": seen["split"], "n": n}
-    facts["reference_n"] = dataset["splits"][seen["split"]]
-    assert reported.measured_alike(paper, "fid", protocol, facts) == alike
-    assert not reported.measured_alike(paper, "recall", protocol, facts)
+    facts = {"extractor": seen["extractor"], "input_size": size, "n": n}
+    if "split" in seen:
+        facts |= {"reference": seen["split"], "reference_n": dataset["splits"][seen["split"]]}
+    else:
+        published = seen["reference"]["imagenet128"]
+        facts |= {
+            "reference": published["called"],
+            "reference_n": 10000,
+            "statistics": "openai",
+            "resize": "tensorflow",
+        }
+    how = paper["measured_as"]
+    assert reported.measured_alike(how, "fid", protocol, facts) == alike
+    recall = alike and "recall" in how[protocol]["metrics"]
+    assert reported.measured_alike(how, "recall", protocol, facts) == recall
 
 
 def test_claim_ids_are_unique(any_paper):

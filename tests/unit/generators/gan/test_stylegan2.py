@@ -272,7 +272,6 @@ def train(state=None, **method):
 
 def test_a_killed_run_resumes_identically_with_its_p_and_path_length(tmp_path, monkeypatch):
     """At iteration 4 a lazy term is due and p has just risen (r_t is above -2): both differ if their state was lost."""
-    monkeypatch.setattr(training, "batches", lambda *args: iter(lambda: (data().x[:8], data().y[:8]), None))
     whole, steps, update = train(ada_target=-2.0), [], training.update_average
 
     def killed(*args):
