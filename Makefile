@@ -62,6 +62,9 @@ status: $(VENV)/.complete
 	@python src/status.py $(RESULTS)
 
 # Copies a finished run's tables, claims and figures, with provenance, to where they are committed.
+# PAPERS, TRAININGS: those of the run.
+PAPERS ?= golan2024 ganz2021 kawar2023
+TRAININGS ?= 0
 publish: $(VENV)/.complete
-	python src/publish.py --paper config/papers/*.yaml --results results/$(SCALE) \
+	python src/publish.py --paper $(PAPERS:%=config/papers/%.yaml) --results results/$(SCALE) --trainings $(TRAININGS) \
 	  --config config.yaml config/scales/$(SCALE).yaml --without config/scales/$(SCALE).yaml --out results/published/$(SCALE)

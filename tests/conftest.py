@@ -15,13 +15,20 @@ from pagboost import networks
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is made from the one small run of the workflow goes to one worker, first: it takes longest."""
+    """What is made from one run of a workflow goes to one worker, the one small run first: it takes longest.
+
+    Files of workflow tests share what their own runs have made.
+    """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
-    long = [item for item in items if "run" in item.fixturenames and item.get_closest_marker("workflow")]
-    for item in long:
-        item.add_marker(pytest.mark.xdist_group("small run"))
-    items.sort(key=lambda item: item not in long)
+    small, other = [], []
+    for item in items:
+        if item.get_closest_marker("workflow"):
+            (small if "run" in item.fixturenames else other).append(item)
+    for item in (*small, *other):
+        item.add_marker(pytest.mark.xdist_group("small run" if item in small else item.path.stem))
+    order = {item: (item not in small, item not in other) for item in items}
+    items.sort(key=order.__getitem__)
 
 
 @pytest.fixture(scope="session")
