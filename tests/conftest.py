@@ -14,6 +14,7 @@ import torch
 from pagboost import networks
 
 
+@pytest.hookimpl(tryfirst=True)  # before groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is made from one run of a workflow goes to one worker, the one small run first: it takes longest.
 

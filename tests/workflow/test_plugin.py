@@ -140,7 +140,7 @@ def test_an_edit_of_the_plug_in_makes_its_own_again(workplace, finished):
         done = run(workplace, "-n")
     finally:
         functions.write_text(text)
-    made = set(re.findall(r"^Job \d+: (.*)$", done.stdout, flags=re.MULTILINE))
+    made = set(re.findall(r"^ *Job \d+: (.*)$", done.stdout, flags=re.MULTILINE))
     own = {"Training mean", "Training lsgan", "Sampling noisy (eval)", "Boosting noisy by margin", "Study confidence"}
     assert own <= made
     assert not {"Training cnn_a", "Training rn50_robust", "Preparing digits16"} & made
