@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -119,13 +120,20 @@ def joined(device: torch.device) -> Iterator[Team]:
         yield Team(rank, size)
         torch.distributed.destroy_process_group()
     except KeyboardInterrupt:
-        sys.exit(LOST)
+        _leave()
     except RuntimeError as error:
         if not _is_of_another(error):
             raise
         reason = str(error).strip().partition("\n")[0]
         Path(folder, f"lost.{rank}").write_text(reason, encoding="utf-8", errors="backslashreplace")
-        sys.exit(LOST)
+        _leave()
+
+
+def _leave() -> NoReturn:
+    """End this process at once: at the interpreter's own end gloo's threads, still waiting, would abort with a word."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(LOST)
 
 
 def _is_of_another(error: RuntimeError) -> bool:
