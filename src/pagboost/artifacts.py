@@ -245,8 +245,13 @@ def save_samples(path: str | Path, samples: SampleSet, rows: np.ndarray | None =
         images = npz.Rows(images, np.arange(len(samples)) if rows is None else rows)
     if rows is not None:
         samples = samples.with_images(np.empty((len(samples), 0), np.uint8)).subset(rows)
-    arrays = {"arr_0": images, "arr_1": samples.labels, "seeds": samples.seeds, "index": samples.index}
-    save_arrays(path, {key: value for key, value in arrays.items() if value is not None})
+    save_arrays(path, {**arrays_of(samples), "arr_0": images})
+
+
+def arrays_of(samples: SampleSet) -> dict[str, np.ndarray]:
+    """A sample set's arrays under their names in a file, in its order, without those that it has not."""
+    arrays = {"arr_0": samples.images, "arr_1": samples.labels, "seeds": samples.seeds, "index": samples.index}
+    return {key: value for key, value in arrays.items() if value is not None}
 
 
 def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray | npz.Rows]) -> None:

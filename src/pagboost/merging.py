@@ -49,8 +49,7 @@ def save_part(
 
 def save_samples(path: str | Path, samples: SampleSet, rows: slice, count: int, made_from: Mapping[str, Any]) -> None:
     """Write a shard of samples: itself a sample file, and merged what artifacts.save_samples writes of all."""
-    arrays = {"arr_0": samples.images, "arr_1": samples.labels, "seeds": samples.seeds, "index": samples.index}
-    save_part(path, {key: value for key, value in arrays.items() if value is not None}, rows, count, made_from)
+    save_part(path, artifacts.arrays_of(samples), rows, count, made_from)
 
 
 def merged(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
