@@ -3,8 +3,9 @@
 Snakemake starts it for jobs of its own machine (`start`). A script finds it by the environment and hands its command
 line over (`run_elsewhere`), else it runs as ever: in a cluster's job, in another environment, with more threads than
 one. The child has the script's arguments, environment, folder and standard streams; whichever of the two ends first
-ends the other, and the script's exit is the child's, by code or by signal. PAGBOOST_WARM=off: every job imports for
-itself, and Snakemake's benchmarks see all that it uses.
+ends the other, and the script's exit is the child's, by code or by signal. Snakemake's benchmarks do not see the
+child: the last line of what it says on standard error is the most memory it held. PAGBOOST_WARM=off: every job imports
+for itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -30,6 +32,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 IMPORTED = ("numpy", "torch", "safetensors.torch", "scipy.linalg", "scipy.stats", "pandas", "matplotlib.figure", "tqdm")
 PATIENCE = 10.0  # seconds between asking a child to end and ending it
 STREAMS = 3
+PEAK = "peak memory "  # begins the last line of a job's log
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
@@ -196,6 +199,9 @@ def _run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
     sys.argv = request["argv"]
     sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
     code = _outcome(sys.argv[0])
+    if code == 0:  # else the reason is the log's last line
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux's are KiB
+        print(f"{PEAK}{most:.0f} MB", file=sys.stderr)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

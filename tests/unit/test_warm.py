@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,7 +92,9 @@ def run(tmp_path):
 
 def test_a_job_has_its_own_arguments_streams_folder_and_environment(run, tmp_path):
     code, out, err = run("input", "a b", given="given")
-    assert code == 0 and err == "err\n"
+    said, peak = err.splitlines()
+    assert code == 0 and said == "err"
+    assert 20 < int(re.fullmatch(rf"{warm.PEAK}(\d+) MB", peak)[1]) < 4_000
     said = f"out ['input', 'a b', '--threads', '1'] {tmp_path} é 0o27 off"
     assert out.splitlines() == [said, "True False", "given"]
 

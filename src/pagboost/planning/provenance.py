@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pagboost import artifacts
+from pagboost import artifacts, warm
 from pagboost.errors import InputError
 from pagboost.planning import kinds_used, runs, sourcecode
 from pagboost.planning.fingerprints import fingerprint
@@ -30,6 +30,7 @@ from pagboost.reading import readable
 
 SHORT = 12  # digits of digests of parts
 NOT_TOLD = "is not in the table"
+_PEAK = re.compile(rf"^{warm.PEAK}(\d+) MB$", re.MULTILINE)
 _LEASED = re.compile(r" leased (\S+?)(?:,|$| )", re.MULTILINE)
 
 COLUMNS = {
@@ -49,7 +50,7 @@ COLUMNS = {
     "machine": "where the run was started",
     "finished": "UTC",
     "seconds": "of the whole job; where several made parts, of all together",
-    "memory_mb": "its most; empty where a process that all jobs share did its work (PAGBOOST_WARM=off: always known)",
+    "memory_mb": "its most",
 }
 
 
@@ -214,9 +215,10 @@ def _measured(job: Remembered | None, run: Mapping[str, Any]) -> tuple[str, str]
     lines = list(csv.DictReader(_text(file).splitlines(), delimiter="\t"))
     if not lines:
         return "", ""
-    elsewhere = run.get("warm", False) and job.threads == 1
     memory = lines[-1].get("max_rss") or ""
-    return lines[-1].get("s") or "", "" if elsewhere or memory in ("NA", "-") else memory
+    if run.get("warm", False) and job.threads == 1:  # a child of the process that jobs share, which says so itself
+        memory = next(iter(_PEAK.findall(_text(job.log))[-1:]), "")
+    return lines[-1].get("s") or "", "" if memory in ("NA", "-") else memory
 
 
 def _together(jobs: Sequence[tuple[str, str]]) -> tuple[str, str]:

@@ -82,15 +82,18 @@ def test_a_row_says_all_that_is_known(scale):
     assert len(parts["code"]) == len(parts["settings"]) == provenance.SHORT
 
 
-def test_memory_that_a_shared_process_used_is_not_told_as_the_job_s(scale):
+@pytest.mark.parametrize(("said", "memory"), [("", ""), ("peak memory 9 MB\nleased x\npeak memory 312 MB\n", "312")])
+def test_memory_of_a_job_in_a_shared_process_is_what_its_log_says(scale, said, memory):
     results = Results(scale)
     file = runs.file_of(results.folder)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(RUN) + "\n")
-    log = f"{results.folder}/logs/samples/ct1/eval.log"
-    made(results, "samples/ct1/boost=none/eval.npz", "0" * 32, log=log, s="1.0", max_rss="18.0")
+    log = Path(results.folder, "logs/samples/ct1/eval.log")
+    made(results, "samples/ct1/boost=none/eval.npz", "0" * 32, log=str(log), s="1.0", max_rss="18.0")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(said)
     (row,) = rows(scale).values()
-    assert (row["seconds"], row["memory_mb"]) == ("1.0", "")
+    assert (row["seconds"], row["memory_mb"]) == ("1.0", memory)
 
 
 def test_what_other_code_made_does_not_get_today_s_digests(scale):
