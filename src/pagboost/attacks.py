@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from pagboost import graphs
 from pagboost.errors import InputError
 from pagboost.images import per_image
 
@@ -80,11 +81,30 @@ DIRECTIONS = {"l2": l2_direction, "linf": torch.sign, "raw": lambda gradient: gr
 PROJECTIONS = {"l2": project_l2, "linf": project_linf}
 
 
+class Repeated:
+    """A loss whose gradients are asked for many times at equal shapes: on a GPU each is one launch (pagboost.graphs).
+
+    It depends on nothing but x, y and weights that stay where they are; lengths that change from call to call belong
+    in y. Kept from walk to walk, for a recording takes as long as several gradients.
+    """
+
+    def __init__(self, loss_fn: LossFn) -> None:
+        self.loss_fn = loss_fn
+        self.gradient = graphs.Replayed(lambda x, y: _gradient(loss_fn, x, y))
+
+    def __call__(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        return self.loss_fn(x, y)
+
+
 def gradient(loss_fn: LossFn, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     """(d loss_i / d x_i [N, C, H, W], stop [N] or None).
 
     The sum over the batch is differentiated, so a sample's gradient does not depend on its company.
     """
+    return loss_fn.gradient(x, y) if isinstance(loss_fn, Repeated) else _gradient(loss_fn, x, y)
+
+
+def _gradient(loss_fn: LossFn, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
         result = loss_fn(x, y)
@@ -102,6 +122,9 @@ def _walk(
 ) -> Iterator[torch.Tensor]:
     """Yield x after each of `steps` moves of the samples still active; `move(x, grad, rows)` makes one."""
     x = x.detach().clone()
+    if x.is_cuda and len(x):
+        yield from _masked_walk(x, y, loss_fn, steps, move)
+        return
     active = torch.arange(len(x), device=x.device)
     for _ in range(steps):
         if len(active):
@@ -113,6 +136,28 @@ def _walk(
                 whole = False
             moved = move(current, grad, active)
             x = moved if whole else x.index_copy(0, active, moved)
+        yield x
+
+
+def _masked_walk(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    loss_fn: LossFn,
+    steps: int,
+    move: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+) -> Iterator[torch.Tensor]:
+    """`_walk` where samples that are stopped stay in the batch, unmoved.
+
+    A GPU that is asked who has stopped has nothing to do until the CPU has heard it and started what follows.
+    """
+    rows, active = torch.arange(len(x), device=x.device), None
+    for _ in range(steps):
+        grad, stop = gradient(loss_fn, x, y)
+        moved = move(x, grad, rows)
+        if stop is not None:
+            active = ~stop if active is None else active & ~stop
+            moved = torch.where(active.view(-1, *[1] * (x.dim() - 1)), moved, x)
+        x = moved
         yield x
 
 
@@ -159,7 +204,7 @@ def pgd_walk(
     def move(current: torch.Tensor, grad: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         moved = current - _scale(_of(alpha, rows), grad) * direct(grad)
         if eps is not None:
-            origin = centres[rows]
+            origin = centres if len(rows) == len(centres) else centres[rows]
             moved = origin + project(moved - origin, _of(eps, rows))
         return moved if bounds is None else moved.clamp(*bounds)
 
@@ -186,10 +231,11 @@ def sgld_walk(
     _check(alpha, steps, None, "l2")
     if noise_std < 0:
         raise InputError(f"noise_std {noise_std}: expected 0 or more")
-    direct = DIRECTIONS[direction]
+    direct, everyone = DIRECTIONS[direction], list(range(len(x)))
 
     def move(current: torch.Tensor, grad: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        return current - alpha * direct(grad) + noise_std * noise(tuple(x.shape[1:]), rows.tolist()).to(x)
+        chosen = everyone if len(rows) == len(everyone) else rows.tolist()
+        return current - alpha * direct(grad) + noise_std * noise(tuple(x.shape[1:]), chosen).to(x)
 
     return _walk(x, y, loss_fn, steps, move)
 

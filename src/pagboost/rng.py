@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+
+from pagboost.sending import sent
 
 
 def derive(*parts: int | str) -> int:
@@ -18,6 +21,15 @@ def derive(*parts: int | str) -> int:
 def generator(*parts: int | str) -> torch.Generator:
     """A CPU generator seeded with derive(*parts): one per purpose, never the global one."""
     return torch.Generator().manual_seed(derive(*parts))
+
+
+MANY = 1 << 20  # numbers; drawing fewer takes as long as starting threads for it
+
+
+def _draw(part: tuple[torch.Tensor, list[torch.Generator]]) -> None:
+    """Fill each row from its own stream."""
+    for row, stream in zip(*part, strict=True):
+        torch.randn(row.shape, generator=stream, out=row)
 
 
 class SampleStreams:
@@ -45,9 +57,15 @@ class SampleStreams:
         """Standard normal [N, *shape], the next draw of each stream (or of the given rows only)."""
         chosen = self.generators if rows is None else [self.generators[i] for i in rows]
         draws = torch.empty(len(chosen), *shape)
-        for row, stream in zip(draws, chosen, strict=True):
-            torch.randn(shape, generator=stream, out=row)
-        return draws.to(self.device)
+        share = max(1, -(-len(chosen) // torch.get_num_threads()))
+        parts = [(draws[i : i + share], chosen[i : i + share]) for i in range(0, len(chosen), share)]
+        if len(parts) > 1 and draws.numel() > MANY:
+            with ThreadPoolExecutor(len(parts)) as threads:  # torch draws without holding Python's lock
+                list(threads.map(_draw, parts))
+        else:
+            for part in parts:
+                _draw(part)
+        return sent(draws, self.device)
 
     def randint(self, high: int) -> torch.Tensor:
         """Uniform integers [N] in [0, high), the next draw of each stream."""

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from pagboost import artifacts, images, npz, rng, runtime
+from pagboost import artifacts, graphs, images, npz, rng, runtime
 from pagboost.errors import InputError
 from pagboost.options.trainings import Decaying
+from pagboost.sending import sent
 from pagboost.team import ALONE, Team
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class Batches:
             self.pool = torch.cat([self.pool, torch.randperm(len(self.data.x), generator=self.generator)])
         rows, self.pool = self.pool[: self.batch_size], self.pool[self.batch_size :]
         x, y = self.data.batch(self.team.rows(rows))
-        return x.to(self.device), y.to(self.device)
+        return sent(x, self.device), sent(y, self.device)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """The rows of the order that are still to come."""
@@ -154,6 +155,11 @@ def checkpoints(network: torch.nn.Module, wanted: Sequence[int]) -> dict[int, to
 def checkpoint_file(weights: Path, iterations: int) -> Path:
     """Where a model's weights after fewer iterations lie: MODEL_at_50000.safetensors beside MODEL.safetensors."""
     return weights.with_name(f"{weights.stem}_at_{iterations}{weights.suffix}")
+
+
+def updated(run: Run, network: torch.nn.Module) -> torch.nn.Module:
+    """A network as its updates call it: of several processes by team.wrapped, alone on a GPU by graphs.Update."""
+    return graphs.Update(network) if run.team.size == 1 else run.team.wrapped(network)
 
 
 def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer, clip: float | None = None) -> None:

@@ -281,3 +281,29 @@ def test_bad_pgd_options_are_named(change, message):
 def test_negative_noise_is_refused():
     with pytest.raises(InputError, match="noise_std -1"):
         attacks.sgld(linear, torch.zeros(1, 1, 1, 2), torch.zeros(1), alpha=1, steps=1, noise=None, noise_std=-1)
+
+
+def test_stopped_samples_may_stay_in_the_batch(x):
+    """As they do on a GPU, which is not asked who has stopped; the walk's images are the same."""
+    goal = x.flatten(1).mean(1) + 0.001 + 0.004 * torch.arange(len(x))
+
+    def loss_fn(x, y):
+        mean = x.flatten(1).mean(1)
+        return -mean, mean >= y
+
+    def move(current, grad, rows):
+        return (current - 0.02 * attacks.l2_direction(grad)).clamp(0, 1)
+
+    leave, stay = (list(walk(x, goal, loss_fn, 6, move)) for walk in (attacks._walk, attacks._masked_walk))
+    assert len(leave) == len(stay) == 6
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(leave, stay, strict=True))
+    assert 0 < sum(torch.equal(a, b) for a, b in zip(stay[-1], stay[-2], strict=True)) < len(x)  # some have stopped
+
+
+def test_a_repeated_loss_is_the_loss(x, y, classifier):
+    def loss_fn(x, y):
+        return torch.nn.functional.cross_entropy(classifier(x), y, reduction="none")
+
+    repeated = attacks.Repeated(loss_fn)
+    assert torch.equal(repeated(x, y), loss_fn(x, y))
+    assert torch.equal(attacks.gradient(repeated, x, y)[0], attacks.gradient(loss_fn, x, y)[0])

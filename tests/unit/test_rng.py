@@ -67,3 +67,10 @@ def test_draws_are_standard_normal_over_streams():
 def test_seeds_and_index_pair_up():
     with pytest.raises(ValueError, match="shorter|longer"):
         rng.SampleStreams("sample", [0, 1], [0])
+
+
+def test_threads_draw_what_one_does(monkeypatch):
+    expected = draws(list(range(7)))[0]
+    monkeypatch.setattr(rng, "MANY", 10)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert torch.equal(draws(list(range(7)))[0], expected)

@@ -20,6 +20,7 @@ from pagboost.generators.diffusion.karras import SIGMA_DATA
 from pagboost.images import per_image
 from pagboost.options.samplers import ConsistencySampler
 from pagboost.options.trainings import SIGMA_MIN, Consistency, ConsistencyDistillation, ConsistencyTraining
+from pagboost.sending import sent
 
 PerImage = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -161,15 +162,16 @@ def fit(
     target, averaged = training.average(model), training.average(model)
     optimizer = torch.optim.RAdam(model.parameters(), lr=options.lr)
     batches = training.Batches(data, options.batch_size, generator, run.device, run.team)
-    trained = run.team.wrapped(model)
+    trained = training.updated(run, model)
 
     def step(i: int) -> torch.Tensor:
         sigmas, target_decay = levels(i)
         sigma_min = float(sigmas[-1])
         x, y = next(batches)
-        noise = run.team.rows(torch.randn((options.batch_size, *x.shape[1:]), generator=generator)).to(run.device)
+        noise = run.team.rows(torch.randn((options.batch_size, *x.shape[1:]), generator=generator))
+        noise = sent(noise, run.device)
         n = run.team.rows(torch.randint(len(sigmas) - 1, (options.batch_size,), generator=generator))
-        draw = Draw(2 * x - 1, noise, sigmas[n].to(run.device), sigmas[n + 1].to(run.device), y)
+        draw = Draw(2 * x - 1, noise, sent(sigmas[n], run.device), sent(sigmas[n + 1], run.device), y)
         with torch.no_grad():
             wanted = consistency(target, neighbour(draw), draw.sigma_next, y, sigma_min)
         found = consistency(trained, draw.at(draw.sigma), draw.sigma, y, sigma_min)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from pagboost import rng
-from pagboost.attacks import frozen, gradient
+from pagboost.attacks import Repeated, frozen, gradient
 from pagboost.errors import InputError
 from pagboost.generators.diffusion import ddpm
 from pagboost.objectives import ce
@@ -48,7 +48,8 @@ def guide(log_probability: LogProbability, scale: float) -> ddpm.Guide | None:
     """
     if not scale:
         return None
-    return lambda x_t, times: scale * gradient(log_probability, x_t, times)[0]
+    repeated = Repeated(log_probability)
+    return lambda x_t, times: scale * gradient(repeated, x_t, times)[0]
 
 
 def classifier_guidance(

@@ -11,6 +11,7 @@ import torch
 from pagboost import images, rng, runtime
 from pagboost.artifacts import SampleSet, numbered
 from pagboost.errors import InputError
+from pagboost.networks.frozen import frozen_copy, sampled_copy
 from pagboost.options.kinds import named
 from pagboost.options.samplers import Sampler
 
@@ -56,13 +57,13 @@ def generate(
     """
     sample = named(options.uses)
     purpose = "sample" if training is None else f"sample of training {training}"
-    guides = (classifier.to(device),) if options.guided else ()
+    guides = (frozen_copy(classifier, device),) if options.guided else ()
     own_seeds, index = (column[rows] for column in numbered(seeds, per_seed))
     empty = np.empty((len(index), *shape[1:], shape[0]), np.uint8)
     classes = index % num_classes
     labels = None if getattr(network, "num_classes", num_classes) is None else classes
     result = SampleSet(empty, labels, own_seeds, index)
-    network.to(device, memory_format=torch.channels_last)
+    network = sampled_copy(network, device)
     with torch.no_grad(), runtime.autocast(device):
         for start in runtime.progress(range(0, len(result), batch_size), f"sampling, {options.kind}"):
             batch = slice(start, start + batch_size)

@@ -14,6 +14,8 @@ import torch
 
 from pagboost import attacks, networks, objectives, training
 from pagboost.guides.augmentation import augmented
+from pagboost.networks.frozen import fuses
+from pagboost.networks.fused import Fused
 from pagboost.options.trainings import Classifier, RampedAttack
 
 
@@ -26,8 +28,15 @@ def attacked(
     network: torch.nn.Module, loss_fn: attacks.LossFn, x: torch.Tensor, y: torch.Tensor, **options
 ) -> torch.Tensor:
     """The end of a PGD attack on a frozen network; options are those of attacks.pgd_walk."""
+    if isinstance(network, Fused):
+        network.refresh()
     with attacks.frozen(network):
         return attacks.pgd(loss_fn, x, y, **options)
+
+
+def attacked_form(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """What attacks on a network in training ask: its fused form where it has one (networks.frozen), else itself."""
+    return Fused(network, device) if fuses(network, device) else network
 
 
 def ramped(i: int, iterations: int, attack: RampedAttack) -> dict[str, object]:
@@ -58,12 +67,14 @@ def train_classifier(
     optimizer = torch.optim.AdamW(net.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
     draw = training.Batches(data, options.batch_size, generator, run.device, run.team)
     stream = augmented(draw, options.shift, options.sizes, generator, run.team)
-    trained = run.team.wrapped(net)
+    trained = training.updated(run, net)
+    target = attacked_form(net, run.device)
+    loss_fn = attacks.Repeated(misclassify(target))
 
     def step(i: int) -> torch.Tensor:
         x, y = next(stream)
         if options.attack is not None:
-            x = attacked(net, misclassify(net), x, y, **ramped(i, options.iterations, options.attack))
+            x = attacked(target, loss_fn, x, y, **ramped(i, options.iterations, options.attack))
         net.train()
         training.set_lr(optimizer, one_cycle(i, options.iterations, options.lr))
         loss = objectives.ce(trained(x), y).mean()

@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 from pagboost import artifacts, attacks, images, networks, objectives, training
 from pagboost.errors import InputError
 from pagboost.guides.augmentation import augmented
-from pagboost.guides.classifier import accuracy, attacked, chunks, one_cycle
+from pagboost.guides.classifier import accuracy, attacked, attacked_form, chunks, one_cycle
 from pagboost.options.kinds import named
 from pagboost.options.trainings import Attack, GrowingAttack, Joint, RealAttack
 from pagboost.team import ALONE, Team
@@ -35,6 +35,11 @@ def started(x: torch.Tensor, attack: RealAttack, generator: torch.Generator, tea
     return x + attacks.project_l2(noise - x, attack.eps)
 
 
+def lowering(net: torch.nn.Module) -> attacks.LossFn:
+    """The loss of an attack on real images, which descends what training minimises with the other sign."""
+    return lambda x, y: -objectives.bce_real(net(x), y)
+
+
 def attack_real(
     net: torch.nn.Module,
     x: torch.Tensor,
@@ -42,27 +47,44 @@ def attack_real(
     attack: RealAttack,
     generator: torch.Generator,
     team: Team = ALONE,
+    loss_fn: attacks.LossFn | None = None,
 ) -> torch.Tensor:
-    """Real images made to look less real: f_c lowered by ascending softplus(-f_c) (Golan Sec. 3.1.2)."""
+    """Real images made to look less real: f_c lowered by ascending softplus(-f_c) (Golan Sec. 3.1.2).
+
+    loss_fn: `lowering` of the network, where it is kept from attack to attack.
+    """
     lengths = {"eps": attack.eps, "alpha": attack.alpha, "steps": attack.steps}
     start = started(x, attack, generator, team)
-    return attacked(net, lambda x, y: -objectives.bce_real(net(x), y), start, y, centre=x, **lengths)
+    return attacked(net, loss_fn or lowering(net), start, y, centre=x, **lengths)
+
+
+def raising(net: torch.nn.Module) -> attacks.LossFn:
+    """The loss of an attack on generated images, and who stops; y [N, 2]: labels, and sigma(f_c) to stop above."""
+
+    def loss_fn(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        label, stop_above = y[:, 0].long(), y[:, 1].float()
+        logits = net(x)
+        realness = torch.sigmoid(objectives.target_logit(logits, label)).detach()
+        return objectives.bce_real(logits, label), realness > stop_above
+
+    return loss_fn
 
 
 def attack_generated(
-    net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, attack: Attack, stop_above: float
+    net: torch.nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    attack: Attack,
+    stop_above: float,
+    loss_fn: attacks.LossFn | None = None,
 ) -> torch.Tensor:
     """Generated images made to look real: f_c raised, each image until sigma(f_c) exceeds `stop_above` (1: never).
 
     Golan Sec. 3.1.2: the attack halts where the model finds a perturbed fake more real than perturbed real images.
+    loss_fn: `raising` of the network, where it is kept from attack to attack.
     """
-
-    def loss_fn(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = net(x)
-        realness = torch.sigmoid(objectives.target_logit(logits, y)).detach()
-        return objectives.bce_real(logits, y), realness > stop_above
-
-    return attacked(net, loss_fn, x, y, **asdict(attack))
+    y = torch.stack([y.double(), torch.full(y.shape, stop_above, dtype=torch.float64, device=y.device)], 1)
+    return attacked(net, loss_fn or raising(net), x, y, **asdict(attack))
 
 
 @torch.no_grad()
@@ -121,7 +143,8 @@ def train_joint(
     reals = training.Batches(data, options.batch_size, generator, run.device, run.team)
     generated = training.Batches(fakes, options.generated_batch_size, generator, run.device, run.team)
     real_stream, fake_stream = (augmented(one, options.shift, (), generator, run.team) for one in (reals, generated))
-    trained = run.team.wrapped(net)
+    trained, target = training.updated(run, net), attacked_form(net, run.device)
+    lower, higher = attacks.Repeated(lowering(target)), attacks.Repeated(raising(target))
 
     def step(i: int) -> torch.Tensor:
         (x, y), (x_fake, y_fake) = next(real_stream), next(fake_stream)
@@ -129,11 +152,12 @@ def train_joint(
             size = options.sizes[int(torch.randint(len(options.sizes), (), generator=generator))]
             x, x_fake = (images.resize(part, size).clamp(0, 1) for part in (x, x_fake))
         if options.real_attack is not None:
-            x = attack_real(net, x, y, options.real_attack, generator, run.team)
+            x = attack_real(target, x, y, options.real_attack, generator, run.team, lower)
         if options.generated_attack is not None:
             early = options.generated_attack.early_stop
             stop_above = run.team.mean(mean_realness(net, x, y)) if early else 1.0
-            x_fake = attack_generated(net, x_fake, y_fake, grown(options.generated_attack, i), stop_above)
+            attack = grown(options.generated_attack, i)
+            x_fake = attack_generated(target, x_fake, y_fake, attack, stop_above, higher)
         net.train()
         training.set_lr(optimizer, one_cycle(i, options.iterations, options.lr))
         labels = torch.cat([y, y_fake])

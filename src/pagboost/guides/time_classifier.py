@@ -16,6 +16,18 @@ from pagboost.generators.diffusion.schedule import make_schedule, q_sample
 from pagboost.guides.augmentation import cropped, mirrored
 from pagboost.objectives import ce
 from pagboost.options.trainings import FoolingAttack, TimeClassifier
+from pagboost.sending import sent
+
+
+def fooling(classifier: torch.nn.Module, until_fooled: bool) -> attacks.LossFn:
+    """Minus cross entropy of x_t, and who is fooled; y int64 [N, 2]: labels and times."""
+
+    def loss_fn(x: torch.Tensor, label_and_time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        label, time = label_and_time.unbind(1)
+        logits = classifier(x, time.float())
+        return -ce(logits, label), (logits.argmax(1) != label) & until_fooled
+
+    return loss_fn
 
 
 def attack_until_fooled(
@@ -24,23 +36,19 @@ def attack_until_fooled(
     times: torch.Tensor,
     y: torch.Tensor,
     attack: FoolingAttack,
+    loss_fn: attacks.LossFn | None = None,
 ) -> torch.Tensor:
     """Untargeted PGD on x_t [N, C, H, W] that leaves a sample where it is first misclassified (Kawar Sec. 4).
 
     Unless the attack says otherwise: then each takes all steps, the paper's ablation. The attack's lengths are in the
     units of x_t ([-1, 1] scale, not clipped): L2 over the image, or per pixel for "linf". times int64 [N]. No
-    randomness.
+    randomness. loss_fn: `fooling` of the classifier, where it is kept from attack to attack.
     """
-
-    def loss_fn(x: torch.Tensor, label_and_time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        label, time = label_and_time.unbind(1)
-        logits = classifier(x, time.float())
-        return -ce(logits, label), (logits.argmax(1) != label) & attack.until_fooled
-
     with attacks.frozen(classifier):
         # the time travels with the label, so that both follow a sample when stopped ones leave the batch
         labels = torch.stack([y, times], 1)
         lengths = {"eps": attack.eps, "alpha": attack.alpha, "steps": attack.steps, "norm": attack.norm}
+        loss_fn = loss_fn or fooling(classifier, attack.until_fooled)
         return attacks.pgd(loss_fn, x_t, labels, **lengths, bounds=None)
 
 
@@ -62,18 +70,20 @@ def train_time_classifier(
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
     steps = make_schedule(options.schedule, options.diffusion_steps, device=run.device)
     draw = training.Batches(data, options.batch_size, generator, run.device, run.team)
-    trained = run.team.wrapped(model)
+    trained = training.updated(run, model)
+    fool = attacks.Repeated(fooling(model, options.attack is None or options.attack.until_fooled))
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
         x = cropped(x, options.enlarge, generator, run.team)
         x = mirrored(x, generator, run.team) if options.mirror else x
-        t = run.team.rows(torch.randint(len(steps), (options.batch_size,), generator=generator)).to(run.device)
-        noise = run.team.rows(torch.randn((options.batch_size, *x.shape[1:]), generator=generator)).to(run.device)
+        t = sent(run.team.rows(torch.randint(len(steps), (options.batch_size,), generator=generator)), run.device)
+        noise = run.team.rows(torch.randn((options.batch_size, *x.shape[1:]), generator=generator))
+        noise = sent(noise, run.device)
         x_t = q_sample(steps, 2 * x - 1, t, noise)
         times = steps.timesteps[t]
         if options.attack is not None:
-            x_t = attack_until_fooled(model, x_t, times, y, options.attack)
+            x_t = attack_until_fooled(model, x_t, times, y, options.attack, fool)
         training.set_lr(optimizer, options.lr + (options.lr_end - options.lr) * i / options.iterations)
         loss = ce(trained(x_t, times.float()), y).mean()
         training.descend(loss, optimizer)

@@ -81,5 +81,10 @@ def function(options: Function) -> FromFunction:
     model = functions.call(options.function, options.arguments)
     if not isinstance(model, nn.Module):
         raise InputError(f"function: {options.function} returns {type(model).__name__}, expected a torch.nn.Module")
+    return wrapped(model.to("cpu", torch.float32), options)
+
+
+def wrapped(model: nn.Module, options: Function) -> FromFunction:
+    """A module as one of images in [0, 1], with what the options say of these; it is not copied."""
     staged = all(isinstance(getattr(model, name, None), nn.Module) for name in STAGES)
-    return (WithStages if staged else FromFunction)(model.to("cpu", torch.float32), options)
+    return (WithStages if staged else FromFunction)(model, options)

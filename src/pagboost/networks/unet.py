@@ -35,6 +35,13 @@ class Stage(nn.Sequential):
         return x
 
 
+def in_own_format(network: UNet | UNetEncoder, x: torch.Tensor) -> torch.Tensor:
+    """x in bf16 for a network that is (networks.frozen); else as it is."""
+    if network.time_embed[0].weight.dtype != torch.bfloat16:
+        return x
+    return x.to(torch.bfloat16, memory_format=torch.channels_last)
+
+
 @dataclass(frozen=True)
 class Architecture:
     """The layers that the options of a UNet or its encoder make."""
@@ -151,6 +158,7 @@ class UNet(nn.Module):
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         """x [N, C, H, W], times t [N], classes y [N] (ignored by a network without classes) to [N, out, H, W]."""
+        x = in_own_format(self, x)
         emb = self.time_embed(timestep_embedding(t, self.model_channels).to(x.dtype))
         if self.label_emb is not None:
             if y is None:
@@ -183,6 +191,7 @@ class UNetEncoder(nn.Module):
 
     def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """x [N, C, H, W] with H = W = image_size and times t [N] to logits [N, num_classes]."""
+        x = in_own_format(self, x)
         emb = self.time_embed(timestep_embedding(t, self.model_channels).to(x.dtype))
         h = F.pixel_unshuffle(x, self.patch)
         for stage in self.input_blocks:

@@ -30,9 +30,39 @@ def attend(qkv: torch.Tensor, heads: int, order: str) -> torch.Tensor:
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation computed in float32 whatever the network's dtype."""
+    """Group normalisation computed in float32 whatever the network's dtype; then times 1 + scale, plus shift.
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    scale and shift [N, C]: a residual block's modulation.
+    """
+
+    def forward(
+        self, x: torch.Tensor, scale: torch.Tensor | None = None, shift: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        if self.weight.dtype == torch.bfloat16:
+            return self._in_one_pass(x, scale, shift)
+        x = self._normalised(x)
+        return x if scale is None else x * (1 + scale[:, :, None, None]) + shift[:, :, None, None]
+
+    def _in_one_pass(self, x: torch.Tensor, scale: torch.Tensor | None, shift: torch.Tensor | None) -> torch.Tensor:
+        """All of it as one factor and one summand of each channel: large maps in channels-last are read once for it.
+
+        torch's own kernel wants another memory format on a GPU, and copies there and back. Sums are in float32.
+        """
+        n, c, h, w = x.shape
+        parts = x.permute(0, 2, 3, 1).reshape(n, h * w, self.num_groups, c // self.num_groups)
+        count = h * w * c // self.num_groups
+        mean = parts.sum((1, 3), dtype=torch.float32) / count
+        square = torch.linalg.vector_norm(parts, dim=(1, 3), dtype=torch.float32).square() / count
+        inverse = torch.rsqrt((square - mean.square()).clamp_min(0) + self.eps)
+        factor = inverse[:, :, None] * self.weight.float().view(self.num_groups, -1)
+        summand = (self.bias.float().view(self.num_groups, -1) - mean[:, :, None] * factor).reshape(n, c)
+        factor = factor.reshape(n, c)
+        if scale is not None:
+            factor, summand = factor * (1 + scale.float()), summand * (1 + scale.float()) + shift.float()
+        factor, summand = (one.to(x.dtype)[:, :, None, None] for one in (factor, summand))
+        return torch.addcmul(summand, x, factor)
+
+    def _normalised(self, x: torch.Tensor) -> torch.Tensor:
         weight, bias = self.weight.float(), self.bias.float()
         return F.group_norm(x.float(), self.num_groups, weight, bias, self.eps).to(x.dtype)
 
@@ -104,12 +134,11 @@ class ResBlock(nn.Module):
 
     def forward(self, x: torch.Tensor, emb: torch.Tensor) -> torch.Tensor:
         h = self.in_layers[2](self.resample(self.in_layers[:2](x)))
-        modulation = self.emb_layers(emb).to(h.dtype)[:, :, None, None]
+        modulation = self.emb_layers(emb).to(h.dtype)
         if self.scale_shift:
-            scale, shift = modulation.chunk(2, dim=1)
-            h = self.out_layers[1:](self.out_layers[0](h) * (1 + scale) + shift)
+            h = self.out_layers[1:](self.out_layers[0](h, *modulation.chunk(2, dim=1)))
         else:
-            h = self.out_layers(h + modulation)
+            h = self.out_layers(h + modulation[:, :, None, None])
         return self.skip_connection(self.resample(x)) + h
 
 
@@ -126,9 +155,23 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = self.norm(x)
+        if h.dtype == torch.bfloat16:
+            return x + self._in_channels_last(h)
         qkv = self.qkv(h.flatten(2) if self.dims == 1 else h).flatten(2)
         h = attend(qkv, self.heads, self.order)
         return x + self.proj_out(h if self.dims == 1 else h.reshape(x.shape)).reshape(x.shape)
+
+    def _in_channels_last(self, h: torch.Tensor) -> torch.Tensor:
+        """The same as products of [N, L, C], which is how channels-last maps lie in memory: nothing is copied."""
+        n, c, height, width = h.shape
+        h = h.permute(0, 2, 3, 1).reshape(n, height * width, c)
+        qkv = F.linear(h, self.qkv.weight.flatten(1), self.qkv.bias)
+        parts = (3, self.heads) if self.order == "new" else (self.heads, 3)
+        qkv = qkv.view(n, height * width, *parts, c // self.heads)
+        q, k, v = (one.transpose(1, 2) for one in qkv.unbind(2 if self.order == "new" else 3))
+        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, height * width, c)
+        h = F.linear(h, self.proj_out.weight.flatten(1), self.proj_out.bias)
+        return h.view(n, height, width, c).permute(0, 3, 1, 2)
 
 
 class AttentionPool(nn.Module):

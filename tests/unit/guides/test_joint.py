@@ -124,12 +124,12 @@ def test_the_attack_on_generated_images_grows_and_stops_at_the_attacked_real_one
     steps, thresholds = [], []
     attack, realness = joint.attack_generated, joint.mean_realness
 
-    def watched_attack(net, x, y, options, stop_above):
+    def watched_attack(net, x, y, options, stop_above, loss_fn):
         assert (options.eps, options.alpha) == (1.0, 0.1)
         assert len(x) == 7
         steps.append(options.steps)
         assert stop_above == thresholds[-1]
-        return attack(net, x, y, options, stop_above)
+        return attack(net, x, y, options, stop_above, loss_fn)
 
     def watched_realness(net, x, y):
         assert len(x) == 10
@@ -144,7 +144,7 @@ def test_the_attack_on_generated_images_grows_and_stops_at_the_attacked_real_one
 
 def test_without_the_early_stop_no_generated_image_stops(data, inputs, monkeypatch):
     thresholds, attack = [], joint.attack_generated
-    monkeypatch.setattr(joint, "attack_generated", lambda *a: thresholds.append(a[-1]) or attack(*a))
+    monkeypatch.setattr(joint, "attack_generated", lambda *a: thresholds.append(a[-2]) or attack(*a))
     monkeypatch.setattr(joint, "mean_realness", None)  # not even asked
     train_joint(data, inputs, iterations=3, generated_attack={**FAKE_ATTACK, "early_stop": False})
     assert thresholds == [1.0] * 3

@@ -19,6 +19,7 @@ from pagboost import networks, rng, training
 from pagboost.generators.diffusion.schedule import Schedule, at, make_schedule, posterior_mean, predict_x_0, q_sample
 from pagboost.options.samplers import Ancestral
 from pagboost.options.trainings import DDPM
+from pagboost.sending import sent
 
 # (x_t [N, C, H, W], times [N] as networks see them) -> the gradient by which a step's mean moves, times its variance
 Guide = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -135,13 +136,14 @@ def train_ddpm(
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
     steps = make_schedule(options.schedule, options.diffusion_steps, device=run.device)
     draw = training.Batches(data, options.batch_size, generator, run.device, run.team)
-    trained = run.team.wrapped(model)
+    trained = training.updated(run, model)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
         x_0 = 2 * x - 1
-        t = run.team.rows(torch.randint(len(steps), (options.batch_size,), generator=generator)).to(run.device)
-        noise = run.team.rows(torch.randn((options.batch_size, *x.shape[1:]), generator=generator)).to(run.device)
+        t = sent(run.team.rows(torch.randint(len(steps), (options.batch_size,), generator=generator)), run.device)
+        noise = run.team.rows(torch.randn((options.batch_size, *x.shape[1:]), generator=generator))
+        noise = sent(noise, run.device)
         x_t = q_sample(steps, x_0, t, noise)
         output = trained(x_t, steps.timesteps[t].float(), y)
         loss = hybrid_loss(steps, output, x_0, x_t, t, noise, options.target, options.vlb_weight).mean()
@@ -185,6 +187,7 @@ def ancestral(
     variance * guide(x_t, times) (Dhariwal & Nichol 2021, Alg. 1).
     """
     x_t = streams.randn(shape)
+    times_seen = schedule.timesteps.tolist()  # at once: a GPU is not to be asked at each step
     for i in reversed(range(len(schedule))):
         t = torch.full((len(x_t),), i, device=x_t.device)
         times = schedule.timesteps[t].float()
@@ -193,7 +196,7 @@ def ancestral(
         if guide is not None:
             mean = mean + prediction.log_variance.exp() * guide(x_t, times)
         x_t = mean if i == 0 else mean + (0.5 * prediction.log_variance).exp() * streams.randn(shape)
-        yield Step(int(schedule.timesteps[i]), prediction.x_0, x_t)
+        yield Step(times_seen[i], prediction.x_0, x_t)
 
 
 def sample_ddpm(

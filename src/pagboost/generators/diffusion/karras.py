@@ -17,6 +17,7 @@ from pagboost.errors import InputError
 from pagboost.images import per_image
 from pagboost.options.samplers import Heun
 from pagboost.options.trainings import EDM, RHO, SIGMA_MAX, SIGMA_MIN
+from pagboost.sending import sent
 
 SIGMA_DATA = 0.5  # Karras et al. 2022, Tab. 1
 
@@ -136,15 +137,15 @@ def train_edm(
     averaged = training.average(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.lr, fused=True)
     draw = training.Batches(data, options.batch_size, generator, run.device, run.team)
-    trained = run.team.wrapped(model)
+    trained = training.updated(run, model)
 
     def step(i: int) -> torch.Tensor:
         x, y = next(draw)
         x_0 = 2 * x - 1
         n = options.batch_size
         log_sigma = torch.randn(n, generator=generator, dtype=torch.float64).mul(options.p_std).add(options.p_mean)
-        sigma = run.team.rows(log_sigma.exp()).to(run.device)
-        noise = run.team.rows(torch.randn((n, *x.shape[1:]), generator=generator)).to(run.device)
+        sigma = sent(run.team.rows(log_sigma.exp()), run.device)
+        noise = sent(run.team.rows(torch.randn((n, *x.shape[1:]), generator=generator)), run.device)
         denoised = denoiser(trained, y)(x_0 + per_image(sigma, x_0) * noise, sigma)
         loss = (per_image(loss_weight(sigma), x_0) * (denoised - x_0) ** 2).mean()
         training.follow(optimizer, i, options)

@@ -15,6 +15,7 @@ from pagboost.errors import InputError
 from pagboost.options.kinds import named
 from pagboost.options.networks import Network
 from pagboost.options.trainings import GAN
+from pagboost.sending import sent
 
 MIN_DIVERSITY = 0.1  # of the real images' spread; below, a generator counts as collapsed
 
@@ -172,7 +173,7 @@ def _latents(
     while True:
         z = torch.randn(batch_size, z_dim, generator=draws)
         y = torch.randint(num_classes, (batch_size,), generator=draws)
-        yield z.to(device), y.to(device)
+        yield sent(z, device), sent(y, device)
 
 
 @torch.no_grad()

@@ -1,0 +1,119 @@
+"""The attacked form of a ResNet: the same function and the same gradients of images, up to rounding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pagboost import attacks, networks, objectives, rng
+from pagboost.networks import frozen, kernels
+from pagboost.networks.folding import folded
+from pagboost.networks.fused import Fused
+
+CPU = torch.device("cpu")
+BLOCKS = [{"block": "basic"}, {"block": "bottleneck", "bottleneck_width": 64}]
+SMALL = {
+    "kind": "resnet", "layers": [1, 2, 1, 1], "width": 16, "num_classes": 5, "mean": [0.5] * 3, "std": [0.25] * 3,
+    "stem": {"kernel": 7, "stride": 2, "pool": True},
+}  # fmt: skip
+
+
+def resnet(block):
+    """One whose BatchNorms have moved."""
+    torch.manual_seed(0)
+    network = networks.build(SMALL | block)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    return network.eval()
+
+
+@pytest.fixture
+def x():
+    return torch.rand(6, 3, 32, 32, generator=rng.generator("images"))
+
+
+def gradient(network, x):
+    return attacks.gradient(lambda x, y: objectives.ce(network(x), y), x, torch.arange(len(x)) % 5)[0]
+
+
+@pytest.fixture(params=[kernels.OneDnnConv, kernels.Conv], ids=["onednn", "plain"])
+def by_kernels(request, monkeypatch):
+    if request.param is kernels.OneDnnConv and kernels._pointwise is None:
+        pytest.skip("no oneDNN here")
+    monkeypatch.setattr("pagboost.networks.fused.kind", lambda *_: request.param)
+    return request.param
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["basic", "bottleneck"])
+@pytest.mark.parametrize("fold", [False, True])
+def test_logits_and_gradients_are_the_networks(block, fold, by_kernels, x):
+    network = resnet(block)
+    fused = Fused(folded(network) if fold else network, CPU)
+    assert isinstance(fused.stem, by_kernels)
+    assert torch.allclose(fused(x), network(x), atol=1e-5)
+    with attacks.frozen(network):
+        expected = gradient(network, x)
+    assert torch.allclose(gradient(fused, x), expected, atol=1e-5 * float(expected.abs().max()))
+    assert torch.allclose(fused(x[:1]), network(x[:1]), atol=1e-5)  # weights are ordered for a batch, and serve others
+    assert not any(parameter.requires_grad for parameter in fused.parameters())
+
+
+def test_weights_and_statistics_that_change_are_taken_over(by_kernels, x):
+    network = resnet(BLOCKS[1])
+    fused = Fused(network, CPU)
+    before = fused(x)
+    network.train()(x)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1.1)
+    network.eval()
+    assert torch.equal(fused(x).detach(), before.detach()) or not torch.allclose(before, network(x), atol=1e-3)
+    fused.refresh()
+    assert torch.allclose(fused(x), network(x), atol=1e-4)
+
+
+def test_eight_bits_keep_the_direction(x, monkeypatch):
+    """bf16, as on a GPU: gradients point where those in fp32 do."""
+    monkeypatch.setattr("pagboost.networks.fused.kind", lambda *_: kernels.Conv)
+    network = resnet(BLOCKS[1])
+    fused = Fused(network, CPU)
+    expected = gradient(fused, x)
+    for module in fused.modules():
+        if isinstance(module, kernels.Conv):
+            module.to(torch.bfloat16)
+    assert float(F.cosine_similarity(gradient(fused, x).flatten(1), expected.flatten(1)).min()) > 0.9
+    assert fused(x).dtype == torch.float32
+
+
+def test_a_walk_on_the_fused_network_ends_where_the_networks_does(x):
+    """The final metrics: loss and path, within 1e-3 of the loss, though single pixels may differ by more."""
+    network = resnet(BLOCKS[1])
+    fused, y = Fused(network, CPU), torch.arange(6) % 5
+    options = {"alpha": 0.2, "eps": 1.0, "steps": 5}
+    with attacks.frozen(network):
+        ends = [attacks.pgd(lambda x, y, n=n: objectives.ce(n(x), y), x, y, **options) for n in (network, fused)]
+        losses = [float(objectives.ce(network(end), y).mean()) for end in ends]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_a_shape_that_cudnn_has_no_kernel_for_runs_in_plain_ones(x, caplog):
+    conv = torch.nn.Conv2d(3, 4, 3, padding=1, bias=False)
+    fused = kernels.CudnnConv(conv, True, CPU)  # on the CPU it has none at all
+    fused.fill(conv.weight, None, torch.zeros(4))
+    for _ in range(2):
+        assert torch.allclose(fused(x), conv(x).relu(), atol=1e-6)
+    assert len(caplog.records) == 1 and "runs in plain kernels" in caplog.text
+
+
+def test_large_resnets_alone_are_fused_on_the_cpu(monkeypatch, classifier):
+    """What is published was made by small ones, whose results keep their bytes."""
+    small = resnet(BLOCKS[0])
+    assert frozen.frozen_copy(small, CPU) is small
+    monkeypatch.setattr(frozen, "LARGE", 1000)
+    assert isinstance(frozen.frozen_copy(small, CPU), Fused)
+    assert frozen.frozen_copy(classifier, CPU) is classifier
+    assert frozen.sampled_copy(classifier, CPU) is classifier
+    assert not frozen.fuses(small, torch.device("meta"))
