@@ -1,40 +1,6 @@
 #!/usr/bin/env python3
-"""Save what an extractor sees in samples, for evaluate.py --features: of all of them, or one of several jobs' part."""
-
-from pagboost import cli, shards
-
-
-def main() -> None:
-    flags = cli.parser(__doc__)
-    flags.add_argument("samples", help=".npz (arr_0: uint8 [N, H, W, C]), a folder, .zip or .tar of pictures")
-    flags.add_argument("--extractor", required=True, metavar="EXTRACTOR",
-                       help="as of evaluate.py: a .safetensors, inception, openai or clean")  # fmt: skip
-    flags.add_argument("--inception-weights", metavar="PATH|URL", help="else PAGBOOST_INCEPTION, cache, web")
-    flags.add_argument("--batch-size", type=cli.positive_int, default=100, help="images per pass")
-    flags.add_argument("--shard", type=shards.parse, metavar="K/N",
-                       help="the K-th of N parts alone (merge.py: the whole)")  # fmt: skip
-    flags.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is computed")
-    flags.add_output("--out", help="features (.npz)")
-    args = cli.parse(flags)
-
-    from pagboost import artifacts, merging, runtime
-    from pagboost.metrics import features, image_sets, saved_features
-    from pagboost.metrics.some_rows import SomeRows
-
-    runtime.prepare(args.threads)
-    extractor = features.load_extractor(args.extractor, args.inception_weights)
-    whole = image_sets.open_images(args.samples, extractor.network.in_channels)
-    rows = shards.rows_of(args.shard, len(whole), args.batch_size)
-    own = SomeRows(whole, rows)
-    with runtime.device(args.device) as device:
-        seen = features.extract(extractor, own, args.batch_size, device)
-    arrays = saved_features.arrays_of(seen, own, extractor)
-    if args.shard is None:
-        artifacts.save_arrays(args.out, arrays)
-        return
-    made_from = {"samples": whole.sha256(), "extractor": extractor.sha256, "batch_size": args.batch_size}
-    merging.save_part(args.out, arrays, rows, len(whole), made_from)
-
+from pagboost import cli
+from pagboost.commands.featurise import main
 
 if __name__ == "__main__":
     cli.run(main)

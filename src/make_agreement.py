@@ -1,43 +1,6 @@
 #!/usr/bin/env python3
-"""Judge a paper's claims by two sets of trainings, and say on which they agree: CSV, and Markdown for people."""
-
-import itertools
-from pathlib import Path
-
 from pagboost import cli
-
-
-def main() -> None:
-    from pagboost.planning import configuration
-
-    flags = cli.parser(__doc__)
-    flags.add_argument("--paper", required=True, type=configuration.paper, help="FILE.yaml or JSON: the paper as data")
-    flags.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics")
-    flags.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
-    flags.add_argument("--without", type=configuration.without, default={}, help="what is left out, or a scale file")
-    cli.add_trainings(flags)
-    cli.add_second_trainings(flags)
-    flags.add_argument("--made-from", metavar="DIGEST", help="of all that it is made from, to be named below it")
-    flags.add_output("--out-csv")
-    flags.add_output("--out-md")
-    args = cli.parse(flags)
-
-    from pagboost import artifacts
-    from pagboost.report import agreement, cells, compared, left_out, origins, render, tables
-
-    paper = left_out.shown(args.paper, args.without.get(args.paper["key"]))
-    sets = (None, args.trainings[1:]), (args.second_trainings[0], args.second_trainings[1:])
-    judged = [(claim, *one) for claim in compared.claims_of(paper) for one in sets]
-    files = [cells.inputs(args.results, claim, args.unavailable, beyond, first) for claim, first, beyond in judged]
-    read = list(itertools.chain.from_iterable(files))
-    cli.check_outputs(flags, args, read=read)
-    frame = agreement.agreement(paper, args.results, args.unavailable, args.trainings, args.second_trainings)
-    tables.save(frame, args.out_csv)
-    origin = origins.said(read, args.results, [*args.trainings, *args.second_trainings], args.made_from)
-    with artifacts.atomic(args.out_md) as temporary:
-        people = origins.below(agreement.people(tables.load(args.out_csv), paper), origin)
-        temporary.write_text(render.markdown(people), encoding="utf-8")
-
+from pagboost.commands.make_agreement import main
 
 if __name__ == "__main__":
     cli.run(main)

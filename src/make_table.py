@@ -1,47 +1,6 @@
-"""Make one table of a paper: CSV for machines, Markdown and LaTeX for people."""
-
-from __future__ import annotations
-
-from pathlib import Path
-
+#!/usr/bin/env python3
 from pagboost import cli
-
-
-def main() -> None:
-    from pagboost.planning import configuration
-
-    arguments = cli.parser(__doc__)
-    arguments.add_argument(
-        "--paper", required=True, type=configuration.paper, help="FILE.yaml or JSON: the paper as data"
-    )
-    arguments.add_argument("--table", required=True, help="name of the table in the paper's file")
-    arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics and steps")
-    arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
-    arguments.add_argument("--nfe", type=cli.counts, default={}, help="{generator: network evaluations per sample}")
-    cli.add_trainings(arguments)
-    arguments.add_argument("--made-from", metavar="DIGEST", help="of all that it is made from, to be named below it")
-    arguments.add_output("--out-csv")
-    arguments.add_output("--out-md")
-    arguments.add_output("--out-tex")
-    options = cli.parse(arguments)
-
-    from pagboost import artifacts
-    from pagboost.report import cells, origins, render, tables
-
-    beyond = options.trainings[1:]
-    frame = tables.table(options.paper, options.table, options.results, options.unavailable, options.nfe, beyond)
-    spec = options.paper["tables"][options.table]
-    read = cells.inputs(options.results, spec, options.unavailable, beyond)
-    cli.check_outputs(arguments, options, read=read)
-    tables.save(frame, options.out_csv)
-    frame = tables.load(options.out_csv)  # what people read, here and on the page, comes from the same rounded numbers
-    trainings = options.trainings if cells.over_trainings(spec) else options.trainings[:1]
-    origin = origins.said(read, options.results, trainings, options.made_from)
-    rendered = origins.below(render.people(frame, spec, options.paper), origin)
-    for path, text in ((options.out_md, render.markdown(rendered)), (options.out_tex, render.latex(rendered))):
-        with artifacts.atomic(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
+from pagboost.commands.make_table import main
 
 if __name__ == "__main__":
     cli.run(main)

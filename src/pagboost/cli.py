@@ -20,6 +20,7 @@ from pagboost.errors import InputError, listed
 
 MOST_THREADS = 1024  # far more, and the libraries die on their own
 LARGEST_COUNT, LARGEST = 2**31 - 1, 2**63 - 1  # of what is held in memory, and of NumPy's integers
+command: str | None = None  # the first argument of `pagboost COMMAND …`, once it is known; None of src/COMMAND.py
 
 
 def run(main: Callable[[], None]) -> None:
@@ -56,6 +57,12 @@ def run(main: Callable[[], None]) -> None:
         sys.exit("interrupted")
 
 
+def called() -> str:
+    """How this script is called: "boost.py", "pagboost boost"; "python" where it is no script."""
+    name = os.path.basename(sys.argv[0])
+    return f"pagboost {command}" if command else name or "python"
+
+
 def _out_of_memory(error: Exception) -> bool:
     """Python's and NumPy's MemoryError, torch's of a GPU and of the CPU, which is known by its text alone."""
     names = {kind.__name__ for kind in type(error).__mro__}
@@ -68,14 +75,17 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.outputs: dict[str, bool] = {}  # name in the parsed values -> whether it is a folder
+        self.outputs: dict[str, bool | str] = {}  # name in the parsed values -> `folder` of add_output
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2; usage is for --help."""
         self.exit(2, f"error: {message} (see --help)\n")
 
-    def add_output(self, flag: str, *, folder: bool = False, required: bool = True, **options: Any) -> None:
-        """A flag that names a file (or a folder of files) to write, a Path; `parse` refuses one that is an input."""
+    def add_output(self, flag: str, *, folder: bool | str = False, required: bool = True, **options: Any) -> None:
+        """A flag that names a file (or a folder of files) to write, a Path; `parse` refuses one that is an input.
+
+        folder: of text such as ".npz": a folder unless the name ends in it.
+        """
         action = self.add_argument(flag, type=Path, required=required, **options)
         self.outputs[action.dest] = folder
 
@@ -92,7 +102,8 @@ class Distinct(argparse.Action):
 
 def parser(description: str) -> Parser:
     """An argument parser with the flags all scripts have: --threads."""
-    result = Parser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    shown = {"description": description, "formatter_class": argparse.ArgumentDefaultsHelpFormatter}
+    result = Parser(prog=called(), **shown)
     result.add_argument("--threads", type=_threads, default=os.cpu_count(), help="CPU threads of this process")
     return result
 
@@ -132,7 +143,7 @@ def parse(arguments: Parser) -> argparse.Namespace:
             plugins.load_inherited()
     except InputError as error:
         arguments.exit(2, f"error: {error}\n")
-    values = arguments.parse_args()
+    values = arguments.parse_args(sys.argv[2 if command else 1 :])
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(values.threads)
     try:
@@ -155,14 +166,20 @@ def check_outputs(
     """
     flags = {name: f"--{name.replace('_', '-')}" for name in arguments.outputs}
     named = {name: getattr(values, name) for name in flags if getattr(values, name) is not None}
+    folders = {name: is_folder(arguments.outputs[name], path) for name, path in named.items()}
     for name, path in named.items():
-        written.check_place(f"{flags[name]} {path}", path, arguments.outputs[name])
-    files = [(flags[name], path) for name, path in named.items() if not arguments.outputs[name]]
+        written.check_place(f"{flags[name]} {path}", path, folders[name])
+    files = [(flags[name], path) for name, path in named.items() if not folders[name]]
     for flag, paths in (beside or {}).items():
         for path in paths:
             written.check_place(f"{flag} {path}", path, folder=False)
             files.append((flag, path))
     written.check_apart(files, [*(value for name, value in vars(values).items() if name not in flags), *read])
+
+
+def is_folder(said: bool | str, path: Path) -> bool:
+    """Whether an output is one: `folder` of add_output."""
+    return path.suffix != said if isinstance(said, str) else said
 
 
 def check_memory(where: str, needed: int) -> None:
@@ -226,9 +243,10 @@ def maybe_labelled(text: str) -> tuple[str, str]:
 
 
 class Spec(dict):
-    """A mapping from the command line; `file` is what it was read from, None for inline JSON."""
+    """A mapping from the command line: `text` as it was given, `file` what it was read from, None for inline JSON."""
 
     file: str | None = None
+    text: str = ""
 
 
 def spec(text: str) -> Spec:
@@ -238,7 +256,9 @@ def spec(text: str) -> Spec:
     """
     inline = text.lstrip("\ufeff \t\r\n")
     if inline.startswith("{"):
-        return _with_named_kinds(Spec(_inline(inline)))
+        result = _with_named_kinds(Spec(_inline(inline)))
+        result.text = text
+        return result
     file, _, path = text.partition(":")
     if not os.path.isfile(file):
         raise argparse.ArgumentTypeError(f"{_short(file)}: no such file, expected JSON or FILE.yaml:key.path")
@@ -256,7 +276,7 @@ def spec(text: str) -> Spec:
     if not isinstance(value, Mapping):
         raise argparse.ArgumentTypeError(f"{text}: holds {_short(repr(value))}, expected a mapping")
     result = _with_named_kinds(Spec(value))
-    result.file = file
+    result.file, result.text = file, text
     return result
 
 

@@ -1,0 +1,6 @@
+#!/usr/bin/env python3
+from pagboost import cli
+from pagboost.commands.pack import main
+
+if __name__ == "__main__":
+    cli.run(main)

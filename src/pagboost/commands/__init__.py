@@ -1,0 +1,1 @@
+"""What the command line does: src/*.py and `pagboost COMMAND`, a module each, `main` and its help as docstring."""

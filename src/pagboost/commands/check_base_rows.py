@@ -1,0 +1,23 @@
+"""Compare samples that nobody boosted with the FIDs that the papers print; fail where any is off."""
+
+from pathlib import Path
+
+from pagboost import cli
+
+
+def main() -> None:
+    from pagboost.planning import configuration
+
+    flags = cli.parser(__doc__)
+    flags.add_argument("--paper", required=True, nargs="+", type=configuration.paper, help="FILE.yaml or JSON")
+    flags.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics")
+    flags.add_argument("--generators", required=True, nargs="+", help="whose samples are compared")
+    flags.add_argument("--within", type=cli.positive_float, default=2.0, help="percent of the printed number")
+    args = cli.parse(flags)
+
+    from pagboost.report import base_rows
+
+    found = [row for paper in args.paper for row in base_rows.rows(paper, args.results, args.generators)]
+    print(*(row.line(args.within) for row in found), sep="\n", flush=True)
+    base_rows.check(found, args.within)
+    print(f"all {len(found)} base rows are within {args.within:g} %")
