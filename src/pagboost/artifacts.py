@@ -7,11 +7,6 @@ import errno
 import hashlib
 import json
 import logging
-import os
-import re
-import socket
-import tempfile
-import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,11 +22,12 @@ from pagboost.npz import check_directory as check_directory  # offered here too,
 from pagboost.npz import identity as identity
 from pagboost.reading import changed, readable
 from pagboost.reading import file_hash as file_hash
+from pagboost.whole import atomic as atomic
 
 log = logging.getLogger(__name__)
 
 CHUNK = 256  # images that are looked at together
-LEFT_ALONE = 86_400.0  # seconds; no single file takes a day to write
+SAMPLES = "a sample file (.npz with arr_0)"
 HASH = "content_sha256"  # under which JSON and weights carry the hash of what they hold
 
 if TYPE_CHECKING:
@@ -42,7 +38,8 @@ if TYPE_CHECKING:
 class SampleSet:
     """Images as they are stored.
 
-    images: uint8 [N, H, W, C] with C = 1 or 3. labels: int64 [N], or None for an unlabelled set.
+    images: uint8 [N, H, W, C] with C = 1 or 3: an array, in memory or mapped, or what gives slices of its rows (as
+    boosting.sets does, of sets that are larger than memory). labels: int64 [N], or None for an unlabelled set.
     seeds: int64 [N], the sampling seed each image was drawn with, or None where there is only one.
     index: int64 [N], the number of an image within its seed; it names the image's own random stream.
     """
@@ -79,66 +76,6 @@ def numbered(seeds: Sequence[int], per_seed: int) -> tuple[np.ndarray, np.ndarra
     """(seeds, index) int64 [N] each of `per_seed` images for every sampling seed, one seed after the other."""
     index = np.tile(np.arange(per_seed, dtype=np.int64), len(seeds))
     return np.repeat(np.asarray(seeds, np.int64), per_seed), index
-
-
-@contextlib.contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it into place on success, remove it on any failure.
-
-    What a killed process (SIGKILL, a crash) left of an earlier write of the same target is removed too.
-    Raises OSError naming `path` when it cannot be written, a full disk for one.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path)
-        handle, name = tempfile.mkstemp(prefix=_prefix(path, os.getpid()), suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        # mkstemp makes private files; results are shared between users of a cluster, so follow the umask.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _prefix(path: Path, process: int) -> str:
-    """How names of temporary files begin: the target's name, then who writes (machine and process)."""
-    machine = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
-    return f".{path.name}.{machine}-{process}."
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove temporary files of `path` whose writer is gone; of another machine's, those untouched for a day."""
-    here = _prefix(path, 0).removesuffix("0.")
-    pattern = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{8}-(\d+)\.\w+" + re.escape(path.suffix))
-    with os.scandir(path.parent) as entries:
-        found = [(entry, match) for entry in entries if (match := pattern.fullmatch(entry.name))]
-    for entry, match in found:
-        with contextlib.suppress(OSError):
-            old = time.time() - entry.stat().st_mtime > LEFT_ALONE
-            if (not _running(int(match[1]))) if entry.name.startswith(here) else old:
-                os.unlink(entry.path)
-
-
-def _running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
 
 
 def _array(archive: Mapping[str, np.ndarray], key: str, length: int, path: Path) -> np.ndarray | None:
@@ -191,7 +128,7 @@ def load_samples(
     labels out of range or of another length, and where something else than arr_1 looks like labels and nobody says.
     """
     path = Path(path)
-    with _archive(path, "a sample file (.npz with arr_0)") as archive:
+    with _archive(path, SAMPLES) as archive:
         if "arr_0" not in archive:
             held = npz.described(archive, archive)
             raise InputError(f"{path}: has no arr_0 but {held}, expected arr_0 (uint8 images [N, H, W, C])")
@@ -202,17 +139,36 @@ def load_samples(
         if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
             first = " (channels last: transpose(0, 2, 3, 1))" if images.ndim == 4 and images.shape[1] in (1, 3) else ""
             raise InputError(f"{path}: arr_0 has shape {list(images.shape)}, expected [N, H, W, C], C = 1 or 3{first}")
-        key = npz.label_key(archive, len(images), labels, path)
-        classes, seeds, index = (_array(archive, k, len(images), path) for k in (key, "seeds", "index"))
+        result = _with_columns(images, archive, num_classes, labels, path)
+    warn_if_binary(images, str(path))
+    _check_streams(result, path)
+    return result
+
+
+def with_columns(images: Any, path: str | Path, *, labels: str | None = None) -> SampleSet:
+    """A sample file's set with these images in place of its own: they are its own, read elsewhere (as a stream).
+
+    Raises InputError as load_samples does for all but images.
+    """
+    path = Path(path)
+    with _archive(path, SAMPLES) as archive:
+        result = _with_columns(images, archive, None, labels, path)
+    _check_streams(result, path)
+    return result
+
+
+def _with_columns(
+    images: Any, archive: Mapping[str, np.ndarray], num_classes: int | None, labels: str | None, path: Path
+) -> SampleSet:
+    """Images with the labels, sampling seeds and numbers that an opened sample file has of them."""
+    key = npz.label_key(archive, len(images), labels, path)
+    classes, seeds, index = (_array(archive, k, len(images), path) for k in (key, "seeds", "index"))
     if classes is not None:
         bad = classes[(classes < 0) | (classes >= (np.inf if num_classes is None else num_classes))]
         if len(bad):
             limit = "0 or more" if num_classes is None else f"0..{num_classes - 1}"
             raise InputError(f"{path}: {key} holds label {bad[0]}, expected {limit}")
-    warn_if_binary(images, str(path))
-    result = SampleSet(images, classes, seeds, index)
-    _check_streams(result, path)
-    return result
+    return SampleSet(images, classes, seeds, index)
 
 
 def _check_streams(samples: SampleSet, path: Path) -> None:
@@ -241,9 +197,8 @@ def save_samples(path: str | Path, samples: SampleSet, rows: np.ndarray | None =
     rows: of it, samples.subset(rows). Of images that are mapped from a disk no more than some are held at a time.
     """
     images: np.ndarray | npz.Rows = samples.images
-    if rows is not None or isinstance(images, np.memmap):
-        images = npz.Rows(images, np.arange(len(samples)) if rows is None else rows)
     if rows is not None:
+        images = npz.Rows(images, rows)
         samples = samples.with_images(np.empty((len(samples), 0), np.uint8)).subset(rows)
     save_arrays(path, {**arrays_of(samples), "arr_0": images})
 
@@ -254,7 +209,7 @@ def arrays_of(samples: SampleSet) -> dict[str, np.ndarray]:
     return {key: value for key, value in arrays.items() if value is not None}
 
 
-def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray | npz.Rows]) -> None:
+def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray | npz.Rows | npz.Stream]) -> None:
     """Write named arrays as one .npz, atomically; its comment carries the hash of its directory."""
     with atomic(path) as temporary:
         with open(temporary, "wb") as file:

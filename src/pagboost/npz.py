@@ -163,24 +163,46 @@ class Rows:
     rows: np.ndarray
 
 
-def write(file: IO[bytes], arrays: Mapping[str, np.ndarray | Rows]) -> None:
-    """What numpy.savez writes, to the byte."""
+@dataclass(frozen=True)
+class Stream:
+    """An array [N, ...] that comes in parts, one after the other, and is never whole in memory."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    parts: Iterable[np.ndarray]
+
+
+def write(file: IO[bytes], arrays: Mapping[str, np.ndarray | Rows | Stream]) -> None:
+    """What numpy.savez writes, to the byte; of an array that is mapped from a disk, no more than some rows are held.
+
+    Raises InputError for a stream that ends early, or is longer than it says.
+    """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for key, value in arrays.items():
+            value = Rows(value, np.arange(len(value))) if isinstance(value, np.memmap) else value
             with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
-                if isinstance(value, Rows):
-                    _write_rows(member, value)
+                if isinstance(value, (Rows, Stream)):
+                    _write_stream(member, _gathered(value) if isinstance(value, Rows) else value, key)
                 else:
                     np.lib.format.write_array(member, np.asanyarray(value), allow_pickle=False)
 
 
-def _write_rows(member: IO[bytes], chosen: Rows) -> None:
+def _gathered(chosen: Rows) -> Stream:
     array, rows = chosen.array, chosen.rows
-    shape = (len(rows), *array.shape[1:])
-    descr = np.lib.format.dtype_to_descr(array.dtype)
-    np.lib.format.write_array_header_1_0(member, {"descr": descr, "fortran_order": False, "shape": shape})
-    for start in range(0, len(rows), CHUNK):
-        member.write(taken(array, rows[start : start + CHUNK]).tobytes())
+    parts = (taken(array, rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK))
+    return Stream(array.dtype, (len(rows), *array.shape[1:]), parts)
+
+
+def _write_stream(member: IO[bytes], stream: Stream, key: str) -> None:
+    descr = np.lib.format.dtype_to_descr(stream.dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": stream.shape}
+    np.lib.format.write_array_header_1_0(member, header)
+    written = 0
+    for part in stream.parts:
+        member.write(np.ascontiguousarray(part).data)
+        written += len(part)
+    if written != stream.shape[0]:
+        raise InputError(f"{key}: {written} rows came, expected {stream.shape[0]}")
 
 
 def check_names(archive: zipfile.ZipFile, path: Path) -> None:

@@ -37,6 +37,15 @@ def check_place(where: str, path: Path, folder: bool) -> None:
         raise InputError(f"{where}: {place} takes no file ({error.strerror}), expected a folder that does") from error
 
 
+def check_new_folder(where: str, path: Path, source: Path) -> None:
+    """Raise InputError naming `where` unless a folder to write is new (or empty), and no part of what is read."""
+    if os.path.isdir(path) and os.listdir(path):
+        raise InputError(f"{where}: holds files already, expected a folder that is not there yet, or is empty")
+    new, read = (Path(os.path.realpath(one)) for one in (path, source))
+    if new == read or read in new.parents or new in read.parents:
+        raise InputError(f"{where}: lies in {source} or around it, expected a folder beside it")
+
+
 def check_apart(files: Sequence[tuple[str, Path]], inputs: Iterable[Any]) -> None:
     """Raise InputError where two of the written `files`, (flag, path) each, are one file, or one is an input.
 

@@ -22,7 +22,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pagboost import artifacts, networks
+from pagboost import artifacts, networks, whole
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
 
@@ -131,7 +131,7 @@ def test_a_folder_that_takes_no_file_is_named_by_the_file_asked_for(tmp_path, mo
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", ".temporary.npz")
 
-    monkeypatch.setattr(artifacts.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(whole.tempfile, "mkstemp", refuse)
     with pytest.raises(OSError, match="Permission denied") as caught, artifacts.atomic(tmp_path / "x.npz"):
         pass
     assert caught.value.filename == str(tmp_path / "x.npz")

@@ -116,6 +116,23 @@ def test_a_mapped_array_that_was_changed_is_told_by_its_identity(tmp_path):
         artifacts.identity(path)
 
 
+def test_an_array_that_comes_in_parts_is_written_as_a_whole_one(tmp_path):
+    whole = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3), np.uint8)
+    stream = npz.Stream(whole.dtype, whole.shape, (whole[start : start + 3] for start in (0, 3, 6)))
+    artifacts.save_arrays(tmp_path / "stream.npz", {"arr_0": stream})
+    artifacts.save_arrays(tmp_path / "whole.npz", {"arr_0": whole})
+    assert (tmp_path / "stream.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    whole.tofile(tmp_path / "raw")
+    artifacts.save_arrays(
+        tmp_path / "mapped.npz", {"arr_0": np.memmap(tmp_path / "raw", np.uint8, "r", shape=whole.shape)}
+    )
+    assert (tmp_path / "mapped.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    with pytest.raises(InputError, match="arr_0: 6 rows came, expected 7"):
+        short = npz.Stream(whole.dtype, whole.shape, [whole[:6]])
+        artifacts.save_arrays(tmp_path / "short.npz", {"arr_0": short})
+    assert not (tmp_path / "short.npz").exists()
+
+
 @pytest.mark.parametrize("rows", [[3, 1], [0, 1, 2, 3, 4], []])
 def test_rows_are_written_as_if_they_had_been_taken_out_before(tmp_path, rows, monkeypatch):
     monkeypatch.setattr(npz, "CHUNK", 2)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ import torch
 from pagboost import artifacts
 from pagboost.artifacts import SampleSet
 from pagboost.attacks import frozen
+from pagboost.boosting import walks
 from pagboost.boosting.guide import Guide
 from pagboost.boosting.lengths import Plan, of_radius
 from pagboost.boosting.stops import levels_of
-from pagboost.boosting.walks import boost_samples
 from pagboost.errors import InputError
 from pagboost.options.boosts import BallBoost, StepBoost
 
@@ -50,11 +51,42 @@ def boost(
     guide: Guide, planned: Planned, samples: SampleSet, rows: slice, batch_size: int, device: torch.device
 ) -> SampleSet:
     """Those rows of a set, boosted as planned: a shard holds the columns (seeds, index) that the whole does."""
-    whole = replace(samples, labels=planned.labels)
-    levels = None if planned.levels is None else planned.levels[rows]
-    plan, part = planned.plan, whole.subset(rows)
-    boosted = boost_samples(guide, plan.boost, part, plan.steps, batch_size, device, levels)
-    return boosted if samples.index is not None else replace(boosted, index=None)
+    starts = range(rows.start, rows.stop, batch_size)
+    made = np.empty((rows.stop - rows.start, *samples.images.shape[1:]), np.uint8)
+    for own, batch in in_batches(guide, planned, samples, starts, batch_size, device):
+        made[own.start - rows.start : own.stop - rows.start] = batch
+    return columns(planned, samples, rows).with_images(made)
+
+
+def in_batches(
+    guide: Guide,
+    planned: Planned,
+    samples: SampleSet,
+    starts: Sequence[int],
+    batch_size: int,
+    device: torch.device,
+    before: int = 0,
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (rows, uint8 [n, H, W, C]) of the batches that begin at `starts`, boosted as planned (walks.in_batches)."""
+    whole, plan = replace(samples, labels=planned.labels), planned.plan
+    steps, levels = [plan.steps], planned.levels
+    for rows, found in walks.in_batches(guide, plan.boost, whole, steps, batch_size, device, levels, starts, before):
+        yield rows, found[plan.steps]
+
+
+def columns(planned: Planned, samples: SampleSet, rows: slice) -> SampleSet:
+    """What is known of boosted rows besides their pixels; images are of no pixels, [n, 0]."""
+    whole = replace(samples, images=np.empty((len(samples), 0), np.uint8), labels=planned.labels)
+    part = whole.subset(rows)
+    return part if samples.index is not None else replace(part, index=None)
+
+
+def identity(planned: Planned) -> str:
+    """A hash of all that is settled, hexadecimal."""
+    digest = hashlib.sha256(json.dumps([planned.plan.steps, msgspec.to_builtins(planned.plan.boost)]).encode())
+    for array in (planned.labels, planned.levels):
+        digest.update(b"\0" if array is None else array.tobytes())
+    return digest.hexdigest()
 
 
 def save(path: str | Path, planned: Planned, made_from: Mapping[str, Any]) -> None:

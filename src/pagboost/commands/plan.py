@@ -1,6 +1,6 @@
 """What a scale's papers would take, rule by rule, before anything is run: counted, at rates that were measured."""
 
-import json
+from pathlib import Path
 
 from pagboost import cli
 
@@ -8,7 +8,9 @@ from pagboost import cli
 def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("scale", help="a name in config/scales, or a scale file")
-    flags.add_argument("--config", default="{}", help='JSON that goes over config.yaml, such as {"seeds": [0]}')
+    flags.add_argument("--configfile", type=Path, nargs="+", default=[], help="files that go over it, as Snakemake's")
+    flags.add_argument("--papers", nargs="+", metavar="NAME", help="none: all that the scale renders")
+    flags.add_argument("--seeds", type=cli.natural, nargs="+", action=cli.Distinct, help="none: config.yaml's")
     flags.add_argument("--card", default="h100", help="whose rates: one of costs/rates.yaml")
     flags.add_argument("--gpus", type=cli.positive_int, nargs="+", default=[1, 8], help="of which days are told")
     args = cli.parse(flags)
@@ -18,8 +20,13 @@ def main() -> None:
     from pagboost.planning.outputs import Outputs
     from pagboost.planning.results import Results
 
-    given = configuration.with_defaults(configuration.ROOT, {"scale": args.scale, **json.loads(args.config)})
-    scale = configuration.load(configuration.ROOT, given)
+    asked = {"scale": args.scale}
+    for path in args.configfile:
+        asked = configuration.merge(asked, configuration.read_yaml(path))
+    asked |= {key: value for key, value in (("papers", args.papers), ("seeds", args.seeds)) if value}
+    scale = configuration.load(
+        configuration.ROOT, configuration.with_defaults(configuration.ROOT, asked), args.configfile
+    )
     measured = rates.load(args.card)
     rows = table.of_scale(Outputs(Results(scale)), measured)
     print(*table.lines(rows, measured, args.gpus), sep="\n")

@@ -68,6 +68,8 @@ def with_tensors(spec: Mapping[str, Any], path: Path, layout: Layout) -> tuple[t
     spec = normalised(spec, layout, normaliser, path)
     net = networks.unfilled(spec)
     own = getattr(net, "model", net)  # where a wrapper normalises or resizes, the file is of the network inside
+    if hasattr(net, "of_file"):  # it knows the names, or the parts, that files of others have
+        found = net.of_file(found)
     wanted = own.state_dict()
     # BatchNorm's batch counters are not in files of old PyTorch versions, and nothing that is evaluated uses them
     absent = {k: v for k, v in wanted.items() if k.endswith(tensor_names.COUNTER) and k not in found}

@@ -83,9 +83,14 @@ def evaluated(results: Results, result: Result) -> list[str]:
     counts = [f"{name}={protocols[name]['n']}" for name in results.reported if "n" in protocols[name]]
     infinity = [] if wanted["fid_infinity"] else ["--no-fid-infinity"]
     features = ["--features", *result.files()["features"]] if "features" in result.inputs else []
-    return [*(["--first", *counts] if counts else []), f"--resamplings={wanted['resamplings']}", *infinity, *features]
+    computed = [f"--{name}={wanted[name]}" for name in ("resamplings", "splits")]
+    return [*(["--first", *counts] if counts else []), *computed, *infinity, *features]
 
 
 def studied(results: Results, study: str) -> list[str]:
-    """study.py: --network, --judge, --scorer, --diffusion, --set and --seen NAME=PATH, all besides its images."""
-    return [f"--{role}={name}={made.file}" for role, name, made in results.studied(study)]
+    """study.py: --data, and --network, --judge, --set and the like NAME=PATH; or the --steps whose cost is counted."""
+    result = results.study(study, "json")
+    if "steps" in result.settings:
+        return [f"--steps={as_json(result.settings['steps'])}"]
+    others = [f"--{role}={name}={made.file}" for role, name, made in results.studied(study)]
+    return [f"--data={result.files()['images']}", *others]

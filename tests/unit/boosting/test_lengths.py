@@ -280,3 +280,13 @@ def test_a_published_step_needs_its_path(guide):
 def test_a_published_step_is_of_a_chosen_walk(other):
     with pytest.raises(InputError, match="boost.alpha: published, expected a number"):
         made({**PGD, "alpha": "published", **other})
+
+
+@pytest.mark.parametrize("percentile", [70, 100, 0.1, 99.97, 50])
+def test_a_percentile_of_counts_is_that_of_the_numbers(percentile):
+    """To the last bit: a radius of a whole set is counted batch by batch."""
+    draws = np.random.default_rng(0)
+    for size in (1, 2, 7, 400, 1001):
+        values = np.minimum(255, np.abs(draws.normal(0, 30, size)).astype(np.int16))
+        found = lengths._percentile(np.bincount(values, minlength=256), percentile)
+        assert found == float(np.percentile(values, percentile))

@@ -25,28 +25,6 @@ print(*sorted({"torch", "numpy", "scipy", "pandas"} & set(sys.modules)))
 """
 
 
-@pytest.fixture
-def called(monkeypatch, capsys):
-    """called("boost", …) -> (exit code, standard output, standard error) of `pagboost boost …`, in this process."""
-    monkeypatch.setattr(cli, "command", None)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        monkeypatch.setenv(name, "1")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["/somewhere/bin/pagboost", *map(str, arguments)])
-        try:
-            __main__.start()
-        except SystemExit as end:
-            said = capsys.readouterr()
-            if isinstance(end.code, str):  # which Python prints as it ends
-                return 1, said.out, said.err + end.code
-            return end.code or 0, said.out, said.err
-        said = capsys.readouterr()
-        return 0, said.out, said.err
-
-    return run
-
-
 def test_every_command_is_listed_once_with_a_line_of_its_own():
     listed = [*__main__.ANYWHERE, *__main__.of_a_run()]
     modules = [path.stem for path in __main__.COMMANDS.glob("*.py") if path.stem != "__init__"]
