@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables figures claims report all status test cluster lint options lock publish clean-venv
+.PHONY: tables figures claims report all status plan rehearse test cluster lint options lock publish clean-venv
 .DELETE_ON_ERROR:
 
 tables figures claims report all: $(VENV)/.complete
@@ -16,7 +16,7 @@ tables figures claims report all: $(VENV)/.complete
 # in as many processes as there are cores; WORKERS=0: in this one, for a debugger
 WORKERS ?= logical
 test: $(VENV)/.complete
-	pytest -n $(WORKERS) --dist loadgroup
+	pytest -n $(WORKERS)
 
 # Plugins that submit jobs (docs/cluster.md): what they need besides is in the environment.
 cluster: $(VENV)/.complete
@@ -46,7 +46,7 @@ options: $(VENV)/.complete
 
 # New pins from pyproject.toml: hashes, no index addresses.
 lock:
-	uv pip compile pyproject.toml --extra test --extra lint --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra test --extra lint --extra extractors --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["cluster"], sep="\n")' | \
 	  uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
@@ -60,6 +60,21 @@ SCALE ?= digits
 RESULTS ?= results/$(SCALE)
 status: $(VENV)/.complete
 	@python src/status.py $(RESULTS)
+
+# Rule by rule: jobs, GPU-hours, GB to fetch, GB on disk, memory. PLAN="--seeds 0 --papers golan2024": of a part.
+PLAN ?=
+plan: $(VENV)/.complete
+	@python src/plan.py $(SCALE) $(PLAN)
+
+# The whole DAG of a scale at full width, on a CPU, of a few made-up images and weights (docs/imagenet.md). Nothing is
+# downloaded; all of it lies in one folder. REHEARSE="--papers golan2024 --narrow": of a part, of few channels.
+REHEARSAL ?= results/$(SCALE)_rehearsal
+REHEARSE ?=
+rehearse: $(VENV)/.complete
+	python src/rehearse.py $(SCALE) --out $(REHEARSAL) $(REHEARSE)
+	snakemake --cores $(CORES) fetch --configfile $(REHEARSAL)/settings.yaml
+	snakemake --cores $(CORES) all --configfile $(REHEARSAL)/settings.yaml
+	python benchmarks/dag_cost.py $(REHEARSAL)
 
 # Copies a finished run's tables, claims and figures, with provenance, to where they are committed.
 # PAPERS, TRAININGS: those of the run.

@@ -16,14 +16,15 @@ import pytest
 import torch
 from PIL import Image
 
-from pagboost.metrics import features, frechet, inception
+from pagboost.metrics import features, frechet
 from pagboost.metrics.features import extract, load_extractor
 from pagboost.metrics.image_sets import Folder, InMemory
+from pagboost.options.datasets import CIFAR10 as CIFAR10Options
 from pagboost.sources import data, download
 
 SRC = Path(__file__).parents[2] / "src"
 CPU = torch.device("cpu")
-CIFAR10 = "PAGBOOST_CIFAR10"
+INCEPTION, CIFAR10 = "PAGBOOST_INCEPTION", "PAGBOOST_CIFAR10"
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def by_pytorch_fid(inception_weights, folder, monkeypatch) -> np.ndarray:
 
 
 def test_features_of_a_folder_by_pytorch_fid(by_pytorch_fid, inception_file, folder) -> None:
-    seen = extract(load_extractor("inception", str(inception_file)), Folder(folder), 4, CPU)
+    seen = extract(load_extractor("inception", {"inception": str(inception_file)}), Folder(folder), 4, CPU)
     close(seen.features, torch.from_numpy(by_pytorch_fid).float())
 
 
@@ -75,7 +76,7 @@ def test_features_by_torch_fidelity_are_those_of_openai_s_protocol(inception_fil
     x = torch.from_numpy(stored).permute(0, 3, 1, 2).contiguous()
     with torch.no_grad():
         pool3, logits = theirs(x)
-    seen = extract(load_extractor("openai", str(inception_file)), stored, 4, CPU)
+    seen = extract(load_extractor("openai", {"inception": str(inception_file)}), stored, 4, CPU)
     close(seen.features, pool3)
     torch.testing.assert_close(seen.logits, logits, rtol=1e-4, atol=1e-4)
 
@@ -83,7 +84,7 @@ def test_features_by_torch_fidelity_are_those_of_openai_s_protocol(inception_fil
 def test_features_by_clean_fid(inception_file, folder) -> None:
     """Through clean-fid's own loader and resizing; its network is this one behind (x - 128) / 128."""
     cleanfid = pytest.importorskip("cleanfid.fid")
-    extractor = load_extractor("clean", str(inception_file))
+    extractor = load_extractor("clean", {"inception": str(inception_file)})
 
     def model(x: torch.Tensor) -> torch.Tensor:
         return extractor.network.maps((x.float() - 128) / 128)[1].mean((2, 3))
@@ -103,14 +104,14 @@ def test_evaluate_from_pictures_to_the_metrics_file(
     for i, file in enumerate(sorted(folder.glob("*.png"))):
         if i != 3:
             Image.open(file).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(real / file.name)
-    flags = ["--inception-weights", str(inception_file), "--resamplings", "40", "--splits", "2", "--device", "cpu"]
+    flags = ["--weights", f"inception={inception_file}", "--resamplings", "40", "--splits", "2", "--device", "cpu"]
     out = tmp_path / "metrics.json"
     monkeypatch.setattr(sys, "argv", ["evaluate.py", str(folder), "--reference", str(real), "--out", str(out), *flags])
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(variable, "1")
     runpy.run_path(str(SRC / "evaluate.py"), run_name="__main__")
     result = json.loads(out.read_text())["protocols"]["real"]
-    against = extract(load_extractor("inception", str(inception_file)), Folder(real), 4, CPU).features
+    against = extract(load_extractor("inception", {"inception": str(inception_file)}), Folder(real), 4, CPU).features
     gaussians = [frechet.statistics(x) for x in (torch.from_numpy(by_pytorch_fid), against)]
     scores = result["seeds"]["0"]
     assert scores["fid"] == pytest.approx(frechet.distance(*gaussians), rel=1e-4)
@@ -126,13 +127,13 @@ def test_evaluate_from_pictures_to_the_metrics_file(
 
 @pytest.mark.weights
 @pytest.mark.skipif(
-    inception.VARIABLE not in os.environ or CIFAR10 not in os.environ,
-    reason=f"needs {inception.VARIABLE} (pt_inception-2015-12-05-6726825d.pth) and {CIFAR10} (cifar-10-binary.tar.gz)",
+    INCEPTION not in os.environ or CIFAR10 not in os.environ,
+    reason=f"needs {INCEPTION} (pt_inception-2015-12-05-6726825d.pth) and {CIFAR10} (cifar-10-binary.tar.gz)",
 )
 def test_cifar10_test_against_training_images() -> None:
     """FID of the 10,000 test images against the 50,000 training images, as published for this Inception: 3.15."""
     path = download.local(os.environ[CIFAR10], None, "downloads")
-    train, test = data.cifar10(size=32, file=str(path))
+    train, test = data.cifar10(32, CIFAR10Options(file=str(path)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     extractor = features.load_extractor("inception")
     fitted = [

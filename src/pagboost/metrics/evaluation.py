@@ -23,7 +23,8 @@ def evaluate_seeds(
 ) -> dict[str, Any]:
     """Each sampling seed's images scored as a set of their own.
 
-    {"protocol", "seeds": {seed: metrics}, "mean", "std"}, "intervals" and "fid_infinity_fit" by seed where asked for,
+    {"protocol", "seeds": {seed: metrics}, "mean", "std"}, "intervals", "draws" and "fid_infinity_fit" by seed where
+    asked for,
     and "not_available", {metric: reason}, where the reference cannot give all metrics (they are None).
     seeds: int64 [N], the seed of each image. std is over seeds (ddof = 1), None with one seed; `where` names the
     images in errors. Raises InputError for seeds of unequal size, and for too few images per seed.
@@ -41,6 +42,7 @@ def evaluate_seeds(
         result["not_available"] = missing
     if options.resamplings:
         result["intervals"] = {name: one.intervals for name, one in scores.items()}
+        result["draws"] = {name: one.draws for name, one in scores.items()}
         result["protocol"]["resamplings"] = options.resamplings
     if options.fid_infinity:
         result["fid_infinity_fit"] = {name: one.fit for name, one in scores.items()}
@@ -65,11 +67,12 @@ def per_seed(seeds: np.ndarray, k: int, splits: int, where: str) -> int:
 def protocol(reference: Reference, n: int, options: Options) -> dict[str, Any]:
     """What has to be equal for two results to be comparable; n is the number of images per seed.
 
+    distance: what `fid` is called, where it is the Fréchet distance of another network's features than Inception's.
     Of statistics alone, the number of their images, k and KID's subsets are None; "statistics" tells that the extractor
     is what the user stated.
     """
     facts, alone = reference.facts, reference.points is None
-    besides = {}
+    besides = {"distance": facts.distance} if facts.distance else {}
     if options.of_pairs.k:
         besides["density_k"] = None if alone else options.density_k
     if options.of_pairs.cmmd:

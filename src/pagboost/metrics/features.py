@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -14,12 +14,12 @@ from torch import nn
 
 from pagboost import artifacts, images, runtime
 from pagboost.errors import InputError
+from pagboost.metrics import public
 from pagboost.metrics.image_sets import ImageSet, InMemory, ahead
+from pagboost.metrics.public import PUBLIC
 from pagboost.networks import given
 from pagboost.networks.function import FromFunction, FunctionFeatures
 from pagboost.networks.given import EXTRACTOR
-
-PUBLIC = {"inception": "pytorch", "openai": "tensorflow", "clean": "clean"}  # ways to use Inception -> its resize
 
 
 @runtime_checkable
@@ -62,6 +62,11 @@ class Extractor:
         """How the network brings images to its input size: bicubic (antialiased, images.resize) unless it says."""
         return getattr(self.network, "resize", "bicubic")
 
+    @property
+    def distance(self) -> str | None:
+        """What the Fréchet distance of its features is called where it is another network's than FID: FD-NETWORK."""
+        return getattr(self.network, "distance", None)
+
 
 @dataclass(frozen=True)
 class Features:
@@ -79,18 +84,16 @@ class Features:
         return Features(*(None if part is None else part[rows] for part in (self.features, self.logits, self.spatial)))
 
 
-def load_extractor(source: str | Path, inception_weights: str | None = None) -> Extractor:
-    """An extractor in eval mode on the CPU: a weights file of this project, or a way to use the public Inception.
+def load_extractor(source: str | Path, weights: Mapping[str, str] = public.NONE) -> Extractor:
+    """An extractor in eval mode on the CPU: a weights file of this project, or a public network.
 
     source: a .safetensors file (a classifier, a ResNet's pooled features, a converted public network), a function that
-    returns one (networks.given), or one of PUBLIC, whose weights are `inception_weights` (see inception.weights_file).
+    returns one (networks.given), or one of PUBLIC. weights: {name: PATH or URL} of public ones (public.weights_file).
     Raises InputError for a file that is neither a classifier nor a public network, or has no features.
     """
     if str(source) in PUBLIC:
-        from pagboost.metrics import inception  # a second of start-up that only Inception needs
-
-        path = inception.weights_file(inception_weights)
-        return Extractor(str(source), artifacts.file_hash(path), inception.public(PUBLIC[str(source)], path))
+        path = public.weights_file(str(source), weights)
+        return Extractor(str(source), artifacts.file_hash(path), public.network(str(source), path))
     if Path(source).suffix != ".safetensors" and not given.is_function(source):
         raise InputError(f"{source}: no extractor, expected {', '.join(PUBLIC)}, a .safetensors file or a function")
     network, description, name, sha256 = given.load(source, ("classifier", "pretrained", EXTRACTOR), kind=EXTRACTOR)
@@ -124,6 +127,43 @@ def _full_precision(device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(former)
 
 
+class Seen:
+    """What an extractor sees in n images that come batch by batch, in full fp32 whatever the caller's settings.
+
+    Raises InputError for a wrong number of channels, and non-finite features; `where` names the images.
+    """
+
+    def __init__(self, extractor: Extractor, n: int, channels: int, device: torch.device, where: str) -> None:
+        if channels != extractor.network.in_channels:
+            raise InputError(
+                f"{where}: images of {channels} channels, extractor {extractor.name} expects "
+                f"{extractor.network.in_channels}"
+            )
+        self.extractor, self.n, self.device, self.where = extractor, n, device, where
+        self.network = extractor.network.to(device=device, memory_format=torch.channels_last).eval()
+        self.parts: list[torch.Tensor] = []
+        self.done = 0
+
+    def add(self, x: torch.Tensor) -> None:
+        """The next images, float32 [n, C, H, W] in [0, 1]."""
+        with torch.inference_mode(), _full_precision(self.device):
+            seen = self.network.features(x.to(self.device))
+            self.parts = self.parts or [part.new_empty(self.n, part.shape[1]) for part in seen]
+            for part, rows in zip(self.parts, seen, strict=True):
+                part[self.done : self.done + len(x)] = rows
+        self.done += len(x)
+
+    def features(self) -> Features:
+        """Those of all n images."""
+        broken = ~torch.stack([_finite(part) for part in self.parts]).all(0)
+        if bool(broken.any()):
+            raise InputError(
+                f"{self.where}: extractor {self.extractor.name} gives NaN or infinity for {int(broken.sum())} of "
+                f"{self.n} images, expected finite features"
+            )
+        return Features(*self.parts)
+
+
 def extract(
     extractor: Extractor,
     stored: ImageSet | np.ndarray,
@@ -138,13 +178,7 @@ def extract(
     Raises InputError for images that are not uint8, a wrong number of channels, and non-finite features.
     """
     source = InMemory(stored, where) if isinstance(stored, np.ndarray) else stored
-    network, n = extractor.network, len(source)
-    if source.shape[2] != network.in_channels:
-        raise InputError(
-            f"{source.where}: images of {source.shape[2]} channels, extractor {extractor.name} expects "
-            f"{network.in_channels}"
-        )
-    network = network.to(device=device, memory_format=torch.channels_last).eval()
+    n, seen = len(source), Seen(extractor, len(source), source.shape[2], device, source.where)
     brightest: list[np.uint8] = []  # of each batch
 
     def prepared() -> Iterator[torch.Tensor]:
@@ -152,24 +186,10 @@ def extract(
             brightest.append(batch.max())
             yield images.to_float(batch)
 
-    batches = ahead(prepared())
-    parts: list[torch.Tensor] = []
-    done = 0
-    with torch.inference_mode(), _full_precision(device):
-        for x in runtime.progress(batches, f"features ({extractor.name})", -(-n // batch_size)):
-            seen = network.features(x.to(device))
-            parts = parts or [part.new_empty(n, part.shape[1]) for part in seen]
-            for part, rows in zip(parts, seen, strict=True):
-                part[done : done + len(x)] = rows
-            done += len(x)
+    for x in runtime.progress(ahead(prepared()), f"features ({extractor.name})", -(-n // batch_size)):
+        seen.add(x)
     artifacts.warn_if_binary(np.array(brightest), source.where)
-    broken = ~torch.stack([_finite(part) for part in parts]).all(0)
-    if bool(broken.any()):
-        raise InputError(
-            f"{source.where}: extractor {extractor.name} gives NaN or infinity for {int(broken.sum())} of {n} "
-            "images, expected finite features"
-        )
-    return Features(*parts)
+    return seen.features()
 
 
 def _finite(part: torch.Tensor) -> torch.Tensor:

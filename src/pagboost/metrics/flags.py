@@ -22,9 +22,10 @@ def parser(description: str) -> cli.Parser:
     flags.add_argument("--reference", required=True, nargs="+", type=cli.maybe_labelled, metavar="[LABEL=]REF",
                        help="what to compare with; the label names the result")  # fmt: skip
     flags.add_argument("--extractor", nargs="+", metavar="EXTRACTOR",
-                       help="inception (as pytorch-fid), openai (as OpenAI's evaluator), clean (as clean-fid) or "
-                       "a classifier's .safetensors; else what references ask for, or inception")  # fmt: skip
-    flags.add_argument("--inception-weights", metavar="PATH|URL", help="else PAGBOOST_INCEPTION, cache, web")
+                       help="inception (as pytorch-fid), openai (as OpenAI's evaluator), clean (as clean-fid), dinov2 "
+                       "(as dgm-eval), edm2, dinov2_vitb14, clip, efficientnet_lite0 or a classifier's .safetensors; "
+                       "else what references ask for, or inception")  # fmt: skip
+    add_weights(flags)
     flags.add_argument("--k", type=cli.positive_int, default=3, help="neighbours of precision and recall "
                        "(a saved reference has its own)")  # fmt: skip
     flags.add_argument("--splits", type=cli.positive_int, default=10, help="parts of the inception score")
@@ -37,6 +38,7 @@ def parser(description: str) -> cli.Parser:
     flags.add_argument("--density-k", type=cli.positive_int, default=5, help="neighbours of density and coverage")
     flags.add_argument("--memorisation", nargs=2, metavar=("TRAIN", "TEST"),
                        help="labels of two references: AuthPct, and FID of training less test images")  # fmt: skip
+    flags.add_argument("--fld", action="store_true", help="with --memorisation: FLD of both and its gap, by two fits")
     flags.add_argument("--judge", metavar="CLASSIFIER.safetensors", help="how often it sees what labels say")
     cli.add_labels(flags)
     flags.add_argument("--features", nargs="+", type=Path, default=[], metavar="FEATURES.npz",
@@ -56,13 +58,21 @@ def parser(description: str) -> cli.Parser:
     return flags
 
 
+def add_weights(flags: cli.Parser) -> None:
+    """The flag that names the weights of public extractors (metrics.public.weights_given)."""
+    flags.add_argument("--weights", nargs="+", type=cli.labelled, default=[], metavar="NAME=PATH|URL",
+                       help="of public extractors (inception=FILE); else PAGBOOST_NAME, cache, web")  # fmt: skip
+
+
 def parse(flags: cli.Parser) -> argparse.Namespace:
     """cli.parse, and what single flags do not tell; exits with one line for what is wrong."""
     args = cli.parse(flags)
-    if args.resamplings and args.resamplings < LEAST_RESAMPLINGS:
-        flags.error(f"--resamplings {args.resamplings}: expected 0, or at least {LEAST_RESAMPLINGS} (a 95 % interval)")
-    if args.resamplings > MOST_RESAMPLINGS:
-        flags.error(f"--resamplings {args.resamplings}: expected at most {MOST_RESAMPLINGS:,}")
+    try:
+        check_resamplings(args.resamplings)
+    except InputError as error:
+        flags.error(f"--{error}")
+    if args.fld and not args.memorisation:
+        flags.error("--fld: expected --memorisation TRAIN TEST, whose images it is of")
     for label, count in args.first:
         if not count.isdecimal() or int(count) < 1:
             flags.error(f"--first {label}={count}: expected a number of images")
@@ -72,3 +82,11 @@ def parse(flags: cli.Parser) -> argparse.Namespace:
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag} {path}: expected a name that ends in {' or '.join(formats)}")
     return args
+
+
+def check_resamplings(count: int) -> None:
+    """Raise InputError for a number of resamplings that gives no 95 % interval, or would run for days."""
+    if count and count < LEAST_RESAMPLINGS:
+        raise InputError(f"resamplings {count}: expected 0, or at least {LEAST_RESAMPLINGS} (a 95 % interval)")
+    if count > MOST_RESAMPLINGS:
+        raise InputError(f"resamplings {count}: expected at most {MOST_RESAMPLINGS:,}")

@@ -13,11 +13,24 @@ PANEL = 512  # columns of a covariance at a time: what lies below the diagonal i
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Mean mu [D] and covariance sigma [D, D], float64; `thin` [D, N] is a root of sigma known beforehand."""
+    """Mean mu [D] and covariance sigma [D, D], float64, as given, or of `thin` [D, N], a root of it that is known.
+
+    Of a root alone sigma is made when it is asked for: it is much larger, and distances do without.
+    """
 
     mu: torch.Tensor
-    sigma: torch.Tensor
+    given: torch.Tensor | None = None
     thin: torch.Tensor | None = None
+
+    @cached_property
+    def sigma(self) -> torch.Tensor:
+        """The covariance."""
+        return self.thin @ self.thin.T if self.given is None else self.given
+
+    @cached_property
+    def trace(self) -> torch.Tensor:
+        """The sum of the variances."""
+        return self.given.trace() if self.thin is None else self.thin.square().sum()
 
     @cached_property
     def root(self) -> torch.Tensor:
@@ -57,7 +70,7 @@ def statistics(features: torch.Tensor, counts: torch.Tensor | None = None) -> Ga
     )
     if len(features) <= dims:
         thin = torch.cat(list(scaled)).T
-        return Gaussian(mu, thin @ thin.T, thin)
+        return Gaussian(mu, thin=thin)
     sigma = torch.zeros(dims, dims, dtype=torch.float64, device=features.device)
     panels = [slice(start, min(start + PANEL, dims)) for start in range(0, dims, PANEL)]
     for rows in scaled:
@@ -75,7 +88,7 @@ def distance(a: Gaussian, b: Gaussian) -> float:
     eigenproblem as large as the smaller rank, so that no general matrix square root, complex residue or added ridge
     is needed where fewer samples than dimensions leave S singular. b, the reference, keeps its root.
     """
-    squared = (a.mu - b.mu).square().sum() + a.sigma.trace() + b.sigma.trace()
+    squared = (a.mu - b.mu).square().sum() + a.trace + b.trace
     own = root_of(a)
     del a  # each is as large as D x D: what the caller does not keep is freed before the next one is made
     reference = b.root

@@ -5,11 +5,8 @@ The architecture is that of the pytorch-fid package, whose public weights were c
 
 from __future__ import annotations
 
-import os
-import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +15,10 @@ import torch.nn.functional as F
 from pytorch_fid import inception as pytorch_fid
 from torch import nn
 
-from pagboost.errors import InputError
-from pagboost.guides import pretrained
-from pagboost.options import networks
-from pagboost.sources import download
+from pagboost.options import extractors
 
 SIZE = 299
 SPATIAL = 7  # channels of mixed_6/conv that sFID looks at
-VARIABLE = "PAGBOOST_INCEPTION"
 RESIZERS = 8  # threads
 
 
@@ -122,25 +115,6 @@ def _architecture() -> nn.Module:
     return net
 
 
-def inception(options: networks.Inception) -> Inception:
+def inception(options: extractors.Inception) -> Inception:
     """The network of kind `inception`."""
     return Inception(options.resize)
-
-
-def weights_file(given: str | None = None) -> Path:
-    """The public weights: a path or URL, else what the environment's PAGBOOST_INCEPTION names, else pytorch-fid's URL.
-
-    A URL's copy is kept where pytorch-fid keeps its own (torch.hub's checkpoints). The hash in a name is checked.
-    Raises InputError for another hash, a missing file, and where nothing can be downloaded.
-    """
-    source = given or os.environ.get(VARIABLE) or pytorch_fid.FID_WEIGHTS_URL
-    promised = re.search(r"-([0-9a-f]{8,64})\.\w+$", source)
-    try:
-        return download.local(source, promised and promised[1], Path(torch.hub.get_dir()) / "checkpoints")
-    except InputError as error:
-        raise InputError(f"{error}; Inception's weights come from --inception-weights or {VARIABLE}") from None
-
-
-def public(resize: str, path: Path) -> Inception:
-    """Inception with the public weights of a .pth file, in eval mode; raises InputError for any other file."""
-    return pretrained.network_of({"kind": "inception", "resize": resize}, path)

@@ -5,7 +5,8 @@ does from its own nearest other one; the share of authentic samples in percent. 
 distribution about half are; of copies none.
 
 The gap is FID against training images less FID against as many test images, negative where samples are nearer to what
-was trained on: the idea of FLD's generalisation gap (Jiralerspong et al. 2023), with FID in FLD's place.
+was trained on: the idea of FLD's generalisation gap (Jiralerspong et al. 2023), with FID in FLD's place. FLD and its
+own gap (metrics.fld) are computed where they are asked for: they cost two fits.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 
 from pagboost import rng
 from pagboost.errors import InputError, listed
-from pagboost.metrics import bootstrap, frechet, precision_recall
+from pagboost.metrics import bootstrap, fld, frechet, precision_recall
 from pagboost.metrics.evaluation import spread
 from pagboost.metrics.frechet import Gaussian
 from pagboost.metrics.pairwise import TILE, Pairs
@@ -33,7 +34,8 @@ PERCENT = 100
 class Pair:
     """A training and a test reference by one extractor.
 
-    radii: float64 [N], of each training image to its nearest other one; gaussians: of as many images of each, `n`.
+    radii: float64 [N], of each training image to its nearest other one; gaussians: of as many images of each, `n`;
+    distance: what FID is called where the extractor is not Inception's; new: features of the test images.
     """
 
     train: str
@@ -42,6 +44,8 @@ class Pair:
     radii: torch.Tensor
     gaussians: tuple[Gaussian, Gaussian]
     n: int
+    distance: str | None = None
+    new: torch.Tensor | None = None
 
 
 def pairs_of(opened: Mapping[str, Reference], train: str, test: str) -> list[Pair]:
@@ -78,7 +82,8 @@ def pair(train: str, seen: Reference, test: str, held_out: Reference) -> Pair:
         raise InputError(f"--memorisation {train} {test}: one reference twice, expected training and test images")
     n = min(len(seen), len(held_out))
     gaussians = tuple(frechet.statistics(some(one.features, n)) for one in (seen, held_out))
-    return Pair(train, test, seen.features, precision_recall.radii(seen.features, 1), gaussians, n)
+    radii = precision_recall.radii(seen.features, 1)
+    return Pair(train, test, seen.features, radii, gaussians, n, seen.facts.distance, held_out.features)
 
 
 def some(features: torch.Tensor, n: int) -> torch.Tensor:
@@ -121,15 +126,27 @@ def measured(
     return {name: round(value, 9) for name, value in values.items()}, intervals
 
 
-def of_seeds(features: torch.Tensor, seeds: np.ndarray, against: Pair, resamplings: int) -> dict[str, Any]:
-    """What `measured` gives of each sampling seed's features [N, D], its mean and its standard deviation over seeds."""
+def of_seeds(
+    features: torch.Tensor, seeds: np.ndarray, against: Pair, resamplings: int, with_fld: bool = False
+) -> dict[str, Any]:
+    """What `measured` gives of each sampling seed's features [N, D], its mean and its standard deviation over seeds.
+
+    with_fld: fld_train, fld_test and fld_gap too, without intervals.
+    """
     scored = {}
-    for seed in np.unique(seeds):
-        rows = torch.from_numpy(np.flatnonzero(seeds == seed)).to(features.device)
-        scored[str(seed)] = measured(features[rows], against, resamplings)
+    own = {str(seed): torch.from_numpy(np.flatnonzero(seeds == seed)).to(features.device) for seed in np.unique(seeds)}
+    for seed, rows in own.items():
+        scored[seed] = measured(features[rows], against, resamplings)
     values = {seed: one for seed, (one, _) in scored.items()}
+    if with_fld:
+        n = min(map(len, own.values()))
+        baseline = fld.perfect(against.features, against.new, n)
+        for seed, rows in own.items():
+            found = fld.divergences(features[rows], against.features, against.new, baseline)
+            values[seed] |= {name: round(value, 9) for name, value in found.items()}
     result = {"test": against.test, "train_n": len(against.features), "images_of_each": against.n, "seeds": values}
-    result |= spread(values)
+    result |= {"fld_samples": min(n, fld.SAMPLES)} if with_fld else {}
+    result |= spread(values) | ({"distance": against.distance} if against.distance else {})
     if resamplings:
         result["intervals"] = {seed: intervals for seed, (_, intervals) in scored.items()}
     return result

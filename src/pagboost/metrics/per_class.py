@@ -23,7 +23,7 @@ from pagboost.metrics.evaluation import spread
 log = logging.getLogger(__name__)
 
 LEAST = 2  # images that have a covariance
-ABOUT = ("set", "reference", "extractor")  # which tell rows apart
+ABOUT = ("set", "reference", "extractor")  # which tell rows apart; and "distance", what their fid is called elsewhere
 COLUMNS = ("class", "name", "n", "reference_n", "fid", "fid_std", "agreement", "agreement_std", "note")
 
 
@@ -123,4 +123,5 @@ def save(path: Path, found: Sequence[dict[str, Any]]) -> None:
     else:
         judge = any(row["agreement"] is not None for row in found)
         columns = [name for name in COLUMNS if judge or not name.startswith("agreement")]
-        sheets.write_csv(path, [*ABOUT, *columns], found)
+        about = [*ABOUT, *(["distance"] if any("distance" in row for row in found) else [])]
+        sheets.write_csv(path, [*about, *columns], found)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pagboost import artifacts
+from pagboost.metrics.names import called
 from pagboost.metrics.sheets import Results
 
 UNSTATED = {
@@ -42,7 +43,8 @@ def save(path: Path, results: Results) -> None:
                 else:
                     panel.text(0.5, 0.5, empty, ha="center", va="center", transform=panel.transAxes)
             about = f"against {label}, extractor {one['protocol']['extractor']}"
-            curve.set(xlabel="images n", ylabel="FID (dotted: at infinite n)", title=about)
+            ylabel = called("FID (dotted: at infinite n)", one["protocol"].get("distance"))
+            curve.set(xlabel="images n", ylabel=ylabel, title=about)
             marks.set(xlabel="recall", ylabel="precision", title=about)
         with artifacts.atomic(path) as temporary:
             suffix = path.suffix.lower()

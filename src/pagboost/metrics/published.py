@@ -13,16 +13,17 @@ import torch
 
 from pagboost.errors import InputError
 from pagboost.metrics import reference
-from pagboost.metrics.features import PUBLIC, Extractor, Features
+from pagboost.metrics.features import Extractor, Features
 from pagboost.metrics.frechet import Gaussian
 from pagboost.metrics.image_sets import members
+from pagboost.metrics.public import PUBLIC
 from pagboost.metrics.reference import GIVEN, SPATIAL_KEYS, Facts, Reference
 
 DIMS, SPATIAL_DIMS = 2048, 2023  # pool3's and mixed_6/conv's
 ASYMMETRY = 1e-4  # of the largest variance: float32's rounding stays far below it
 STATED = (
-    "--extractor that they were made with: inception (pytorch-fid's), openai (EDM's fid-refs), clean (clean-fid's) or "
-    "a .safetensors file"
+    "--extractor that they were made with: inception (pytorch-fid's), openai (EDM's fid-refs), clean (clean-fid's), "
+    "dinov2 (dgm-eval's), edm2 or a .safetensors file"
 )
 
 
@@ -42,7 +43,7 @@ def statistics_alone(source: str, extractor: Extractor, device: torch.device, sp
 
     Raises InputError for statistics that are not of the extractor's features, and for a sigma that is no covariance.
     """
-    public = extractor.name in PUBLIC
+    public = extractor.name in PUBLIC and PUBLIC[extractor.name].weights == "inception"
     pool = reference.gaussian(source, "mu", "sigma", device=device, dims=DIMS if public else None)
     check_covariance(pool, source, "sigma")
     spatial = None
@@ -50,7 +51,8 @@ def statistics_alone(source: str, extractor: Extractor, device: torch.device, sp
         spatial = reference.gaussian(source, *SPATIAL_KEYS, device=device, dims=SPATIAL_DIMS if public else None)
         check_covariance(spatial, source, SPATIAL_KEYS[1])
     identity = (extractor.name, extractor.sha256, extractor.network.input_size)
-    return Reference(None, pool, Facts(split, *identity, None, None, extractor.resize, GIVEN), spatial)
+    facts = Facts(split, *identity, None, None, extractor.resize, GIVEN, extractor.distance)
+    return Reference(None, pool, facts, spatial)
 
 
 def check_covariance(gaussian: Gaussian, source: str, key: str) -> None:

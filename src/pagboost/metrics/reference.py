@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +34,7 @@ class Facts:
     image_shape: (H, W, C) of the images before the extractor resized them to input_size, and how; statistics: OWN,
     of the images that the features are of, OPENAI, of the full set that the images of an OpenAI batch are from, or
     GIVEN, of images that nobody has: then image_shape and k are None, and the extractor is what the user stated.
+    distance: what the Fréchet distance is called where it is another network's than FID.
     """
 
     split: str
@@ -42,6 +45,7 @@ class Facts:
     k: int | None
     resize: str = "bicubic"
     statistics: str = OWN
+    distance: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ def make(
     check_count(len(features), k, split)
     points = pairs_of(features.features, k, also)
     identity = (extractor.name, extractor.sha256, extractor.network.input_size)
-    facts = Facts(split, *identity, tuple(image_shape), k, extractor.resize, OPENAI if published else OWN)
+    whose = OPENAI if published else OWN
+    facts = Facts(split, *identity, tuple(image_shape), k, extractor.resize, whose, extractor.distance)
     if published:
         return Reference(points, published[0], facts, published[1])
     spatial = None if features.spatial is None else frechet.statistics(features.spatial)
@@ -111,7 +116,8 @@ def save(path: str | Path, reference: Reference) -> None:
         tensors |= {"radii": points.radii, "kernel_means": points.kernel_means, "kernel_mean": points.kernel_mean}
     if reference.spatial is not None:
         tensors |= dict(zip(SPATIAL_KEYS, (reference.spatial.mu, reference.spatial.sigma), strict=True))
-    facts = np.array(json.dumps(asdict(reference.facts), sort_keys=True))
+    stated = {key: value for key, value in asdict(reference.facts).items() if (key, value) != ("distance", None)}
+    facts = np.array(json.dumps(stated, sort_keys=True))
     artifacts.save_arrays(path, {"facts": facts, **{key: value.cpu().numpy() for key, value in tensors.items()}})
 
 
@@ -134,7 +140,19 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Reference:
         points = Points(features, radii, drawn, means, mean, None)
     else:
         points = pairs_of(features, facts.k)
-    return Reference(points, Gaussian(mu, sigma), facts, spatial)
+    fitted = Gaussian(mu, sigma)
+    if facts.statistics == OWN and len(features) <= len(mu):  # whose root is at hand, in place of an eigenproblem
+        fitted = frechet.statistics(features)
+    return Reference(points, fitted, facts, spatial)
+
+
+def moved(part: Any, device: torch.device) -> Any:
+    """A reference, or a part of one, with all its tensors on a device; the others are shared."""
+    if isinstance(part, torch.Tensor):
+        return part.to(device)
+    if is_dataclass(part):
+        return replace(part, **{field.name: moved(getattr(part, field.name), device) for field in fields(part)})
+    return {key: moved(value, device) for key, value in part.items()} if isinstance(part, Mapping) else part
 
 
 def facts_of(path: str | Path) -> Facts:

@@ -16,13 +16,15 @@ from pagboost.errors import InputError, listed
 from pagboost.metrics import published, reference
 from pagboost.metrics.class_labels import Labels
 from pagboost.metrics.comparison import USUAL, Also
-from pagboost.metrics.features import PUBLIC, Extractor, extract
+from pagboost.metrics.features import Extractor, extract
 from pagboost.metrics.image_sets import ImageSet, InMemory, in_channels, members, open_images
+from pagboost.metrics.public import PUBLIC
 from pagboost.metrics.reference import Reference
 from pagboost.options.models import Dataset
 from pagboost.options.reading import read
 from pagboost.sources import archives, data
 
+Source = str | ImageSet | Reference  # by name, as images in memory, or opened already
 PART = re.compile(r"(?P<entry>.+\.ya?ml:[\w.]+)/(?P<split>\w+)")  # a data set's part: scale.yaml:datasets.NAME/SPLIT
 EXPECTED = (
     "expected images (arr_0), an OpenAI reference batch (arr_0, mu, sigma, mu_s, sigma_s), statistics (mu, sigma), a "
@@ -30,8 +32,10 @@ EXPECTED = (
 )
 
 
-def kind_of(source: str) -> str:
-    """What is there: part, folder, archive, saved, openai, statistics or images; InputError for all else."""
+def kind_of(source: Source) -> str:
+    """What is there: part, folder, archive, saved, openai, statistics or images, or opened; InputError for all else."""
+    if not isinstance(source, str):
+        return "opened" if isinstance(source, Reference) else "images"
     if PART.fullmatch(source):
         return "part"
     if source and Path(source).is_dir():  # "" would be the folder that the script runs in
@@ -54,11 +58,13 @@ def kind_of(source: str) -> str:
     raise InputError(f"{source}: has {listed(sorted(found)) or 'nothing'}, {EXPECTED}")
 
 
-def name_of(source: str) -> str:
+def name_of(source: Source) -> str:
     """What a reference is called unless it is given a label: the split of a data set's part, else the file's stem.
 
     A link has its own name, not that of what it leads to: in a download cache that is a hash.
     """
+    if not isinstance(source, str):
+        return source.facts.split if isinstance(source, Reference) else source.where
     part = PART.fullmatch(source)
     if part:
         return part["split"]
@@ -93,7 +99,7 @@ def first_counts(pairs: Sequence[tuple[str, str]], opened: Mapping[str, Referenc
     return counts
 
 
-def default_extractors(sources: Sequence[str]) -> list[str]:
+def default_extractors(sources: Sequence[Source]) -> list[str]:
     """The way to use Inception that the references ask for: what they were made with, where they say so.
 
     Raises InputError for a saved reference of an extractor that only a weights file can give, and for statistics alone,
@@ -102,30 +108,33 @@ def default_extractors(sources: Sequence[str]) -> list[str]:
     chosen = {}
     for source in sources:
         kind, name = kind_of(source), "inception"
-        if kind == "saved":
-            name = reference.facts_of(source).extractor
+        if kind in ("saved", "opened"):
+            name = (reference.facts_of(source) if kind == "saved" else source.facts).extractor
             if name not in PUBLIC:
-                raise InputError(f"{source}: made with extractor {name}, expected --extractor with its weights")
+                where = name_of(source) if kind == "opened" else source
+                raise InputError(f"{where}: made with extractor {name}, expected --extractor with its weights")
         if kind == "statistics":
             raise InputError(f"{source}: statistics that do not say what made them, expected the {published.STATED}")
         chosen["openai" if kind == "openai" else name] = True
     return list(chosen)
 
 
-def open_real(source: str, channels: int) -> ImageSet:
+def open_real(source: str | ImageSet, channels: int) -> ImageSet:
     """The images of any kind of reference that has them; `channels` as in open_images."""
+    if not isinstance(source, str):
+        return in_channels(source, channels)
     return in_channels(_part(source), channels) if PART.fullmatch(source) else open_images(source, channels)
 
 
-def labels_of(source: str, key: str | None = None) -> Labels | None:
+def labels_of(source: Source, key: str | None = None) -> Labels | None:
     """The classes of a reference's images, in their order; None where nothing says any, as of a saved reference.
 
     key: the array of an .npz that holds them, of those that have it (else arr_1).
     """
     kind = kind_of(source)
-    if kind in ("saved", "statistics"):
+    if kind in ("saved", "statistics", "opened"):
         return None
-    held = kind in ("images", "openai") and key in members(Path(source))
+    held = isinstance(source, str) and kind in ("images", "openai") and key in members(Path(source))
     return open_real(source, channels=3).labels(key if held else None)
 
 
@@ -144,7 +153,7 @@ def _part(source: str) -> ImageSet:
 
 
 def open_reference(
-    source: str,
+    source: Source,
     extractors: Sequence[Extractor],
     k: int,
     batch_size: int,
@@ -164,6 +173,8 @@ def open_reference(
     kind = kind_of(source)
     if kind == "saved":
         return [reference.load(source, device)]
+    if kind == "opened":
+        return [reference.moved(source, device)]
     if kind == "statistics":
         if len(extractors) > 1:
             given = ", ".join(extractor.name for extractor in extractors)
@@ -173,8 +184,9 @@ def open_reference(
         return [published.statistics_alone(source, extractors[0], device, split or name_of(source))]
     images = open_real(source, extractors[0].network.in_channels)
     if shape is not None and images.shape != shape:
-        raise InputError(f"{source}: images [H, W, C] are {list(images.shape)}, expected the samples' {list(shape)}")
-    reference.check_count(len(images), k, source)
+        found, wanted = list(images.shape), list(shape)
+        raise InputError(f"{images.where}: images [H, W, C] are {found}, expected the samples' {wanted}")
+    reference.check_count(len(images), k, images.where)
     made = []
     for extractor in extractors:
         full_set = published.openai_statistics(source, extractor, device) if kind == "openai" else None
@@ -185,7 +197,7 @@ def open_reference(
 
 
 def open_references(
-    sources: Mapping[str, str],
+    sources: Mapping[str, Source],
     extractors: Sequence[Extractor],
     samples: ImageSet,
     k: int,
@@ -197,13 +209,14 @@ def open_references(
 
     A source that several labels name is opened once.
     """
-    opened: dict[str, list[Reference]] = {}
+    opened: dict[str | int, list[Reference]] = {}
     result = {}
     for label, source in sources.items():
-        if source not in opened:
-            opened[source] = open_reference(source, extractors, k, batch_size, device, shape=samples.shape, also=also)
-        for one in opened[source]:
-            several = len(extractors) > 1 and kind_of(source) != "saved"
+        key = source if isinstance(source, str) else id(source)
+        if key not in opened:
+            opened[key] = open_reference(source, extractors, k, batch_size, device, shape=samples.shape, also=also)
+        for one in opened[key]:
+            several = len(extractors) > 1 and kind_of(source) not in ("saved", "opened")
             result[f"{label}/{one.facts.extractor}" if several else label] = one
     return result
 

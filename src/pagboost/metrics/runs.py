@@ -16,10 +16,12 @@ from pagboost.errors import InputError
 from pagboost.metrics import evaluation, memorisation, per_class, references, saved_features
 from pagboost.metrics.class_labels import Labels
 from pagboost.metrics.evaluation import made_with
-from pagboost.metrics.features import PUBLIC, Extractor, load_extractor
+from pagboost.metrics.features import Extractor, load_extractor
 from pagboost.metrics.image_sets import ImageSet, in_channels, open_images
 from pagboost.metrics.memorisation import Pair
+from pagboost.metrics.public import PUBLIC
 from pagboost.metrics.reference import Reference
+from pagboost.metrics.references import Source
 from pagboost.metrics.saved_features import SavedFeatures
 from pagboost.metrics.scores import PLAIN, Options
 
@@ -32,7 +34,7 @@ class Asked:
 
     first: {label: n}; memorisation: pairs of references; classes: {label: the labels of its images}, for FID per class;
     judge: whose agreement with the samples' labels is told; labels: the array that holds these; saved: features that
-    need not be computed; keep: the folder that computed ones are written to.
+    need not be computed; keep: the folder that computed ones are written to; fld: whether memorisation asks for FLD.
     """
 
     options: Options = PLAIN
@@ -43,6 +45,7 @@ class Asked:
     labels: str | None = None
     saved: Sequence[SavedFeatures] = ()
     keep: Path | None = None
+    fld: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,29 +63,29 @@ def open_set(source: str, channels: int = 3) -> ImageSet:
 
 def extractors_of(
     sets: Mapping[str, ImageSet],
-    sources: Mapping[str, str],
+    sources: Mapping[str, Source],
     names: Sequence[str] | None,
-    inception_weights: str | None,
+    weights: Mapping[str, str],
 ) -> list[Extractor]:
-    """The extractors of these names, or those that the references ask for.
+    """The extractors of these names, or those that the references ask for; weights: those of public ones, by name.
 
     Where all samples are saved features, and all references saved too, no network is needed, and none is loaded.
     """
     known = all(isinstance(samples, SavedFeatures) for samples in sets.values())
-    if not names and known and all(references.kind_of(source) == "saved" for source in sources.values()):
+    if not names and known and all(references.kind_of(source) in ("saved", "opened") for source in sources.values()):
         stated = [samples.stated() for samples in sets.values()]
         return list({(one.sha256, one.resize): one for one in stated}.values())
     names = names or references.default_extractors(list(sources.values()))
-    return [load_extractor(name, inception_weights) for name in names]
+    return [load_extractor(name, weights) for name in names]
 
 
 def judge_of(name: str | None) -> Extractor | None:
     """The judge of a weights file, None where none is asked for.
 
-    Raises InputError for Inception, whose outputs are numbered as no data set's classes.
+    Raises InputError for a public extractor, whose outputs are numbered as no data set's classes.
     """
     if name in PUBLIC:
-        raise InputError(f"--judge {name}: Inception's outputs are no data set's classes, expected a .safetensors file")
+        raise InputError(f"--judge {name}: its outputs are no data set's classes, expected a .safetensors file")
     return load_extractor(name) if name else None
 
 
@@ -96,7 +99,7 @@ def kept_file(folder: Path, name: str, extractor: str) -> Path:
     return folder / f"{name}_{Path(extractor).stem}.npz"
 
 
-def classes_of(sources: Mapping[str, str], opened: Mapping[str, Reference], key: str | None) -> dict[str, Labels]:
+def classes_of(sources: Mapping[str, Source], opened: Mapping[str, Reference], key: str | None) -> dict[str, Labels]:
     """{label of an opened reference: the classes of its images}; the log names those that have none.
 
     key: the array that holds them, of an .npz that has it. Raises InputError where no reference has classes.
@@ -182,10 +185,11 @@ def score(
             saved_features.save(kept_file(asked.keep, name, extractor.name), seen, samples, extractor, labels)
         content["protocols"] |= evaluation.of_features(seen, samples, extractor, own, rows, asked.options)
         for pair in (pair for pair in asked.memorisation if pair.train in own):
-            found = memorisation.of_seeds(seen.features, samples.seeds, pair, resamplings)
+            found = memorisation.of_seeds(seen.features, samples.seeds, pair, resamplings, asked.fld)
             content.setdefault("memorisation", {})[pair.train] = found
         for label in (label for label in own if label in asked.classes):
             about = {"set": name, "reference": label, "extractor": extractor.name}
+            about |= {"distance": own[label].facts.distance} if own[label].facts.distance else {}
             real = (own[label].features, asked.classes[label])
             part = rows.get(label, np.arange(len(samples)))
             classes += [about | row for row in _by_class(seen.features, labels, samples.seeds, agreeing, part, *real)]

@@ -50,6 +50,9 @@ PLAIN = Options()
 class Scores:
     """Of one set: {name: value}, {name: [low, high]} and what FID at infinity was read off, where these were asked for.
 
+    draws: {name: the metric under each resampling}, which intervals are made of. The r-th resamplings of two sets of
+    equal size are of the same images: a difference of two sets has an interval too.
+
     A value is None where the reference cannot give it. Rounded to 9 decimals: the rest is rounding noise, which would
     make equal runs differ with the number of threads.
     """
@@ -57,6 +60,7 @@ class Scores:
     metrics: dict[str, float | None]
     intervals: dict[str, list[float]]
     fit: dict[str, list[float]]
+    draws: dict[str, list[float]]
 
 
 def evaluate(features: Features, reference: Reference, against: Points | None, options: Options) -> Scores:
@@ -110,7 +114,7 @@ def evaluate(features: Features, reference: Reference, against: Points | None, o
         for name, drawn in replicates.items()
     }
     rounded = {name: None if value is None else round(value, 9) for name, value in metrics.items()}
-    return Scores(rounded, intervals, fit)
+    return Scores(rounded, intervals, fit, {name: _rounded(drawn.tolist()) for name, drawn in replicates.items()})
 
 
 def _distances(features: torch.Tensor, reference: Gaussian, draws: torch.Tensor, label: str) -> torch.Tensor:

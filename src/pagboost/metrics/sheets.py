@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pagboost import artifacts
+from pagboost.metrics.names import called
 from pagboost.metrics.summary import MEMORISATION, SHOWN
 
-ABOUT = ("set", "reference", "extractor", "resize", "n", "seeds", "reference_n", "statistics", "k")
+ABOUT = ("set", "reference", "extractor", "distance", "resize", "n", "seeds", "reference_n", "statistics", "k")
 PARTS = ("", "_seeds_std", "_low", "_high")  # of a metric's columns; inception_score_std would be that of splits
 
 Results = Mapping[str, Mapping[str, Any]]  # {set: what metrics.json holds of it}
@@ -81,25 +82,31 @@ def markdown(found: Sequence[Mapping[str, Any]]) -> str:
     """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in found:
-        groups.setdefault((row["reference"], row["extractor"], row["resize"], row["reference_n"]), []).append(row)
+        about = ("reference", "extractor", "resize", "reference_n", "distance")
+        groups.setdefault(tuple(row[key] for key in about), []).append(row)
     return "\n".join("\n".join(_section(*about, rows)) for about, rows in groups.items())
 
 
 def _section(
-    reference: str, extractor: str, resize: str, reference_n: int | None, found: Sequence[Mapping[str, Any]]
+    reference: str,
+    extractor: str,
+    resize: str,
+    reference_n: int | None,
+    distance: str | None,
+    found: Sequence[Mapping[str, Any]],
 ) -> list[str]:
     """The lines of one table, with its heading."""
     images = "statistics alone" if reference_n is None else f"{reference_n} images"
     titles = SHOWN | {name: (title, 3, 1) for name, title in MEMORISATION.items()}
     shown = [name for name in titles if any(name in row for row in found)]
-    head = ["set", "n", *(titles[name][0] for name in shown)]
+    head = ["set", "n", *(called(titles[name][0], distance) for name in shown)]
     lines = [f"### {reference}: {images}; {extractor}, {resize}", "", _line(head), _line(["---"] * len(head))]
     for row in found:
         n = f"{row['n']} x {row['seeds']} seeds" if row["seeds"] > 1 else row["n"]
         lines.append(_line([row["set"], n, *(_cell(row, name, *titles[name][1:]) for name in shown)]))
     lines.append("")
     if len({row["n"] for row in found}) > 1:
-        lines += ["The sets have different n: of FIDs, those at infinite n alone compare.", ""]
+        lines += [called("The sets have different n: of FIDs, those at infinite n alone compare.", distance), ""]
     reasons = {row["not_available"] for row in found if row["not_available"]}
     return [*lines, *(f"Not available: {reason}.\n" for reason in sorted(reasons))]
 

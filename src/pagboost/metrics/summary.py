@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pagboost.metrics.names import called
+
 SHOWN = {  # name: title, decimals, factor
     "fid": ("FID", 3, 1),
     "fid_infinity": ("FID at infinite n", 3, 1),
@@ -23,6 +25,8 @@ AGAINST = {
     "given": "statistics alone (what made them the file does not say: --extractor {extractor} states it)",
 }
 MEMORISATION = {"auth_pct": "AuthPct", "fid_train": "FID train", "fid_test": "FID test", "fid_gap": "FID train - test"}
+MEMORISATION |= {"fld_train": "FLD train", "fld_test": "FLD test", "fld_gap": "FLD train - test"}
+WIDTH = 18  # of names, at least
 EMPTY: Mapping[str, Any] = {}
 DEVIATIONS = {"inception_score": "inception_score_std", "kid": "kid_std"}
 
@@ -34,11 +38,13 @@ def lines(label: str, result: Mapping[str, Any]) -> list[str]:
     several: mean ± standard deviation over seeds.
     """
     facts, seeds = result["protocol"], result["seeds"]
+    distance = facts.get("distance")
     against = AGAINST[facts["statistics"]].format(n=facts["reference_n"], extractor=facts["extractor"])
     of_pairs = "" if facts["k"] is None else f"k = {facts['k']}, "
     if facts.get("density_k"):
         of_pairs += f"of density {facts['density_k']}, "
     of_kid = "" if facts["k"] is None else f", KID of {facts['kid_subsets']} subsets of {facts['kid_size']}"
+    of_kid = called(of_kid, distance)
     rows = [
         f"{label}: {facts['n']} samples{f' in each of {len(seeds)} seeds' if len(seeds) > 1 else ''} "
         f"against {facts['reference']}, {against}",
@@ -46,15 +52,16 @@ def lines(label: str, result: Mapping[str, Any]) -> list[str]:
         f"{facts['input_size']}; {of_pairs}{facts['splits']} splits{of_kid}",
     ]
     (only, *more) = seeds
-    for name, (title, decimals, factor) in SHOWN.items():
-        if name not in result["mean"]:
-            continue
+    names = {name: called(title, distance) for name, (title, *_) in SHOWN.items() if name in result["mean"]}
+    width = max(WIDTH, *map(len, names.values()))
+    for name, title in names.items():
+        _, decimals, factor = SHOWN[name]
         if result["mean"][name] is None:
-            rows.append(f"  {title:18} {'–':>10} not available: {result['not_available'][name]}")
+            rows.append(f"  {title:{width}} {'–':>10} not available: {result['not_available'][name]}")
             continue
         deviation = result["std"][name] if more else seeds[only].get(DEVIATIONS.get(name))
         spread = "" if deviation is None else f"± {factor * deviation:.{decimals}f}"
-        row = f"  {title:18} {factor * result['mean'][name]:10.{decimals}f} {spread:12}"
+        row = f"  {title:{width}} {factor * result['mean'][name]:10.{decimals}f} {spread:12}"
         interval = result.get("intervals", {}).get(only, {}).get(name)
         if interval and not more:
             row += "  95 % [{:.{d}f}, {:.{d}f}]".format(*(factor * bound for bound in interval), d=decimals)
@@ -65,13 +72,19 @@ def lines(label: str, result: Mapping[str, Any]) -> list[str]:
 def memorised(train: str, result: Mapping[str, Any]) -> list[str]:
     """What memorisation.of_seeds gives, a row per number."""
     (only, *more) = result["seeds"]
-    rows = [
+    about = (
         f"memorisation of {train}, {result['train_n']} images; FID and gap: of {result['images_of_each']} images each, "
         f"test: {result['test']}"
-    ]
-    for name, title in MEMORISATION.items():
+    )
+    distance = result.get("distance")
+    rows = [called(about, distance)]
+    if "fld_samples" in result:
+        rows[0] += f"; FLD: of {result['fld_samples']} samples, all images of both"
+    names = {name: called(title, distance) for name, title in MEMORISATION.items() if name in result["mean"]}
+    width = max(WIDTH, *map(len, names.values()))
+    for name, title in names.items():
         deviation = f"± {result['std'][name]:.3f}" if more else ""
-        row = f"  {title:18} {result['mean'][name]:10.3f} {deviation:12}"
+        row = f"  {title:{width}} {result['mean'][name]:10.3f} {deviation:12}"
         interval = result.get("intervals", {}).get(only, {}).get(name)
         if interval and not more:
             row += "  95 % [{:.3f}, {:.3f}]".format(*interval)

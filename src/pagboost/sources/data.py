@@ -55,15 +55,19 @@ def sklearn_digits(size: int, options: datasets.Digits) -> Parts:
     return SampleSet(resized, digits.target.astype(np.int64)), None
 
 
-def cifar10(size: int, options: datasets.CIFAR10) -> Parts:
+def cifar10(
+    size: int, options: datasets.CIFAR10, num_classes: int | None = None, class_names: Sequence[str] | None = None
+) -> Parts:
     """CIFAR-10 (Krizhevsky 2009) from its binary version: 50,000 and 10,000 images, 32x32x3, classes 0..9.
 
     The version of fixed-size records, because the one for Python is pickled: the archive cifar-10-binary.tar.gz or its
-    unpacked folder.
+    unpacked folder. Its classes are numbered; those of `pictures`, which take its place, as in `folder`.
     Raises InputError for a missing or truncated batch and a label beyond 9.
     """
     if size != 32:
         raise InputError(f"datasets.size: {size}, expected 32 (CIFAR-10's)")
+    if options.pictures is not None:
+        return folder(size, datasets.Folder(file=options.pictures), num_classes, class_names)
     path = download.local(options.file, options.sha256, options.downloads)
     listing = archives.listing(path)
     places: dict[str, str] = {}

@@ -11,19 +11,23 @@ from pathlib import Path
 
 from pagboost import artifacts, foreign
 from pagboost.errors import InputError
-from pagboost.sources import addresses, answers, locks, pins, transfer
+from pagboost.sources import addresses, answers, locks, packages, pins, transfer
 from pagboost.sources.addresses import SCHEMES
 
 log = logging.getLogger(__name__)
 
 
 def local(source: str, sha256: str | None, folder: str | Path) -> Path:
-    """A path as it is, or a URL's copy in `folder`; either one's content must have the hash, where one is given.
+    """A path as it is, a package's file, or a URL's copy in `folder`; it must have the hash, where one is given.
 
-    Raises InputError for a missing file, and what `fetch` refuses.
+    Raises InputError for a missing file, and what `fetch` and `packages.path_of` refuse.
     """
     if addresses.is_url(source):
         return fetch(source, sha256, folder)
+    if packages.is_in_package(source):
+        path = packages.path_of(source)
+        _check(path, sha256, source)
+        return path
     path = Path(source).expanduser()
     if not source or not path.exists():  # "" would be the folder that the script runs in
         raise InputError(f"{path}: no such file, expected a path or a URL ({', '.join(SCHEMES)})")

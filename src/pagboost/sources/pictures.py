@@ -108,6 +108,16 @@ def _check_chunks(content: bytes) -> None:
         start = end + 4
 
 
+def is_whole_png(path: Path) -> bool:
+    """Whether a PNG is there, not cut short, and as all its checksums promise."""
+    try:
+        content = path.read_bytes()
+        _check_chunks(content)
+    except (FileNotFoundError, ValueError, struct.error):
+        return False
+    return content.startswith(PNG)
+
+
 def _check(picture: Image.Image, modes: Container[str], where: str) -> str:
     """How an opened picture, not decoded yet, stores its pixels, in Pillow's words ("L;4": grey in 4 bits).
 

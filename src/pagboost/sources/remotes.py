@@ -9,6 +9,7 @@ from pagboost.options.entries import DOWNLOADS
 from pagboost.sources import addresses
 
 KEYS = ("file", "samples")  # under which options name files, beside sha256 and downloads
+INSTEAD = "pictures"  # of this machine: where they are named, a file beside them is not asked for
 
 
 class Remote(NamedTuple):
@@ -26,7 +27,7 @@ def found(settings: Any) -> list[Remote]:
 
 def _remotes(settings: Any) -> Iterator[Remote]:
     if isinstance(settings, Mapping):
-        for key in KEYS:
+        for key in KEYS if settings.get(INSTEAD) is None else ():
             url = settings.get(key)
             if isinstance(url, str) and addresses.is_url(url):
                 yield Remote(url, settings.get("sha256"), settings.get("downloads") or DOWNLOADS)

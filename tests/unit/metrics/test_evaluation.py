@@ -179,6 +179,14 @@ def test_a_reference_file_gives_back_what_was_written(tmp_path: Path) -> None:
     assert torch.equal(loaded.gaussian.mu, made.gaussian.mu) and torch.equal(loaded.gaussian.sigma, made.gaussian.sigma)
 
 
+def test_a_saved_reference_of_fewer_images_than_features_keeps_its_root(tmp_path: Path) -> None:
+    features = torch.randn(5, 12, generator=torch.Generator().manual_seed(0))
+    facts = reference.Facts("train", "made_up", "f" * 64, 8, (8, 8, 1), 3)
+    made = reference.Reference(reference.pairs_of(features, 3), frechet.statistics(features), facts)
+    reference.save(tmp_path / "reference.npz", made)
+    assert torch.equal(reference.load(tmp_path / "reference.npz").gaussian.thin, made.gaussian.thin)
+
+
 def test_each_seed_is_scored_as_a_set_of_its_own() -> None:
     near, far = made_up(30, 0.0, seed=1), made_up(30, 2.0, seed=2)
     mixed = Features(*(torch.cat(pair) for pair in ((near.features, far.features), (near.logits, far.logits))))

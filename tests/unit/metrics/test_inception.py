@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -13,8 +12,8 @@ from pytorch_fid import inception as pytorch_fid
 from pagboost import artifacts, images, networks, recipes
 from pagboost.errors import InputError
 from pagboost.metrics import features, inception
+from pagboost.options.extractors import Inception
 from pagboost.options.kinds import hints
-from pagboost.options.networks import Inception
 from pagboost.options.reading import unwrapped
 from pagboost.training import Data, Run
 
@@ -101,9 +100,9 @@ def test_an_image_of_the_network_s_size_is_not_resized(resize):
 
 def test_the_resize_is_part_of_what_identifies_an_extractor(inception_file, stored):
     seen = {}
-    for name in features.PUBLIC:
-        loaded = features.load_extractor(name, str(inception_file))
-        assert (loaded.name, loaded.resize) == (name, features.PUBLIC[name])
+    for name, resize in {"inception": "pytorch", "openai": "tensorflow", "clean": "clean"}.items():
+        loaded = features.load_extractor(name, {"inception": str(inception_file)})
+        assert (loaded.name, loaded.resize, loaded.distance) == (name, resize, None)
         assert loaded.sha256 == artifacts.file_hash(inception_file)
         seen[name] = features.extract(loaded, stored, 3, CPU).features
     assert all((seen[a] - seen[b]).abs().mean() > 1e-3 for a in seen for b in seen if a < b)
@@ -113,27 +112,3 @@ def test_the_resize_is_part_of_what_identifies_an_extractor(inception_file, stor
 
 def test_every_resize_that_can_be_asked_for_is_there():
     assert get_args(unwrapped(hints(Inception)["resize"])[0]) == tuple(inception.RESIZES)
-
-
-def test_where_weights_come_from(tmp_path, monkeypatch):
-    """The flag, then the environment, then pytorch-fid's own copy or URL; a hash in the name is checked."""
-    (tmp_path / "w.pth").write_bytes(b"weights")
-    sha256 = artifacts.file_hash(tmp_path / "w.pth")
-    good, bad = (tmp_path / f"w-{digits}.pth" for digits in (sha256[:8], "00000000"))
-    for path in (good, bad):
-        path.write_bytes(b"weights")
-    assert inception.weights_file(str(tmp_path / "w.pth")) == tmp_path / "w.pth"
-    assert inception.weights_file(str(good)) == good
-    monkeypatch.setenv(inception.VARIABLE, str(good))
-    assert inception.weights_file() == good
-    with pytest.raises(InputError, match=f"has sha256 {sha256}, expected 00000000; .*--inception-weights"):
-        inception.weights_file(str(bad))
-    with pytest.raises(InputError, match="none.pth: no such file"):
-        inception.weights_file(str(tmp_path / "none.pth"))
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    assert inception.weights_file(good.as_uri()) == tmp_path / "hub" / "checkpoints" / good.name
-    monkeypatch.delenv(inception.VARIABLE)
-    cached = tmp_path / "hub" / "checkpoints" / Path(pytorch_fid.FID_WEIGHTS_URL).name
-    cached.write_bytes(b"other weights")
-    with pytest.raises(InputError, match=rf"{cached.name} .*: has sha256 .*, expected 6726825d"):
-        inception.weights_file()

@@ -163,7 +163,7 @@ def test_class_folders_against_class_folders(folder: Path, monkeypatch: pytest.M
         ),
         (
             ("one.npz", "--judge", "inception"),
-            "--judge inception: Inception's outputs are no data set's classes",
+            "--judge inception: its outputs are no data set's classes",
         ),
         (("plain.npz", "--per-class", "c.csv"), "plain.npz: says no classes, expected samples with labels"),
         (("plain.npz", "--judge", "b.safetensors"), "plain.npz: says no classes, expected samples with labels"),

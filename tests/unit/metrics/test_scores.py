@@ -63,6 +63,15 @@ def test_each_interval_holds_its_value() -> None:
     assert found.metrics["fid_infinity"] < found.metrics["fid"]  # the bias of few samples raises FID
 
 
+def test_differences_of_two_sets_are_resampled_together() -> None:
+    """Equal features of both sets, but for a shift of the mean: their draws differ by less than those of either vary."""
+    against = real()
+    one, other = (scored(features(120, "generated", shift), against) for shift in (0.3, 0.35))
+    assert set(one.draws) == set(one.intervals) and {len(drawn) for drawn in one.draws.values()} == {40}
+    both = np.array([one.draws["fid"], other.draws["fid"]])
+    assert (both[1] - both[0]).std() < both[0].std() / 3
+
+
 def test_intervals_cover_fids_of_other_draws() -> None:
     """Of 40 sets from one distribution, about 38 intervals should hold the mean; binomial, below 33 in 1 of 1,000."""
     against, draws, sets = real(), rng.generator("coverage"), []
@@ -81,13 +90,13 @@ def test_no_sfid_without_spatial_features_on_both_sides(generated: bool, against
 
 def test_what_is_not_asked_for_is_not_there() -> None:
     found = scored(features(60, "generated"), real(), Options())
-    assert (found.intervals, found.fit) == ({}, {}) and "fid_infinity" not in found.metrics
+    assert (found.intervals, found.draws, found.fit) == ({}, {}, {}) and "fid_infinity" not in found.metrics
 
 
 def test_intervals_and_fits_are_kept_by_seed() -> None:
     seen, seeds = features(120, "generated"), np.repeat([3, 8], 60)
     result = evaluation.evaluate_seeds(seen, seeds, real(), options=ALL)
-    assert set(result["intervals"]) == set(result["fid_infinity_fit"]) == {"3", "8"}
+    assert set(result["intervals"]) == set(result["draws"]) == set(result["fid_infinity_fit"]) == {"3", "8"}
     assert result["protocol"]["resamplings"] == 40 and result["protocol"]["kid_size"] == 60
     alone = evaluation.evaluate_seeds(seen.subset(torch.arange(60)), seeds[:60], real(), options=ALL)
     assert result["seeds"]["3"] == alone["seeds"]["3"] and result["intervals"]["3"] == alone["intervals"]["3"]

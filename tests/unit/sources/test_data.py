@@ -20,7 +20,7 @@ from pagboost.options.datasets import Source
 from pagboost.options.kinds import named
 from pagboost.options.models import Dataset
 from pagboost.options.reading import read
-from pagboost.sources import data, decoding
+from pagboost.sources import data, decoding, remotes
 
 SIZES = {"train": 12, "validation": 5, "heldout": 3}
 
@@ -187,6 +187,20 @@ def test_cifar10_unpacked(tmp_path, batches):
         (tmp_path / name).write_bytes(content)
     train, test = load("cifar10", {"size": 32, "file": str(tmp_path)}, "datasets")
     assert (len(train), len(test)) == (20, 4)
+
+
+def test_pictures_in_place_of_cifar10_s_own_file(tmp_path):
+    for number, name in enumerate(["airplane", "automobile"]):
+        write_image(tmp_path / "train" / name / "1.png", number, size=(32, 32))
+        write_image(tmp_path / "test" / name / "1.png", number, size=(32, 32))
+    options = {"file": "https://example.org/cifar.tar.gz", "sha256": "0" * 64, "pictures": str(tmp_path)}
+    splits = {"train": 1, "validation": 1, "heldout": 2}
+    declared = entry(source="cifar10", size=32, num_classes=2, options=options, splits=splits)
+    parts = prepare(declared | {"class_names": ["automobile", "airplane"]})
+    heldout = parts["heldout"]
+    assert heldout.labels.tolist() == [1 - number for number in heldout.images[:, 0, 0, 0].tolist()]
+    assert sorted(heldout.labels.tolist()) == [0, 1]
+    assert remotes.found(declared) == [] != remotes.found(entry(options={"file": options["file"]}))
 
 
 @pytest.mark.parametrize(

@@ -281,3 +281,20 @@ def test_what_is_no_picture_is_named(tmp_path):
         picture_files.load(str(tmp_path / "text.png"))
     with pytest.raises(InputError, match="none.png: no such file"):
         picture_files.load(str(tmp_path / "none.png"))
+
+
+def test_a_png_is_whole_where_all_its_checksums_are_right(tmp_path):
+    path = tmp_path / "x.png"
+    assert not picture_files.is_whole_png(path)
+    content = encoded(Image.fromarray(COLOUR))
+    for written, whole in (
+        (content, True),
+        (content[:-1], False),
+        (content[:-20], False),
+        (content[:3], False),
+        (content[:40] + bytes([content[40] ^ 1]) + content[41:], False),
+        (b"", False),
+        (encoded(Image.fromarray(COLOUR), "BMP"), False),
+    ):
+        path.write_bytes(written)
+        assert picture_files.is_whole_png(path) == whole
