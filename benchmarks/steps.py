@@ -6,8 +6,9 @@ python benchmarks/steps.py digits --generators cd1 adm --boosts wrn_joint --thre
 python benchmarks/steps.py benchmarks/imagenet64.yaml --generators ct1 --images 2        (the paper's own networks)
 
 A boosting step is the guide's forward pass and its gradient with respect to the image; a sampler step is what drawing
-an image costs over its number of network evaluations (nfe). Multiply-adds are exact and the same on every machine,
-seconds are of this one: the ratio of a line compares what ran in one process.
+an image costs over its number of network evaluations (nfe). Multiply-adds are exact and the same on every machine (the
+table step_cost of golan2024 has them too, counted without computing), seconds are of this one: the ratio of a line
+compares what ran in one process.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from pagboost import attacks, networks, objectives, rng
 from pagboost.generators import sampling
+from pagboost.multiply_adds import multiply_adds
 from pagboost.networks.folding import folded
+from pagboost.options.networks import Network
 from pagboost.options.reading import read
 from pagboost.options.samplers import Sampler
-from pagboost.planning import configuration
+from pagboost.planning import configuration, counted
 
 ROOT = Path(__file__).parents[1]
 REPEATS = 3  # the fastest counts
@@ -35,25 +36,9 @@ REPEATS = 3  # the fastest counts
 Cost = tuple[float, float]  # (seconds, multiply-adds) per image
 
 
-class MultiplyAdds(TorchDispatchMode):
-    """Counts those of convolutions, products and attention by torch's own formulas, backward passes included.
-
-    torch's FlopCounterMode follows modules by hooks that torch.autograd.grad refuses.
-    """
-
-    count = 0.0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        if formula := flop_registry.get(function.overloadpacket):
-            self.count += formula(*args, **(kwargs or {}), out_val=result) / 2
-        return result
-
-
 def cost(work: Callable[[], Any], images: int) -> Cost:
     """What a call costs per image: the fastest of some, and the multiply-adds of one."""
-    with MultiplyAdds() as counter:
-        work()  # libraries take their buffers before the clock starts
+    counts = multiply_adds(work)  # libraries take their buffers before the clock starts
     taken = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -61,42 +46,34 @@ def cost(work: Callable[[], Any], images: int) -> Cost:
         if torch.cuda.is_initialized():
             torch.cuda.synchronize()
         taken.append(time.perf_counter() - start)
-    return min(taken) / images, counter.count / images
-
-
-def trained(scale: Mapping[str, Any], model: str) -> Mapping[str, Any]:
-    """A model's entry, by its own name or that of one of its checkpoints."""
-    return scale["models"][model.partition("_at_")[0]]
+    return min(taken) / images, counts / images
 
 
 def built(scale: Mapping[str, Any], model: str, device: torch.device) -> torch.nn.Module:
     """A model's network with random weights; a joint model's is its backbone's."""
-    entry = trained(scale, model)
-    while "network" not in entry:
-        entry = trained(scale, entry["inputs"]["backbone"])
     torch.manual_seed(0)
-    return networks.build(entry["network"]).eval().to(device, memory_format=torch.channels_last)
+    return networks.build(counted.network(scale, model)).eval().to(device, memory_format=torch.channels_last)
 
 
 def image_of(scale: Mapping[str, Any], model: str) -> tuple[int, int, int]:
-    """(C, H, W) of a model's images: digits are grey, everything else has colours."""
-    dataset = scale["datasets"][trained(scale, model)["dataset"]]
-    return (1 if dataset["source"] == "sklearn_digits" else 3, dataset["size"], dataset["size"])
+    """(C, H, W) of a model's images."""
+    size = scale["datasets"][counted.declared(scale, model)["dataset"]]["size"]
+    return read(Network, counted.network(scale, model), "network").image_channels(), size, size
 
 
 def sampler_step(scale: Mapping[str, Any], generator: str, images: int, device: torch.device) -> Cost:
     """One network evaluation of a generator, per image."""
     entry = scale["generators"][generator]
     options, shape = read(Sampler, entry["sampler"], "sampler"), image_of(scale, entry["model"])
-    classes = scale["datasets"][trained(scale, entry["model"])["dataset"]]["num_classes"]
+    classes = scale["datasets"][counted.declared(scale, entry["model"])["dataset"]]["num_classes"]
     network = built(scale, entry["model"], device)
     classifier = built(scale, entry["classifier"], device) if "classifier" in entry else None
 
     def draw() -> None:
         sampling.generate(network, options, shape, classes, [0], images, images, device, classifier)
 
-    seconds, multiply_adds = cost(draw, images)
-    return seconds / entry["nfe"], multiply_adds / entry["nfe"]
+    seconds, counts = cost(draw, images)
+    return seconds / entry["nfe"], counts / entry["nfe"]
 
 
 def boosting_step(scale: Mapping[str, Any], boost: str, images: int, device: torch.device) -> Cost:
@@ -124,15 +101,15 @@ def main() -> None:
     steps = {name: sampler_step(scale, name, options.images, device) for name in options.generators}
     boosts = {name: boosting_step(scale, name, options.images, device) for name in options.boosts}
     for what, costs in (("sampler", steps), ("boosting", boosts)):
-        for name, (seconds, multiply_adds) in costs.items():
-            millions = multiply_adds / 1e6
+        for name, (seconds, counts) in costs.items():
+            millions = counts / 1e6
             print(f"{what} step, {name}: {1000 * seconds:.2f} ms, {millions:.2f} million multiply-adds an image")
     for generator, step in steps.items():
         for boost, one in boosts.items():
-            seconds, multiply_adds = (b / a for a, b in zip(one, step, strict=True))
+            seconds, counts = (b / a for a, b in zip(one, step, strict=True))
             print(
                 f"sampler step of {generator} / boosting step of {boost}: {seconds:.2f}x the seconds, "
-                f"{multiply_adds:.2f}x the multiply-adds (Golan: 27.5x the seconds)"
+                f"{counts:.2f}x the multiply-adds (Golan: 27.5x the seconds)"
             )
 
 

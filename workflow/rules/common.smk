@@ -8,7 +8,7 @@ ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 from pagboost import parents, warm
 from pagboost.errors import InputError
-from pagboost.planning import captions, configuration, flags, running, runs, submitting
+from pagboost.planning import base_rows, captions, configuration, flags, running, runs, submitting
 from pagboost.planning.lineage import Digests, upstream
 from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import Results
@@ -62,7 +62,7 @@ def script(name):
 
 
 def paper_file(paper):
-    return ROOT / "config" / "papers" / f"{paper}.yaml"
+    return SCALE["paper_files"][paper]
 
 
 def job(rule_name, key):

@@ -1,4 +1,4 @@
-# A method on held-out images under several networks; the judge only looks at the results.
+# A method on held-out images under several networks; the judge only looks at the results. Or what steps of networks cost.
 rule study:
     input:
         unpack(inputs_of(lambda w: MADE.of(w.training).study(w.study, "npz"))),
@@ -23,6 +23,6 @@ rule study:
     message:
         "Study {wildcards.study}"
     shell:
-        "python {params.script:q} --spec {params.spec:q} --data {input.images:q} {params.others:q}"
+        "python {params.script:q} --spec {params.spec:q} {params.others:q}"
         " --device {params.device} --threads {threads} --arrays {output.arrays:q} --out {output.values:q}"
         " > {log:q} 2>&1"

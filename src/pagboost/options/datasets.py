@@ -38,10 +38,15 @@ class Kept(Source):
 
 
 class CIFAR10(Kept):
-    """CIFAR-10's binary version: the archive or its unpacked folder."""
+    """CIFAR-10's binary version, the archive or its unpacked folder; or pictures of it."""
 
     kind = "cifar10"
     uses = "pagboost.sources.data:cifar10"
+    numbers_classes = True
+
+    pictures: Annotated[
+        Text | None, Doc("a folder or archive of train/<class>/ and test/<class>/, read in place of `file`; null: none")
+    ] = None
 
 
 class Folder(Kept):

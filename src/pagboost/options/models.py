@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from pagboost.options import datasets
+from pagboost.options import extractors as _  # noqa: F401  their kinds are networks too
 from pagboost.options.entries import Entry
 from pagboost.options.kinds import Declared, Doc, Options, Refers
 from pagboost.options.networks import Function, Network

@@ -191,17 +191,6 @@ class Function(Network):
         return self.channels
 
 
-class Inception(Network):
-    """The 2015 Inception of FID and IS."""
-
-    kind = "inception"
-    uses = "pagboost.metrics.inception:inception"
-
-    resize: Annotated[
-        Literal["pytorch", "tensorflow", "clean"], Doc("how images become 299 px: as pytorch-fid, OpenAI's, clean-fid")
-    ] = "pytorch"
-
-
 class Images(Network):
     """A network of square images."""
 

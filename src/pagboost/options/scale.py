@@ -14,7 +14,7 @@ from pagboost.options.kinds import MISSING, Distinct, Doc, Misfit, Options, Refe
 from pagboost.options.models import Dataset, Model
 from pagboost.options.papers import LeftOut
 from pagboost.options.samplers import Sampler
-from pagboost.options.studies import Study
+from pagboost.options.studies import AnyStudy
 from pagboost.options.types import Count, Name, Natural, Positive, Seed, Source, Split, Text
 
 Seeds = Annotated[list[Seed], Meta(min_length=1), Distinct()]
@@ -99,6 +99,7 @@ class Evaluation(Options):
     """What is computed beyond the metrics, for every protocol."""
 
     resamplings: Annotated[Natural, Doc("of the bootstrap intervals: 0 for none, else 40 or more")] = 0
+    splits: Annotated[Count, Doc("parts of the inception score, whose mean it is")] = 10
     fid_infinity: Annotated[bool, Doc("whether FID is extrapolated to infinite n, at the cost of 15 distances")] = True
 
     def misfit(self) -> Misfit:
@@ -223,7 +224,7 @@ class Scale(Options):
     ] = []
     plugins: Annotated[list[Text], Distinct(), Doc("modules (or .py files) that add kinds: docs/extending.md")] = []
     mirrors: Annotated[dict[Text, Text], Doc("beginnings of URLs, and what is asked in their place")] = {}
-    papers: Annotated[list[str], Distinct(), Doc("which papers the targets render: files of config/papers")]
+    papers: Annotated[list[str], Distinct(), Doc("which papers the targets render: names in config/papers, or paths of such files")]
     datasets: Annotated[dict[Name, Dataset], Doc("images, classes, splits")]
     protocols: Annotated[dict[Name, Protocol], Doc("what metrics are measured by; validation chooses")]
     samples: Annotated[Samples, Doc("images per seed of each use")]
@@ -240,7 +241,7 @@ class Scale(Options):
     models: Annotated[dict[Name, Model], Doc("networks and how they are trained")]
     generators: Annotated[dict[Name, AnyGenerator], Doc("where samples come from")]
     boosts: Annotated[dict[Name, AnyBoost], Doc("ways to boost samples")]
-    studies: Annotated[dict[Name, Study], Doc("what is measured on classifiers themselves")]
+    studies: Annotated[dict[Name, AnyStudy], Doc("what is measured on networks and samples themselves")]
     jobs: Annotated[Jobs, Doc("threads, memory, time and GPUs of each rule")]
 
     def misfit(self) -> Misfit:

@@ -1,16 +1,18 @@
-"""Kinds of studies: what is measured on held-out images. `uses` is f(bench, options) -> Study."""
+"""Kinds of studies: what is measured on images, or counted. `uses` is f(bench, options); of costs f(steps, options)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 from msgspec.structs import asdict
 
 from pagboost.options.boosts import GUIDES
 from pagboost.options.entries import Entry
-from pagboost.options.kinds import Declared, Distinct, Doc, Misfit, Options, Refers
+from pagboost.options.kinds import MISSING, Declared, Distinct, Doc, Misfit, Options, Refers
+from pagboost.options.networks import Network
+from pagboost.options.samplers import Sampler
 from pagboost.options.trainings import Attack
 from pagboost.options.types import (
     AtLeast2,
@@ -26,6 +28,8 @@ from pagboost.options.types import (
     Text,
 )
 
+IMAGE, DRAW, COUNT = "image", "draw", "count"  # what a study has a value of each; a count is exact and the only one
+REAL, MEAN = RESERVED = ("real", "mean")  # what a study of debiasing has besides its sets: real images, the sets' mean
 Judge = Annotated[str, Refers("models", GUIDES, kept=True)]
 Guides = Annotated[list[Annotated[str, Refers("models", GUIDES, kept=True)]], Meta(min_length=1), Distinct()]
 TimeGuides = Annotated[
@@ -33,8 +37,14 @@ TimeGuides = Annotated[
 ]
 
 
-class Study(Entry):
-    """What all studies say. in_time: whether its networks are classifiers of x_t."""
+class AnyStudy(Entry):
+    """Studies of whatever. of_images: whether they look at images, or at networks alone, as a scale declares these."""
+
+    of_images: ClassVar[bool] = True
+
+
+class Study(AnyStudy):
+    """What all studies of images say. in_time: whether its networks are classifiers of x_t."""
 
     in_time: ClassVar[bool] = False
 
@@ -150,6 +160,30 @@ class Gains(Study):
                 yield f"{where}.judge: {self.judge}, expected another network: it is {part} of set {name}"
 
 
+class Debiasing(Study):
+    """BIGRoC Eq. 2: by how many generated images labels are debiased, and what decides how even they get."""
+
+    kind = "debiasing"
+    uses = "pagboost.studies.debiasing:debiasing_study"
+
+    judge: Annotated[Judge, Declared(), Doc("the classifier whose classes images without labels get")] = None
+    generators: Annotated[
+        dict[Name, Annotated[str, Refers("generators")]],
+        Meta(min_length=1),
+        Declared(),
+        Doc("{set: generator} of the images that get labels"),
+    ] = None
+    pool: Annotated[
+        Literal["validation", "train"], Declared(), Doc("the generators' samples, of other seeds, that shifts are from")
+    ] = None
+    counts: Annotated[list[Count], Meta(min_length=1), Distinct(), Doc("images of the pool that a shift is taken from")]
+    draws: Annotated[AtLeast2, Doc("random choices of so many")]
+
+    def misfit(self) -> Misfit:
+        taken = next((name for name in RESERVED if name in (self.generators or {})), None)
+        return None if taken is None else (f"generators.{taken}", self.generators[taken], f"no set named {taken}")
+
+
 def _made_from(model: str, scale: Any) -> list[str]:
     """The names of a model and of those whose weights its training starts from."""
     found = [model]
@@ -245,4 +279,48 @@ class Advantages(Study):
         for side in ("of", "over"):
             if self.generators is not None and getattr(self, side) not in self.generators:
                 return side, getattr(self, side), f"one of its generators' keys: {', '.join(self.generators)}"
+        return None
+
+
+class Costs(AnyStudy):
+    """Golan Sec. 4.2: what a boosting step costs against a sampler step, in multiply-adds. No weights are needed."""
+
+    kind = "costs"
+    uses = "pagboost.studies.costs:cost_study"
+    of_images = False
+
+    samplers: Annotated[
+        list[Annotated[str, Refers("generators")]],
+        Meta(min_length=1),
+        Distinct(),
+        Doc("whose sampler steps are counted"),
+    ]
+    boosts: Annotated[
+        list[Annotated[str, Refers("boosts")]], Meta(min_length=1), Distinct(), Doc("whose steps are counted")
+    ]
+
+    def misfit(self) -> Misfit:
+        twice = next((name for name in self.boosts if name in self.samplers), None)
+        return None if twice is None else ("boosts", twice, "a boost of another name than a generator")
+
+    def problems(self, where: str, scale: Any) -> Iterator[str]:
+        """Only networks draw by steps."""
+        for name in self.samplers:
+            if getattr(scale.generators[name], "sampler", None) is None:
+                yield f"{where}.samplers: {name} is drawn by no network, expected a generator with a sampler"
+
+
+class Step(Options):
+    """A step whose cost is counted: one of a generator's sampler, or one of a boost, where there is no sampler."""
+
+    network: Annotated[Network, Doc("a generator's network, or a guide's")]
+    classifier: Annotated[Network | None, Doc("what guides the sampler")] = None
+    sampler: Annotated[Sampler | None, Doc("how images are drawn")] = None
+    nfe: Annotated[Count, Doc("network evaluations per image")] = 1
+    size: Annotated[Count, Doc("a side of an image", "pixels")]
+    num_classes: Annotated[Count, Doc("number of classes")]
+
+    def misfit(self) -> Misfit:
+        if self.sampler is not None and self.sampler.guided and self.classifier is None:
+            return "classifier", MISSING, f"a classifier of x_t (sampler.kind: {self.sampler.kind})"
         return None

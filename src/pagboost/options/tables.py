@@ -208,6 +208,30 @@ class QuantitiesTable(Table):
     ]
 
 
+class ReportedCosts(Options):
+    """What a paper states that steps take."""
+
+    sampler_step: Annotated[Positive, Doc("a step of the sampler", "seconds")]
+    boosting_step: Annotated[Positive, Doc("a step of boosting", "seconds")]
+
+
+class CostsRow(Row):
+    """A sampler's step beside a boost's."""
+
+    reported: Annotated[ReportedCosts, Doc("what the paper states")] = None
+
+
+class CostsTable(Table):
+    """What a boosting step costs against a sampler step, by a study of costs."""
+
+    kind = "costs"
+    uses = "pagboost.report.cost_tables:costs"
+    of_trainings = True
+
+    study: Annotated[Name, Refers("studies"), Doc("which study")]
+    rows: Annotated[list[CostsRow], Meta(min_length=1), Doc("whose steps")]
+
+
 class Sets(Options):
     """Names of the two sets of a survey."""
 

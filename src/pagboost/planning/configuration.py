@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pagboost.planning import references
 from pagboost.report import cells, left_out
 from pagboost.sources import addresses
 
+ROOT = Path(__file__).resolve().parents[3]  # the checkout, for what needs one
 # What rules' jobs do, by how many GPUs they use
 WITHOUT_GPU = {"data": "preparing data", "report": "reporting"}
 ONE_GPU = {
@@ -39,9 +40,8 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
     """The scale that `config` selects, with config's own keys merged over it, checked as a whole.
 
     over: files that config was merged from already, to be read as strictly as the project's own.
-    Adds folder (results/<scale>), papers ({key: content, less what the scale leaves out of it}) and files (what was
-    read). Raises InputError naming the
-    key, the value and what was expected.
+    Adds folder (results/<scale>), papers ({name: content, less what the scale leaves out of it}), paper_files ({name:
+    its file}) and files (what was read). Raises InputError naming the key, the value and what was expected.
     """
     for path in over:
         if Path(path).suffix.lower() != ".json":
@@ -56,7 +56,7 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
     addresses.use_mirrors(scale.mirrors)
     networks = (getattr(model, "network", None) for model in scale.models.values())
     functions.declare((one.function, one.arguments) for one in networks if isinstance(one, Function))
-    paper_files = {name: root / "config" / "papers" / f"{name}.yaml" for name in scale.papers}
+    paper_files = files_of_papers(root, scale.papers)
     papers = {name: read_yaml(path) for name, path in paper_files.items()}
     without = merged.get("without") or {}
     for name, paper in papers.items():
@@ -73,13 +73,14 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
     result = {
         **merged,
         "papers": {name: left_out.shown(paper, without.get(name)) for name, paper in papers.items()},
+        "paper_files": paper_files,
         "without": without,
         "results": results,
         "answers": folder("answers", merged["answers"]),
         "folder": folder("scale", f"{results}/{file.stem}"),
         "files": [Path(path).absolute() for path in (root / "config.yaml", *over, *files, *paper_files.values())],
     }
-    for problem in itertools.chain(references.problems(scale, found), problems(result)):
+    for problem in itertools.chain(references.problems(scale, found), problems(result, root)):
         raise InputError(f"{file.name}: {problem}")
     return result
 
@@ -133,6 +134,25 @@ def scale_file(root: Path, scale: str) -> Path:
     if not Path(scale).is_file():
         raise InputError(f"scale: {scale}, expected one of: {', '.join(known)}, or the path of a scale file")
     return Path(scale)
+
+
+def files_of_papers(root: Path, papers: Sequence[str]) -> dict[str, Path]:
+    """{name: file} of papers, named as a scale is: by the name in config/papers, or by path (then the file's stem).
+
+    Raises InputError for a paper that is not there, and for a name twice.
+    """
+    known = {path.stem: path for path in (root / "config" / "papers").glob("*.yaml")}
+    found: dict[str, Path] = {}
+    for paper in papers:
+        path = Path(os.path.expandvars(os.path.expanduser(paper)))
+        if paper not in known and not path.is_file():
+            expected = f"{', '.join(sorted(known)) or 'none'}, or the path of a paper's file"
+            raise InputError(f"papers: {paper}, expected one of: {expected}")
+        name = paper if paper in known else path.stem
+        if name in found:
+            raise InputError(f"papers: {paper}, expected another file's name (there is a paper {name} already)")
+        found[name] = known.get(paper, path)
+    return found
 
 
 def with_bases(root: Path, file: Path) -> tuple[dict[str, Any], list[Path]]:
@@ -189,7 +209,7 @@ def without(text: str) -> dict[str, Any]:
     try:
         with in_file(content.file or "--without"):
             if content.file:
-                content = with_bases(Path(__file__).parents[3], Path(content.file))[0].get("without") or {}
+                content = with_bases(ROOT, Path(content.file))[0].get("without") or {}
             reading.value(reading.hints(Scale)["without"], content, "without")
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
@@ -219,12 +239,16 @@ def checkpoints(models: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def problems(scale: Mapping[str, Any]) -> Iterator[str]:
-    """What a scale's papers need and it does not have, and what its jobs could not use, one line each."""
+def problems(scale: Mapping[str, Any], root: Path) -> Iterator[str]:
+    """What a scale's papers need and it does not have, and what its jobs could not use, one line each.
+
+    root: a checkout, whose papers that are not rendered here name what a scale may say of them.
+    """
     yield from device_problems(scale)
     generators, boosts, unavailable = scale["generators"], scale["boosts"], scale["unavailable"]
-    known = {*generators, *boosts, *scale["protocols"], *scale["studies"]}
-    known |= {key for paper in scale["papers"].values() for names in paper["names"].values() for key in names}
+    known = {*generators, *boosts, *scale["protocols"], *scale["studies"], *_named_in(scale["papers"].values())}
+    unknown = [part for key in unavailable for part in key.split("/") if part not in known]
+    known |= _named_in(map(read_yaml, _others(root, scale["papers"]))) if unknown else set()
     for key in unavailable:
         for part in key.split("/"):
             if part not in known:
@@ -248,6 +272,15 @@ def problems(scale: Mapping[str, Any]) -> Iterator[str]:
                 for key in published_keys(boosts[boost]):
                     if key not in published:
                         yield f"generators.{generator}.published.{key}: missing key, boosts.{boost} starts from it"
+
+
+def _named_in(papers: Iterable[Mapping[str, Any]]) -> set[str]:
+    """What papers have names for: generators, boosts, networks."""
+    return {key for paper in papers for names in paper.get("names", {}).values() for key in names}
+
+
+def _others(root: Path, rendered: Collection[str]) -> list[Path]:
+    return [path for path in sorted((root / "config" / "papers").glob("*.yaml")) if path.stem not in rendered]
 
 
 def device_problems(scale: Mapping[str, Any]) -> Iterator[str]:

@@ -17,12 +17,12 @@ from pagboost.options.kinds import Options
 from pagboost.options.networks import Network
 from pagboost.options.parts import Shown
 from pagboost.options.samplers import Sampler
-from pagboost.options.studies import Study
+from pagboost.options.studies import AnyStudy
 from pagboost.options.tables import Table
 from pagboost.options.trainings import Training
 
 FAMILIES = (
-    *(("kind", family) for family in (Training, Network, Method, Sampler, Study, Table, Figure)),
+    *(("kind", family) for family in (Training, Network, Method, Sampler, AnyStudy, Table, Figure)),
     ("source", Source),
 )
 SHOWN = {*kinds.required(Shown)}

@@ -14,8 +14,9 @@ from pagboost.errors import InputError
 from pagboost.options.kinds import defaults
 from pagboost.options.networks import Function
 from pagboost.options.scale import Evaluation
+from pagboost.options.studies import AnyStudy
 from pagboost.options.trainings import Training
-from pagboost.planning import configuration, sharding
+from pagboost.planning import configuration, counted, sharding
 from pagboost.planning.lineage import Result, local, once, upstream
 from pagboost.report import cells
 from pagboost.sources import addresses
@@ -85,10 +86,11 @@ class Results:
         if self is not self.first:
             return self.first.data(dataset, split)
         entry = dict(self.scale["datasets"][dataset])
-        names = entry.get("class_names")
-        if entry["source"] != "folder":
+        names, pictures = entry.get("class_names"), entry["options"].get("pictures")
+        if entry["source"] != "folder" and pictures is None:
             entry.pop("class_names", None)
-        outside = [entry["options"].get("file"), names if "class_names" in entry and isinstance(names, str) else None]
+        outside = [pictures or entry["options"].get("file")]
+        outside.append(names if "class_names" in entry and isinstance(names, str) else None)
         return Result(
             self._file("data", dataset, f"{split}.npz"), "prepare_data.py", {"spec": entry}, {}, local(*outside)
         )
@@ -324,30 +326,28 @@ class Results:
 
     @once
     def study(self, name: str, extension: str) -> Result:
-        """A study's images (npz) or values (json): two files of one job."""
+        """A study's images (npz) or values (json): two files of one job. One of costs is made from what is declared."""
         entry = self.scale["studies"][name]
-        inputs = {
-            "images": self.data(entry["dataset"], entry["split"]),
-            "others": [made for _, _, made in self.studied(name)],
-        }
-        settings = {"spec": entry, "device": self.device("study")}
-        return Result(str(cells.study_file(self.folder, name, extension)), "study.py", settings, inputs)
+        file = str(cells.study_file(self.folder, name, extension))
+        if not AnyStudy.kinds()[entry["kind"]].of_images:
+            return Result(file, "study.py", {"spec": entry, "steps": counted.steps(self.scale, entry)})
+        inputs = {"images": self.data(entry["dataset"], entry["split"])}
+        inputs["others"] = [made for _, _, made in self.studied(name)]
+        return Result(file, "study.py", {"spec": entry, "device": self.device("study")}, inputs)
 
     def studied(self, name: str) -> list[tuple[str, str, Result]]:
         """(role, name, result) of all that a study looks at besides its images."""
         entry = self.scale["studies"][name]
+        generators, seen = entry.get("generators", {}), entry.get("seen")
         named = [("network", model) for model in entry.get("networks", [])]
         named += [(role, entry[role]) for role in ("judge", "diffusion", "scorer") if entry.get(role)]
-        sets = {key: {"generator": generator} for key, generator in entry.get("generators", {}).items()}
-        samples = {
-            key: self.samples(one["generator"], one.get("boost") or cells.RAW, EVAL)
-            for key, one in (sets | entry.get("sets", {})).items()
-        }
-        seen = [("seen", entry["seen"], self.data(entry["dataset"], entry["seen"]))] if "seen" in entry else []
+        sets = {key: (generator, cells.RAW) for key, generator in generators.items()}
+        sets |= {key: (one["generator"], one.get("boost") or cells.RAW) for key, one in entry.get("sets", {}).items()}
         return [
             *((role, model, self.weights(model)) for role, model in named),
-            *(("set", key, made) for key, made in samples.items()),
-            *seen,
+            *(("set", key, self.samples(*cell, EVAL)) for key, cell in sets.items()),
+            *(("pool", key, self.generated(one, entry["pool"])) for key, one in generators.items() if "pool" in entry),
+            *([("seen", seen, self.data(entry["dataset"], seen))] if seen else []),
         ]
 
     # -- numbers

@@ -86,7 +86,7 @@ def people(frame: Frame, paper: Mapping[str, Any]) -> Rendered:
         f"decide they say the same in {share[2]}. Differences (in parentheses) are positive as claimed."
     )
     header = ["Claim", "Protocol", "First set", "Second set", "The same"]
-    return Rendered("Agreement of two sets of trainings", header, rows, [], [remark])
+    return Rendered(f"Agreement of two sets of trainings: {paper['title']}", header, rows, [], [remark])
 
 
 PAIRS = (

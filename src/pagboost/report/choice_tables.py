@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pagboost.descriptive import total_variation
 from pagboost.errors import InputError
 from pagboost.report import choices
 from pagboost.report.cells import reason
@@ -130,7 +131,7 @@ def _labels(row: Spec, results: str | Path, unavailable: Mapping[str, str]) -> R
     by_quantity = {
         "smallest_share": [min(own) for own in shares.values()],
         "largest_share": [max(own) for own in shares.values()],
-        "total_variation": [choices.total_variation(own) for own in shares.values()],
+        "total_variation": [total_variation(own) for own in shares.values()],
     }
     by_quantity |= {f"share_{c}": list(own) for c, own in enumerate(zip(*shares.values(), strict=True))}
     for name, values in by_quantity.items():

@@ -51,11 +51,6 @@ class Choice:
         return {seed: [count / sum(own) for count in own] for seed, own in counts.items()}
 
 
-def total_variation(shares: list[float]) -> float:
-    """Total variation distance of class shares from the uniform distribution: 0 for equal shares, at most 1 - 1/K."""
-    return sum(abs(share - 1 / len(shares)) for share in shares) / 2
-
-
 def load(results: str | Path, generator: str, boost: str) -> Choice:
     """How a generator's samples were boosted. Raises InputError for a missing or foreign file."""
     path = steps_file(results, generator, boost)

@@ -95,17 +95,18 @@ def _row(
     missing = _missing(claim, unavailable)
     left_out = "" if missing else sweeps.left_out(claim, unavailable)
 
-    def judged(protocol: str) -> tuple[dict[str, Any], str]:
+    def judged(protocol: str) -> tuple[dict[str, Any], str, bool]:
         if missing or (inequalities.by_protocol(claim) and protocol in unavailable):
-            return NO_RESULT, missing or ""
+            return NO_RESULT, missing or "", False
         if "choice" in claim:
-            return inside(curves.of_trainings(given, *cells(claim)[0])), ""
+            return inside(curves.of_trainings(given, *cells(claim)[0])), "", False
         pairs = inequalities.pairs(sweeps.left_of(claim, unavailable), protocol, found, given)
-        return (judge(pairs, claim.get("within_percent")) if any(pairs.values) else NO_RESULT), pairs.missing
+        said = judge(pairs, claim.get("within_percent")) if any(pairs.values) else NO_RESULT
+        return said, pairs.missing, bool(pairs.draws)
 
     unmet = "" if missing else unmet_premise(claim, given, unavailable)
-    here, why = judged(main)
-    again, why_again = judged(second) if twice else (NOT_ASKED, "")
+    here, why, bootstrapped = judged(main)
+    again, why_again, _ = judged(second) if twice else (NOT_ASKED, "", False)
     if unmet:
         here, again = (one | {"p": None, "verdict": one["verdict"] and NO_PREMISE} for one in (here, again))
     in_paper = _in_paper(claim, main, printed) or (_in_paper(claim, second, printed) if twice else None)
@@ -116,7 +117,7 @@ def _row(
         "id": claim["id"],
         "text": claim["text"],
         "source": claim["source"],
-        "basis": inequalities.basis(claim, main),
+        "basis": inequalities.basis(claim, main, bootstrapped),
         "metric": _metric(claim),
         "quantity": _quantity(claim),
         "lower": _side(claim, "lower"),

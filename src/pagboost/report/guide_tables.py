@@ -14,7 +14,7 @@ from pagboost.report.choices import NORMS
 from pagboost.report.columns import Column, number
 from pagboost.report.render import rendered
 from pagboost.report.sheets import Frame, Row, Sheet, Spec
-from pagboost.report.summaries import OVER_TRAININGS, number_of_trainings, repeated, shown, wilson
+from pagboost.report.summaries import number_of_trainings, over_trainings, repeated, shown, wilson
 
 # What a study of robustness measures (guides.robustness.names): of clean images, by one attack or by both, at a time.
 QUANTITY = re.compile(r"accuracy(?:_(?P<way>pgd|apgd|robust)_(?P<eps>[\d_]+?))?(?:_at_(?P<time>\d+))?")
@@ -70,11 +70,11 @@ def _row(found: Sequence[studies.Study], network: str) -> Row:
     first = found[0]
     row: Row = {"norm": first.settings["norm"], "steps": first.settings["steps"]}
     row["n"] = len(first.values("accuracy", network))
-    measured = sorted(filter(QUANTITY.fullmatch, first.quantities), key=_place)
+    measured = sorted(filter(QUANTITY.fullmatch, first.quantities), key=place)
     return row | repeated(found, network, dict.fromkeys(measured, wilson))
 
 
-def _place(quantity: str) -> tuple[float, float, int]:
+def place(quantity: str) -> tuple[float, float, int]:
     """Where a quantity stands among the others: means over times before times, by radius, then by attack."""
     way, eps, time = QUANTITY.fullmatch(quantity).group("way", "eps", "time")
     return -1.0 if time is None else float(time), float((eps or "0").replace("_", ".")), WAYS.index(way)
@@ -90,8 +90,8 @@ def _columns(frame: Frame) -> list[Column]:
     both = [quantity for quantity in found if "_robust_" in quantity and quantity not in in_time]
     apart = both + [one for one in in_time if QUANTITY.fullmatch(one)["way"] in (None, "apgd")]
     attack = number(_first(frame, "steps"), 0), _first(frame, "norm")
-    main = [Column(_header(one, *attack), shown(one, 1, percent=True)) for one in found if one not in (*in_time, *both)]
-    further = [Column(_header(one, *attack), shown(one, 1, percent=True), further=True) for one in apart]
+    main = [Column(header(one, *attack), shown(one, 1, percent=True)) for one in found if one not in (*in_time, *both)]
+    further = [Column(header(one, *attack), shown(one, 1, percent=True), further=True) for one in apart]
     return [*main, Column("Images", lambda r: number(r["n"], 0)), *further]
 
 
@@ -100,7 +100,7 @@ def _first(frame: Frame, column: str) -> Any:
     return next(iter(frame.loc[frame["unavailable"] == "", column]), None)
 
 
-def _header(quantity: str, steps: str, norm: str) -> str:
+def header(quantity: str, steps: str, norm: str) -> str:
     """What is measured, in words: "APGD-20, L2 1.5, t = 200"."""
     way, eps, time = QUANTITY.fullmatch(quantity).group("way", "eps", "time")
     named = {None: "Clean", "pgd": f"PGD-{steps}", "apgd": f"APGD-{steps}", "robust": "Both attacks"}[way]
@@ -110,7 +110,7 @@ def _header(quantity: str, steps: str, norm: str) -> str:
 
 def _remarks(frame: Frame) -> dict[str, str]:
     trainings = number_of_trainings(frame)
-    of_one, over = trainings is None, [] if trainings is None else [OVER_TRAININGS.format(trainings=trainings)]
+    of_one, over = trainings is None, [] if trainings is None else [over_trainings(trainings)]
     told = {"robustness": " ".join((RULE.format(INTERVAL if of_one else ""), *over))}
     in_time = any("_at_" in column for column in frame)
     return told | ({"in time": IN_TIME.format(WIDER if of_one else "")} if in_time else {})

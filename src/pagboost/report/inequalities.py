@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pagboost.descriptive import rank_correlation, total_variation
 from pagboost.errors import InputError
 from pagboost.report import choices, curves, studies, sweeps
 from pagboost.report import measured as ms
 from pagboost.report.cells import LABEL_METRICS, RAW, Cell, boosts_of_lengths, cells, steps_file
-from pagboost.report.ranks import rank_correlation
 from pagboost.report.reported import improvement
 
 SEED = "sampling seed"
+BOOTSTRAP = "bootstrap of one sampling seed"
 SINGLE_CANDIDATE = "a single candidate length: nothing was tried"
 CURVE = "curve"  # of validation FID along the candidate lengths: one in each training
 
@@ -26,12 +27,14 @@ Claim = Mapping[str, Any]  # a single inequality, as cells.expand makes it
 class Pairs:
     """values[training][unit]: (lower, than), the same units on both sides; `missing`: why there is none.
 
-    Units, sampling seeds or images, are nested in trainings, as many in each.
+    Units, sampling seeds or images, are nested in trainings, as many in each. draws: of a single training's single
+    seed, (lower, than) under each of its bootstrap's resamplings, the same images of both sides; empty else.
     """
 
     values: list[list[tuple[float, float]]]
     unit: str = SEED
     missing: str = ""
+    draws: list[tuple[float, float]] = field(default_factory=list)
 
 
 def by_protocol(claim: Claim) -> bool:
@@ -39,8 +42,13 @@ def by_protocol(claim: Claim) -> bool:
     return "study" not in claim and not boosts_of_lengths(claim) and claim["metric"] not in LABEL_METRICS
 
 
-def basis(claim: Claim, protocol: str) -> str:
-    """What a claim is measured by, in words: a protocol, target labels, a study, or what lengths were chosen by."""
+def basis(claim: Claim, protocol: str, bootstrapped: bool = False) -> str:
+    """What a claim is measured by, in words: a protocol, target labels, a study, or what lengths were chosen by.
+
+    bootstrapped: whether its interval is of resampled images, as nothing was repeated.
+    """
+    if bootstrapped:
+        return f"{protocol}, {BOOTSTRAP}"
     if "study" in claim:
         return f"study {claim['study']}"
     if boosts_of_lengths(claim):
@@ -64,7 +72,23 @@ def pairs(claim: Claim, protocol: str, found: Mapping[Cell, ms.Repeated], folder
     _check_seeds(claim, by_training, folders)
     if "best" in claim and len(by_training[0]) == 1:
         return Pairs([], missing=sweeps.SINGLE_SEED)
-    return Pairs([_sides_by_seed(claim, by_seed) for by_seed in by_training])
+    draws = _draws(claim, protocol, found) if len(folders) == len(by_training[0]) == 1 else []
+    return Pairs([_sides_by_seed(claim, by_seed) for by_seed in by_training], draws=draws)
+
+
+def _draws(claim: Claim, protocol: str, found: Mapping[Cell, ms.Repeated]) -> list[tuple[float, float]]:
+    """(lower, than) under each resampling of the only sampling seed's images; empty where these were not kept.
+
+    The r-th resampling of two sets of equal size takes the same images (metrics.bootstrap), and image i of both is of
+    the same noise, or of the same raw image: so their difference is paired.
+    """
+    if not by_protocol(claim):
+        return []
+    drawn = {cell: found[cell].trainings[0].draws(protocol, claim["metric"]) for cell in cells(claim)}
+    if len({len(own) for own in drawn.values()}) > 1:
+        return []
+    every = zip(*drawn.values(), strict=True)
+    return [sides(claim, dict(zip(drawn, values, strict=True))) for values in every]
 
 
 def _of_study(claim: Claim, folders: Sequence[Path]) -> Pairs:
@@ -168,7 +192,7 @@ def _by_seed(
 
 
 def _unevenness(choice: choices.Choice) -> dict[str, float]:
-    return {seed: choices.total_variation(own) for seed, own in choice.shares().items()}
+    return {seed: total_variation(own) for seed, own in choice.shares().items()}
 
 
 def sides(claim: Claim, values: Mapping[Cell, float]) -> tuple[float, float]:

@@ -8,16 +8,23 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pagboost.options.studies import COUNT
 from pagboost.report.curves import Curve
 from pagboost.report.inequalities import CURVE, SEED, Pairs
-from pagboost.report.intervals import one_sided_p, paired_interval, two_sided_p
+from pagboost.report.intervals import (
+    Bootstrapped,
+    Differences,
+    one_sided_p,
+    opposite,
+    paired_interval,
+    two_sided_p,
+)
 
 HELD, NOT_HELD, NOISE = "held", "not held", "within noise"
 NOT_JUDGED = "not judged"
 ONE_TRAINING = ", one training"
+COUNTED = ", counted"
 FEWEST_CANDIDATES = 3  # fewer have no inside
-
-Differences = list[float]
 
 
 def plain(verdict: str) -> str:
@@ -29,12 +36,17 @@ def judge(pairs: Pairs, within_percent: float | None = None) -> dict[str, Any]:
     """Both sides averaged, the interval of the difference than - lower, its p and the verdict on it.
 
     The interval is over trainings, each with the mean difference of its units; with one training over its units, and
-    the verdict says so. A single difference has no interval and is not judged. within_percent: the claim is that the
-    sides are about equal (see `equivalence`). tends: which verdict the mean is nearer to, where p is that of either.
+    the verdict says so. A single difference has the interval of its bootstrap, where there is one (pairs.draws), else
+    none, and is not judged. within_percent: the claim is that the sides are about equal (see `equivalence`). tends:
+    which verdict the mean is nearer to, where p is that of either.
     """
+    if pairs.unit == COUNT:
+        return counted(pairs)
     several = len(pairs.values) > 1
 
     def repeated(quantity: Callable[[float, float], float]) -> Differences:
+        if pairs.draws:
+            return Bootstrapped(quantity(*pairs.values[0][0]), [quantity(*drawn) for drawn in pairs.draws])
         values = [[quantity(left, right) for left, right in own] for own in pairs.values]
         return [statistics.fmean(own) for own in values] if several else values[0]
 
@@ -85,13 +97,31 @@ def equivalence(above_lowest: Differences, below_highest: Differences) -> tuple[
     """
     (lowest, low, _), (highest, high, _) = paired_interval(above_lowest), paired_interval(below_highest)
     held = max(one_sided_p(above_lowest), one_sided_p(below_highest))
-    outside = min(one_sided_p([-one for one in own]) for own in (above_lowest, below_highest))
+    outside = min(one_sided_p(opposite(own)) for own in (above_lowest, below_highest))
     p = min(1.0, 2 * min(held, outside))
     if low > 0 and high > 0:
         said = HELD
     else:
         said = NOT_HELD if any(paired_interval(own)[2] < 0 for own in (above_lowest, below_highest)) else NOISE
     return said, p, HELD if min(lowest, highest) > 0 else NOT_HELD
+
+
+def counted(pairs: Pairs) -> dict[str, Any]:
+    """The verdict on what is exact and the same in every training: by the difference alone, without interval or p."""
+    left, right = pairs.values[0][0]
+    return {
+        "left": left,
+        "right": right,
+        "difference": right - left,
+        "ci_low": None,
+        "ci_high": None,
+        "n_pairs": 1,
+        "trainings": len(pairs.values),
+        "p": None,
+        "tends": "",
+        "unit": pairs.unit,
+        "verdict": (HELD if left < right else NOT_HELD) + COUNTED,
+    }
 
 
 def inside(curves: Sequence[Curve]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pagboost import artifacts
 from pagboost.errors import InputError
+from pagboost.metrics.names import called
 from pagboost.report.cells import Cell, metrics_file, reason
 
 METRICS = {"fid": "FID", "inception_score": "IS", "precision": "Precision", "recall": "Recall"}
@@ -53,6 +54,10 @@ class Measured:
             raise InputError(f"{self.path}: protocol {protocol} does not state {missing[0]}")
         return {name: stated[name] for name in (*FACTS, *LATER) if name in stated}
 
+    def called(self, protocol: str, metric: str) -> str:
+        """What a metric is called under a protocol: FID and IS are Inception's."""
+        return called(METRICS[metric], self._protocol(protocol)["protocol"].get("distance"))
+
     def seeds(self, protocol: str, metric: str) -> dict[str, float]:
         """Sampling seed -> value; empty of a metric that the reference cannot give (statistics alone)."""
         values = self._protocol(protocol)["seeds"]
@@ -61,6 +66,11 @@ class Measured:
         except KeyError as error:
             raise InputError(f"{self.path}: protocol {protocol} has no metric {metric}") from error
         return {seed: float(value) for seed, value in found.items() if value is not None}
+
+    def draws(self, protocol: str, metric: str) -> list[float]:
+        """The metric under each resampling of the images of a single sampling seed; empty where none were kept."""
+        (only, *more) = self._protocol(protocol).get("draws", {}).values() or [{}]
+        return [] if more else [float(value) for value in only.get(metric, [])]
 
     def mean(self, protocol: str, metric: str) -> float | None:
         """Mean over sampling seeds; None of a metric that the reference cannot give (statistics alone)."""
@@ -88,6 +98,10 @@ class Repeated:
     def facts(self, protocol: str) -> dict[str, Any]:
         """What a protocol's numbers were measured with, see Measured; same_facts holds trainings together."""
         return self.trainings[0].facts(protocol)
+
+    def called(self, protocol: str, metric: str) -> str:
+        """What a metric is called under a protocol, see Measured."""
+        return self.trainings[0].called(protocol, metric)
 
     def n_seeds(self, protocol: str, metric: str) -> int:
         """The number of sampling seeds of each training."""

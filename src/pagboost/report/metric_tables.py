@@ -114,19 +114,25 @@ def _measured(
     found: Mapping[Cell, ms.Repeated],
     unavailable: Mapping[str, str],
     several: bool,
-) -> dict[str, float | None]:
-    """Mean and standard deviations of one cell, and by how much it is better than the cell `over`."""
+) -> Row:
+    """Mean and standard deviations of one cell, and by how much it is better than the cell `over`.
+
+    _called: the metric's name where that is no FID (or IS) of Inception.
+    """
 
     def mean(key: Cell | None) -> float | None:
         return found[key].mean(protocol, metric) if key in found and protocol not in unavailable else None
 
     key = f"{metric}_{protocol}"
     value = mean(cell)
+    other = METRICS[metric] if value is None else found[cell].called(protocol, metric)
     result = {key: value, f"{key}_std": None if value is None else found[cell].std(protocol, metric)}
     if several:
         result[f"{key}_std_seeds"] = None if value is None else found[cell].std_seeds(protocol, metric)
     if metric in ms.PERCENT:
         result[f"{key}_improvement_percent"] = improvement(mean(over), value, metric)
+    if other != METRICS[metric]:
+        result[f"{key}_called"] = other
     return result
 
 
@@ -168,15 +174,21 @@ def _columns(frame: Frame, spec: Spec, paper: Spec) -> list[Column]:
     for column in spec["columns"]:
         metric, protocol = column["metric"], column["protocol"]
         printed = f"; the paper's {column['printed']}" if "printed" in column else ""
-        name = f"{METRICS[metric]} ({protocol}{printed})"
+        name = f"{_called(frame, metric, protocol)} ({protocol}{printed})"
         columns.append(Column(name, lambda r, m=metric, p=protocol: _score(r, m, p)))
         if column.get("improvement") and improved:
             where = "" if protocol == paper["protocol"] else f" ({protocol})"
             better = "lower" if metric in LOWER_IS_BETTER else "higher"
             beside = " (reported)" if f"{metric}_{protocol}_reported" in frame else ""
-            header = f"{METRICS[metric]}{where} {better} by, %{beside}"
+            header = f"{_called(frame, metric, protocol)}{where} {better} by, %{beside}"
             columns.append(Column(header, lambda r, k=f"{metric}_{protocol}": _percent(r, k)))
     return columns
+
+
+def _called(frame: Frame, metric: str, protocol: str) -> str:
+    """What a column's metric is called: its usual name, or that of another network's distance."""
+    key = f"{metric}_{protocol}_called"
+    return frame[key].dropna().iloc[0] if _filled(frame, key) else METRICS[metric]
 
 
 def _score(record: Record, metric: str, protocol: str) -> str:

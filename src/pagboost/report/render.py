@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pagboost.options.studies import COUNT
 from pagboost.report import claims as verdicts
-from pagboost.report import sweeps
+from pagboost.report import inequalities, sweeps
 from pagboost.report.columns import Column, Record, comparison, number
 from pagboost.report.judging import plain
 from pagboost.report.measured import DECIMALS
@@ -19,6 +20,11 @@ CLAIMS = (
 ONE_TRAINING = (
     "over sampling seeds paired between the two sides. The networks were trained once: a verdict speaks of these "
     "networks, and another training may well change it. A single seed has no interval and is not judged."
+)
+RESAMPLED = (
+    "over resamplings of the images where there is one sampling seed, the same images on both sides: normal, around "
+    "the difference, as wide as that varies over them. The networks were trained once and every set was drawn once: a "
+    "verdict speaks of these networks, and another training may well change it."
 )
 TRAININGS = (
     "over {trainings} trainings of all networks, each with its mean difference over sampling seeds that are paired "
@@ -60,6 +66,10 @@ SWEEPS_OF_ONE = (
 SWEEPS_OF_SEVERAL = (
     "Every training chooses for itself; where all trainings give one and the same difference, its interval has no "
     "width."
+)
+EXACT = (
+    "What is counted is exact and the same in every training: a claim about it is judged by the difference alone, "
+    "without interval and p."
 )
 NOT_HERE = "not available"
 
@@ -141,7 +151,7 @@ def claims(frame: Frame, paper: Mapping[str, Any]) -> Rendered:
         return ": ".join(filter(None, (generator, record["text"]))) + _marks(notes, record)
 
     own = judged_by(frame, main)
-    elsewhere = own != main
+    elsewhere = bool((frame["basis"] != main).any())
     basis = Column("Measured by", lambda r: " over ".join(filter(None, (r["basis"], _units(r)))))
     shown = [
         Column("Claim", name),
@@ -158,20 +168,24 @@ def claims(frame: Frame, paper: Mapping[str, Any]) -> Rendered:
     rows = [[column.text(record) for column in shown] for record in frame.to_dict("records")]
     sweeping = frame["quantity"].isin(sweeps.QUANTITIES.values()).any()
     trainings = verdicts.number_of_trainings(frame) or 1
-    over = TRAININGS.format(trainings=trainings) if trainings > 1 else ONE_TRAINING
+    resampled = frame["basis"].str.endswith(inequalities.BOOTSTRAP).any()
+    over = TRAININGS.format(trainings=trainings) if trainings > 1 else RESAMPLED if resampled else ONE_TRAINING
     swept = SWEEPS + (SWEEPS_OF_SEVERAL if trainings > 1 else SWEEPS_OF_ONE)
     judged = int((frame["verdict"].map(plain).isin(verdicts.JUDGED) & frame["ci_low"].notna()).sum())
-    remarks = [CLAIMS + over, *([OTHER_UNITS] if elsewhere else []), *([swept] if sweeping else [])]
+    other = own != main
+    remarks = [CLAIMS + over, *([OTHER_UNITS] if other else []), *([swept] if sweeping else [])]
     remarks += [EQUAL] if frame["quantity"].str.contains("within").any() else []
     remarks += [CHOSEN] if (frame["quantity"] == verdicts.BEST_INSIDE).any() else []
     remarks += [LONGEST] if (frame["quantity"] == verdicts.AFTER_LONGEST).any() else []
+    remarks += [EXACT] if (frame["unit"] == COUNT).any() else []
     remarks += [_disagreement(frame, main, second), HOLM.format(judged=judged)]
-    return Rendered("Claims", [column.header for column in shown], rows, notes, remarks)
+    return Rendered(f"Claims: {paper['title']}", [column.header for column in shown], rows, notes, remarks)
 
 
 def judged_by(frame: Frame, main: str) -> str:
     """What a paper's first verdicts are measured by: its own protocol, and for some claims something else."""
-    return f"{main}, or as stated" if (frame["basis"] != main).any() else main
+    own = (main, inequalities.basis({}, main, bootstrapped=True))
+    return main if frame["basis"].isin(own).all() else f"{main}, or as stated"
 
 
 def trainings_of(frame: Frame) -> str:
@@ -182,6 +196,8 @@ def trainings_of(frame: Frame) -> str:
 
 def _units(record: Record) -> str:
     """How many sampling seeds or images a claim pairs, in each of how many trainings if there are several."""
+    if record["unit"] == COUNT:
+        return ""
     count, trainings = (number(record[key], 0) for key in ("n_pairs", "trainings"))
     unit = "candidate" if record["quantity"] == verdicts.BEST_INSIDE else record["unit"]
     units = f"{count} {unit}{'' if count == '1' else 's'}" if count else ""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pagboost.errors import InputError
 from pagboost.report import pictures, studies
 from pagboost.report.cells import network_name
 
@@ -47,14 +48,16 @@ def interpolation(
 ) -> tuple[Image.Image, str]:
     """BIGRoC Figs. 6 and 11: per pair a strip of each network from the source to the target, by the allowed change.
 
-    Below each image its L2 distance to the target in pixels.
+    Below each image its L2 distance to the target in pixels. Raises InputError where the study shows none of them.
     """
     study = studies.load(results, spec["study"])
     found = studies.load_pictures(results, spec["study"], "source", "target", "ks", "images", "distance", "networks")
     networks = [network_name(names, str(key)) for key in found["networks"]]
-    first = spec.get("first", 0)
+    first, shown = spec.get("first", 0), len(found["source"])
+    if shown <= first:
+        raise InputError(f"{study.path}: {shown} pairs are shown, expected more than {first} (the figure's first)")
     margin, rows = pictures.margin_of(networks), []
-    for p in range(first, min(first + spec["count"], len(found["source"]))):
+    for p in range(first, min(first + spec["count"], shown)):
         for n, name in enumerate(networks):
             images = np.concatenate([found["source"][p][None], found["images"][n, p], found["target"][p][None]])
             walked = zip(found["ks"], found["distance"][n, p], strict=True)

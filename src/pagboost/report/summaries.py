@@ -8,16 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from pagboost.errors import InputError
+from pagboost.options.studies import IMAGE
 from pagboost.report.columns import Record, comparison, number, spread
 from pagboost.report.sheets import Frame, Row
 from pagboost.report.studies import Study
 
 Interval = tuple[float, float, float]  # (mean, low, high)
 Z = statistics.NormalDist().inv_cdf(0.975)
-OVER_TRAININGS = (
-    "Measured: mean ± standard deviation over {trainings} trainings of all networks; the number of a training is the "
-    "mean over its images."
-)
+
+
+def over_trainings(trainings: int, unit: str = IMAGE) -> str:
+    """What a table over several trainings says of its numbers; unit: of what a training has many, if of anything."""
+    said = f"Measured: mean ± standard deviation over {trainings} trainings of all networks"
+    return said + (f"; the number of a training is the mean over its {unit}s." if unit else ".")
 
 
 def wilson(values: Sequence[float]) -> Interval:
@@ -72,7 +75,7 @@ def number_of_trainings(frame: Frame) -> int | None:
 
 
 def shown(quantity: str, decimals: int, *, percent: bool = False) -> Callable[[Record], str]:
-    """record -> "mean (low to high)", or of several trainings "mean ± deviation"."""
+    """record -> "mean (low to high)", or of several trainings "mean ± deviation"; an interval without width is none."""
     factor = 100 if percent else 1
 
     def text(record: Record) -> str:
@@ -82,6 +85,6 @@ def shown(quantity: str, decimals: int, *, percent: bool = False) -> Callable[[R
             number(None if value is None else factor * value, decimals)
             for value in (record.get(quantity + suffix) for suffix in ("", "_low", "_high"))
         )
-        return comparison(mean, f"{low} to {high}" if low else "")
+        return comparison(mean, f"{low} to {high}" if low != high else "")
 
     return text

@@ -13,7 +13,7 @@ from PIL import Image
 from pagboost.report import measured as ms
 from pagboost.report import pictures
 from pagboost.report.cells import RAW, folders, name_of, reason
-from pagboost.report.measured import LOWER_IS_BETTER, METRICS, Repeated
+from pagboost.report.measured import LOWER_IS_BETTER, Repeated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -177,13 +177,13 @@ def _plot(axes: Axes, spec: Spec, plot: Spec, measured: Mapping[str, Repeated], 
         axes.autoscale_view()  # matplotlib puts it off, and the numbers need the limits
         for i, (series, (colour, _)) in enumerate(zip(spec["series"], STYLES, strict=False)):
             _number(axes, curve(series, plot, measured, places), colour, above=i % 2 == 1)
-        axes.set(xlabel=_label(plot["x"]), ylabel=_label(plot["y"]))
+        axes.set(xlabel=_label(plot["x"], measured), ylabel=_label(plot["y"], measured))
     else:
         axes.set_xticks(range(len(places)), [f"{place:g}" for place in places])
         axes.tick_params("x", labelrotation=45 if len(places) > MOST_UPRIGHT else 0)
         better = "lower" if plot["metric"] in LOWER_IS_BETTER else "higher"
-        axes.set(xlabel=spec["axis"], ylabel=f"{METRICS[plot['metric']]} ({better} is better)")
-        axes.set_title(_label(plot), fontsize=10)
+        axes.set(xlabel=spec["axis"], ylabel=f"{_called(plot, measured)} ({better} is better)")
+        axes.set_title(_label(plot, measured), fontsize=10)
 
 
 def _number(axes: Axes, found: Curve, colour: str, *, above: bool) -> None:
@@ -218,5 +218,9 @@ def _deviations(values: Sequence[Point]) -> list[float] | None:
     return lengths if any(deviation is not None for _, deviation in values) else None
 
 
-def _label(quantity: Quantity) -> str:
-    return f"{METRICS[quantity['metric']]} ({quantity['protocol']})"
+def _label(quantity: Quantity, measured: Mapping[str, Repeated]) -> str:
+    return f"{_called(quantity, measured)} ({quantity['protocol']})"
+
+
+def _called(quantity: Quantity, measured: Mapping[str, Repeated]) -> str:
+    return next(iter(measured.values())).called(quantity["protocol"], quantity["metric"])

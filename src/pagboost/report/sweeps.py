@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from pagboost.descriptive import rank_correlation
 from pagboost.report.cells import RAW, Cell, reason, sweeps_of
 from pagboost.report.measured import LOWER_IS_BETTER
-from pagboost.report.ranks import rank_correlation
 
 QUANTITIES = {
     "trend": "rank correlation with s",

@@ -34,8 +34,8 @@ def table(
     study/network, where rows are networks. `nfe`: network evaluations per sample of this scale's generators.
     `trainings`: those beyond the first, which tables of metrics and of studies are over too; others are of the first,
     and say so. What else the columns are is told by the kind of table: see metric_tables, choice_tables, guide_tables,
-    quantity_tables. A grid stays one row per cell, `row` and `column` say where it stands; a generator may stand in
-    several places. The same input gives equal frames.
+    quantity_tables, cost_tables. A grid stays one row per cell, `row` and `column` say where it stands; a generator may
+    stand in several places. The same input gives equal frames.
     Raises InputError for a missing file, and if a column would mix protocol facts.
     """
     if name not in paper["tables"]:

@@ -1,4 +1,4 @@
-"""The command line of a study: images, and by name the networks and samples that it looks at besides."""
+"""The command line of a study: images, and by name the networks and samples that it looks at besides; or networks."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ ROLES = {
     "diffusion": "the diffusion model that classifiers guide (.safetensors)",
     "scorer": "a joint model that says how real it finds an image (.safetensors)",
     "set": "samples to look at (.npz); may repeat",
+    "pool": "other samples of a set's generator, by the set's name (.npz); may repeat",
     "seen": "real images that networks were trained on, where --data are others (.npz)",
 }
-SEVERAL = ("network", "set")
+SEVERAL = ("network", "set", "pool")
 
 
 def parse(description: str) -> argparse.Namespace:
     """The arguments; of a role a list of (name, path), each name once, more than one only of SEVERAL."""
     flags = cli.parser(description)
     flags.add_argument("--spec", type=cli.spec, required=True, help="study: JSON or FILE.yaml:studies.NAME")
-    flags.add_argument("--data", type=Path, required=True, help="labelled images (.npz)")
+    flags.add_argument("--data", type=Path, help="labelled images (.npz), of all kinds but costs")
     for role, meaning in ROLES.items():
         repeated = {"action": "append", "default": [], "metavar": "NAME=PATH"}
         flags.add_argument(f"--{role}", type=cli.labelled, help=meaning, **repeated)
+    flags.add_argument("--steps", type=cli.spec, help="kind costs: {generator or boost: {network, size, …}} as JSON")
     flags.add_argument("--batch-size", type=cli.positive_int, default=250, help="images per pass")
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     cli.add_labels(flags)

@@ -26,8 +26,8 @@ from pagboost.studies import interpolation, targeted
 class Bench:
     """What a study is made on: labelled images in their stored order, networks by name, and a judge trained apart.
 
-    sets: generated images to look at, by name. seen: real images that networks were trained on. scorer: a joint model
-    that says how real it finds an image.
+    sets: generated images to look at, by name; pools: others of the same generators. seen: real images that networks
+    were trained on. scorer: a joint model that says how real it finds an image.
     """
 
     samples: SampleSet
@@ -38,18 +38,20 @@ class Bench:
     sets: Mapping[str, SampleSet] = field(default_factory=dict)
     seen: SampleSet | None = None
     scorer: tuple[str, Guide] | None = None
+    pools: Mapping[str, SampleSet] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Study:
     """arrays: images and numbers for figures, of the first `shown` images. quantities: {name: {network: [value per
-    image]}}, of all n. settings: what the method ran with.
+    image]}}, of all n. settings: what the method ran with. unit: what there are n of, where these are no images.
     """
 
     arrays: dict[str, np.ndarray]
     quantities: dict[str, dict[str, list[float]]]
     settings: dict[str, Any]
     n: int
+    unit: str = studies.IMAGE
 
 
 def run(options: studies.Study, bench: Bench) -> Study:

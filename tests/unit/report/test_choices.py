@@ -12,13 +12,6 @@ def test_a_walk_with_and_without_a_radius(measured):
     assert choices.load(measured.root, "g1", "good").settings() == "30 steps of 0.0481, L-inf eps 1.44"
 
 
-@pytest.mark.parametrize(
-    ("shares", "distance"), [([0.25] * 4, 0), ([1, 0, 0, 0], 0.75), ([0.5, 0.5, 0, 0], 0.5), ([0.6, 0.4], 0.1)]
-)
-def test_total_variation_distance_from_equal_shares(shares, distance):
-    assert choices.total_variation(shares) == pytest.approx(distance)
-
-
 def test_shares_by_seed(measured):
     measured.labels("g1", "good", {"0": [3, 1], "7": [0, 5]})
     assert choices.load(measured.root, "g1", "good").shares() == {"0": [0.75, 0.25], "7": [0, 1]}

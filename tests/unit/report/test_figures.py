@@ -214,6 +214,8 @@ def test_further_pairs_follow_the_first(drawn, sampled):
     assert "pairs 3 to 3" in caption
     column = picture[:, pictures.margin_of(["robust", "not robust"])]
     assert [column[0, 0], column[len(column) // 2 + pictures.GAP, 0]] == [2, 2]
+    with pytest.raises(InputError, match=r"s.json: 3 pairs are shown, expected more than 3 \(the figure's first\)"):
+        drawn(kind="interpolation", study="s", first=3, count=1)
 
 
 def test_a_study_without_an_array_is_refused(drawn, sampled):

@@ -47,13 +47,13 @@ def test_claims_are_about_cells_that_tables_show(any_paper):
         ("ganz2021", "cifar10", "train", 50000, True),
         ("ganz2021", "cifar10", "small", 10000, True),
         ("ganz2021", "cifar10", "heldout", 50000, False),  # the paper prints nothing there
-        ("ganz2021", "cifar10_quick", "train", 10000, False),
+        ("ganz2021", "cifar10_gpu", "train", 2000, False),
         ("ganz2021", "digits", "train", 400, False),
         ("kawar2023", "cifar10", "heldout", 10000, True),
         ("kawar2023", "cifar10", "train", 10000, False),  # the paper's is ImageNet
         ("kawar2023", "imagenet", "train", 50000, True),
         ("kawar2023", "imagenet", "heldout", 50000, False),  # the paper's is CIFAR-10
-        ("kawar2023", "cifar10_quick", "heldout", 2000, False),
+        ("kawar2023", "cifar10_small", "heldout", 500, False),
         ("golan2024", "digits", "train", 400, False),
     ],
 )

@@ -10,6 +10,7 @@ import yaml
 
 from pagboost import artifacts
 from pagboost.errors import InputError
+from pagboost.options.studies import RESERVED
 from pagboost.planning import configuration
 from pagboost.report import guide_tables, page, quantity_tables, render, summaries, tables
 from pagboost.report.cells import inputs, network_name, studies, study_file, training_folder
@@ -60,8 +61,37 @@ def test_a_row_for_each_network_and_a_column_for_each_quantity(shown, results, t
         ["robust", "0.750 (0.550 to 0.950)", "25.0 (4.6 to 69.9)", "4"],
         ["not robust", "0.500 (0.300 to 0.700)", "100.0 (51.0 to 100.0)", "4"],
     ]
-    assert read.shared == {"study": quantity_tables.INTERVALS}
+    assert read.shared == {"study": quantity_tables.INTERVALS.format(unit="image")}
     assert all(page.NUMBERS.fullmatch(cell) for row in read.rows for cell in row[1:])
+
+
+def of_draws(results, quantities):
+    """A study of draws, with one value of each or the only one."""
+    content = {"unit": "draw", "settings": {}, "quantities": quantities}
+    artifacts.save_json(study_file(results.root, "told", "json"), content)
+
+
+def test_shares_of_draws_have_normal_intervals_and_a_single_number_none(shown, results, tmp_path):
+    of_draws(results, {"auc": {"r": [0.5, 0.7], "v": [0.5, 0.5]}, "fooled": {"r": [0.25, 0.75], "v": [0.5, 0.5]}})
+    read = people(shown, tables.table(shown, "told", results.root, {}, {}), tmp_path)
+    assert read.header[-1] == "Draws"
+    assert read.rows[0][1:] == ["0.600 (0.404 to 0.796)", "50.0 (1.0 to 99.0)", "2"]
+    assert read.rows[1][1:] == ["0.500", "50.0", "2"]
+    assert read.shared == {"study of draws": quantity_tables.INTERVALS.format(unit="draw")}
+
+
+def test_where_there_is_one_number_of_each_nothing_is_counted(shown, results, tmp_path):
+    quantities = {key: {"r": [0.5], "v": [0.75]} for key in ("auc", "fooled")}
+    of_draws(results, quantities)
+    of_draws(results.training(1), quantities)
+    one, several = (
+        people(shown, tables.table(shown, "told", results.root, {}, {}, more), tmp_path) for more in ([], [1])
+    )
+    assert one.header == several.header == ["", "AUC", "Fooled, %"]
+    assert (one.rows[0][1], several.rows[0][1]) == ("0.500", "0.500 ± 0.000")
+    assert one.shared == {"one number": quantity_tables.ONE}
+    assert several.shared == {"one number": summaries.over_trainings(2, "")}
+    assert "its" not in summaries.over_trainings(2, "")
 
 
 def test_over_trainings_the_deviation_is_that_of_their_means(shown, results, tmp_path):
@@ -77,7 +107,7 @@ def test_over_trainings_the_deviation_is_that_of_their_means(shown, results, tmp
     assert not frame["note"].any()  # not of the first training alone
     read = people(shown, frame, tmp_path)
     assert read.rows[0] == ["robust", "0.750 ± 0.250", "25.0 ± 0.0", "4"]
-    assert read.shared == {"study": summaries.OVER_TRAININGS.format(trainings=3)}
+    assert read.shared == {"study": summaries.over_trainings(3)}
 
 
 def test_guides_are_over_trainings_too(paper, results, tmp_path):
@@ -92,7 +122,7 @@ def test_guides_are_over_trainings_too(paper, results, tmp_path):
     assert frame.loc[0, "accuracy_std"] == pytest.approx(statistics.stdev([0.75, 0.25]))
     read = people(paper, frame, tmp_path)
     assert read.rows[0][1] == "50.0 ± 35.4"
-    assert read.shared["robustness"].endswith(summaries.OVER_TRAININGS.format(trainings=2))
+    assert read.shared["robustness"].endswith(summaries.over_trainings(2))
     assert "interval" not in " ".join(read.shared.values())
     assert guide_tables.RULE.format("") in read.shared["robustness"]
 
@@ -144,5 +174,7 @@ def test_rows_are_networks_or_sets_of_the_study_and_have_names(paper):
             sets = study.get("sets", {})
             halves = {f"{name}_{half}" for name, one in sets.items() if "boost" in one for half in ("good", "poor")}
             known = halves if "moved_by_realness" in spec["quantities"] else {*study.get("networks", []), *sets}
+            if study["kind"] == "debiasing":
+                known = {*study["generators"], *RESERVED}
             assert {*spec["networks"]} <= known
             assert all(network_name(content["names"], network) for network in spec["networks"])

@@ -34,6 +34,17 @@ def test_cells_say_measured_spread_and_reported(rendered):
     assert rendered.rows[1][:4] == ["First + Good [1]", "2 (1)", "9.50 ± 0.71 (8.00)", "26.9 (20.0)"]
 
 
+def test_fid_and_is_are_inception_s_alone(paper, measured):
+    """Of another public network a table shows its distance under its own name."""
+    for cell in [("g1", "none"), ("g1", "good"), ("g2", "none"), ("g2", "good")]:
+        measured.metrics(*cell, [13.0, 12.0], distance="FD-EfficientNet-Lite0")
+    frame = tables.table(paper, "table1", measured.root, {"g2": "no data"}, {"g1": 2})
+    shown = render.people(frame, paper["tables"]["table1"], paper).header
+    names = ("FD-EfficientNet-Lite0 (train)", "FD-EfficientNet-Lite0 lower by, % (reported)")
+    assert shown[2:4] == [*names] and shown[5] == "FD-EfficientNet-Lite0 (heldout)"
+    assert not any("FID" in header for header in shown)
+
+
 def test_a_difference_stands_where_both_were_measured_alike(alike, measured):
     frame = tables.table(alike, "table1", measured.root, {}, {})
     shown = render.people(frame, alike["tables"]["table1"], alike)

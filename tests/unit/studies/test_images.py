@@ -184,7 +184,7 @@ def test_every_study_exists_and_takes_its_options(kind):
     parameters = inspect.signature(named(options.uses)).parameters
     assert list(parameters) == ["bench", "options"]
     assert parameters["options"].annotation.rpartition(".")[2] == options.__name__
-    own = {"times"} if options.in_time else {"images", "discrimination", "gains"}
+    own = {"times"} if options.in_time else {"images", "discrimination", "gains", "debiasing"}
     assert named(options.uses).__module__.removeprefix("pagboost.studies.") in own | {"robustness"}
     assert parameters["bench"].annotation.endswith("Bench")
 
