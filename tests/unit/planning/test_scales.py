@@ -18,6 +18,8 @@ from pagboost.boosting import lengths
 from pagboost.options.boosts import AnyBoost, PublishedRadius, PublishedSteps
 from pagboost.options.reading import read
 from pagboost.planning import configuration
+from pagboost.planning.lineage import upstream
+from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import Results
 from pagboost.report.choice_tables import on_unit_scale
 
@@ -26,6 +28,7 @@ TABLE_3 = {"cgan": 5, "cgan_pd": 2, "biggan": 1, "diff_biggan": 1, "stylegan2_ad
 TABLE_3 |= {"dcgan": 5, "wgan_gp": 5, "sngan": 5, "ssgan": 3}
 PUBLIC = {"golan2024": {"as_released"}, "ganz2021": {"imagenet"}, "kawar2023": {"public_samples"}}  # need its files
 SCALES = sorted(path.stem for path in (ROOT / "config" / "scales").glob("*.yaml"))
+BUILT: set[str] = set()  # specs that an earlier scale has too
 
 
 @pytest.fixture(scope="module", params=SCALES)
@@ -39,9 +42,11 @@ def test_every_network_of_a_scale_can_be_built(scale):
     for name, entry in scale["models"].items():
         specs = {"network": entry.get("network"), **entry["training"]}
         for key in ("network", "discriminator", "encoder"):
-            if specs.get(key) is not None:
+            spec = json.dumps(specs.get(key))
+            if specs.get(key) is not None and spec not in BUILT:
                 with torch.device("meta"):
                     assert list(networks.build(specs[key], f"{name}.{key}").parameters())
+                BUILT.add(spec)
 
 
 def test_radii_are_the_published_ones(scale):
@@ -65,13 +70,15 @@ def test_lengths_to_choose_from_have_an_inside(scale):
         for generator in scale["generators"].values():
             known = generator.get("published", {})
             if published in known and len(choice["multiples"]) > 1:
+                dataset = scale["datasets"][configuration.dataset_of(generator, scale["models"])]
+                values = dataset["size"] ** 2 * (1 if dataset["source"] == "sklearn_digits" else 3)
                 if published == "eps":
-                    candidates = [lengths.candidate_radii(256, PublishedRadius(eps=known["eps"], **choice))]
+                    candidates = [lengths.candidate_radii(values, PublishedRadius(eps=known["eps"], **choice))]
                 else:
                     path = PublishedSteps(steps=known["steps"], alpha=known["alpha"], **choice)
-                    carried = images.equal_change(path.alpha, 256, path.pixels)
+                    carried = images.equal_change(path.alpha, values, path.pixels)
                     alphas = {carried if boost["alpha"] == "published" else boost["alpha"] for boost in walks}
-                    candidates = [lengths.candidate_steps(alpha, 256, path) for alpha in alphas]
+                    candidates = [lengths.candidate_steps(alpha, values, path) for alpha in alphas]
                 for found in candidates:
                     assert len(found) >= 3 and found == sorted(set(found))
 
@@ -124,6 +131,39 @@ def test_equal_settings_guide_and_are_guided(scale):
                 shared = entry["sampler"].keys() & {"schedule", "diffusion_steps", "target"} & facts.keys()
                 assert len(shared) >= 2
                 assert {k: entry["sampler"][k] for k in shared} == {k: facts[k] for k in shared}, (name, model)
+
+
+def loaded(name: str) -> dict:
+    return configuration.load(ROOT, yaml.safe_load((ROOT / "config.yaml").read_text()) | {"scale": name})
+
+
+def asked_models(scale: dict) -> set[str]:
+    """What is trained, or read, for all that the scale shows."""
+    files = [Path(file) for file in upstream([Outputs(Results(scale)).page()])]
+    names = {file.stem for file in files if file.suffix == ".safetensors"}
+    return {configuration.checkpoints(scale["models"]).get(name, name) for name in names}
+
+
+def test_weights_of_the_gpu_scale_fit_into_a_file_that_travels():
+    """In bf16, into the 64 MB of one of pack.py's files; calls are of nine minutes."""
+    scale = loaded("cifar10_gpu")
+    asked = asked_models(scale)
+    assert {"rn50_robust", "rn50_joint", "ct", "cd", "cgan_pd", "vae", "ddpm", "time_robust"} < asked
+    assert not {"wrn_robust", "wrn_joint", "sngan"} & asked
+    for name in asked - {"rn50_joint"}:  # its backbone's network
+        assert 2 * sum(one.numel() for one in built(scale["models"][name]).parameters()) < 63 * 10**6, name
+    assert all(entry["gpu"] == (rule not in ("data", "report")) for rule, entry in scale["jobs"].items())
+
+
+def test_the_small_scale_is_for_two_cores():
+    """No job of more than 40 minutes or on a GPU; all of its networks together are smaller than one ResNet-50."""
+    scale = loaded("cifar10_small")
+    asked = asked_models(scale) - {"efficientnet"}
+    assert {"rn50_robust", "wrn_robust", "rn50_joint", "wrn_joint", "ct", "cd", "vae", "cgan_pd", "sngan"} < asked
+    sizes = [sum(one.numel() for one in built(scale["models"][name]).parameters()) for name in asked
+             if "network" in scale["models"][name]]  # fmt: skip
+    assert sum(sizes) < 23_520_842
+    assert all(job["runtime"] <= 40 and job["gpu"] == 0 and job["threads"] <= 2 for job in scale["jobs"].values())
 
 
 PUBLIC_FILES = [
