@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # the library is used from src/ as it lies; one thread a job unless a rule says otherwise
 export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# byte code is kept, whatever the environment says: hundreds of jobs import the same
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: tables figures claims report all status plan rehearse test cluster lint options lock publish clean-venv
 .DELETE_ON_ERROR:
@@ -70,10 +72,11 @@ plan: $(VENV)/.complete
 # downloaded; all of it lies in one folder. REHEARSE="--papers golan2024 --narrow": of a part, of few channels.
 REHEARSAL ?= results/$(SCALE)_rehearsal
 REHEARSE ?=
+MEMORY ?= 12000
 rehearse: $(VENV)/.complete
 	python src/rehearse.py $(SCALE) --out $(REHEARSAL) $(REHEARSE)
-	snakemake --cores $(CORES) fetch --configfile $(REHEARSAL)/settings.yaml
-	snakemake --cores $(CORES) all --configfile $(REHEARSAL)/settings.yaml
+	snakemake --cores $(CORES) fetch --configfile $(REHEARSAL)/rehearsal.yaml
+	snakemake --cores $(CORES) --resources mem_mb=$(MEMORY) all --configfile $(REHEARSAL)/rehearsal.yaml
 	python benchmarks/dag_cost.py $(REHEARSAL)
 
 # Copies a finished run's tables, claims and figures, with provenance, to where they are committed.

@@ -1,4 +1,4 @@
-# snakemake --cores all tables | figures | claims | report | all | golan2024 | fetch        (see README.md)
+# snakemake --cores all tables | figures | claims | report | all | golan2024 | fetch | base_rows   (see README.md)
 from snakemake.utils import min_version
 
 min_version("9.3")
@@ -67,6 +67,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/study.smk"
 include: "workflow/rules/survey.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/base_rows.smk"
 
 
 # Jobs of this machine: none waits for a limit that clusters need, and those of one thread find their imports done.

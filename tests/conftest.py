@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: workers share the cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,23 +14,46 @@ import torch
 
 from pagboost import networks
 
+# Tests that look at one small run of the whole workflow: whoever asks for it stands here, and one worker makes it
+SMALL_RUN = {f"tests/workflow/test_{name}.py" for name in ("faults", "moved", "pipeline", "report")}
 
-@pytest.hookimpl(tryfirst=True)  # before groups are read
+
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def group(nodeid: str) -> str:
+    """What one worker runs as a whole, and makes fixtures for once: a file; of the small run, all its files."""
+    return "small run" if file_of(nodeid) in SMALL_RUN else file_of(nodeid)
+
+
+def turn(nodeid: str) -> tuple[bool, ...]:
+    """Long ones first, so that no worker is left alone with one at the end."""
+    file = file_of(nodeid)
+    return file not in SMALL_RUN, not file.startswith("tests/workflow/"), file.count("/") > 2
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Groups in the order of `turn`. (--dist loadgroup does the like, but reads no group with pytest 9.2.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is made from one run of a workflow goes to one worker, the one small run first: it takes longest.
-
-    Files of workflow tests share what their own runs have made.
-    """
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    small, other = [], []
-    for item in items:
-        if item.get_closest_marker("workflow"):
-            (small if "run" in item.fixturenames else other).append(item)
-    for item in (*small, *other):
-        item.add_marker(pytest.mark.xdist_group("small run" if item in small else item.path.stem))
-    order = {item: (item not in small, item not in other) for item in items}
-    items.sort(key=order.__getitem__)
+    """Tests in their turn, where there are several workers."""
+    workflow = [item for item in items if item.get_closest_marker("workflow")]
+    looking = {file_of(item.nodeid) for item in workflow if "run" in item.fixturenames}
+    if looking - SMALL_RUN:
+        raise pytest.UsageError(f"tests/conftest.py: SMALL_RUN lacks {', '.join(sorted(looking - SMALL_RUN))}")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: turn(item.nodeid))
 
 
 @pytest.fixture(scope="session")

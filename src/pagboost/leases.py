@@ -16,11 +16,11 @@ import random
 import re
 import socket
 import stat
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pagboost import cli
 from pagboost.errors import InputError, listed
 
 FOLDER = Path("/tmp/pagboost-gpus")  # the same for all users and jobs, whatever their TMPDIR
@@ -201,8 +201,8 @@ def _sign(file: int) -> None:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's
         user = str(os.getuid())
-    script = os.path.basename(sys.argv[0]) or "python"
-    line = f"pid {os.getpid()} on {socket.gethostname()} ({user}, {script}, since {time.strftime('%d %b %H:%M:%S')})\n"
+    since = time.strftime("%d %b %H:%M:%S")
+    line = f"pid {os.getpid()} on {socket.gethostname()} ({user}, {cli.called()}, since {since})\n"
     with contextlib.suppress(OSError):  # a full disk, or a file that may only be read
         os.ftruncate(file, os.pwrite(file, line.encode(errors="backslashreplace"), 0))
 

@@ -23,14 +23,32 @@ log = logging.getLogger(__name__)
 _numbered: tuple[str, ...] | None = None  # UUIDs in the order in which CUDA numbers GPUs in this process, once it does
 
 
+_SETTINGS = (  # full fp32 (no TF32), deterministic kernels
+    (torch.backends.cuda.matmul, "allow_tf32", False),
+    (torch.backends.cudnn, "allow_tf32", False),
+    (torch.backends.cudnn, "benchmark", False),
+    (torch.backends.cudnn, "deterministic", True),
+)
+
+
 def prepare(threads: int | None = None) -> None:
     """Process-wide settings of every script: threads, full fp32 (no TF32), deterministic kernels."""
     if threads:
         torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
+    for place, name, value in _SETTINGS:
+        setattr(place, name, value)
+
+
+@contextlib.contextmanager
+def prepared() -> Iterator[None]:
+    """The same number format and kernels for as long as this lasts, in a process that is somebody else's."""
+    before = [getattr(place, name) for place, name, _ in _SETTINGS]
+    prepare()
+    try:
+        yield
+    finally:
+        for (place, name, _), value in zip(_SETTINGS, before, strict=True):
+            setattr(place, name, value)
 
 
 def jobs_per_gpu() -> int:

@@ -30,6 +30,8 @@ THREADS = "1"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # in the order in which scripts import them
 IMPORTED = ("numpy", "torch", "safetensors.torch", "scipy.linalg", "scipy.stats", "pandas", "matplotlib.figure", "tqdm")
+# Making an optimizer imports torch's compiler, more than a second in every training; done while nobody waits
+LATER = ("torch._dynamo",)
 PATIENCE = 10.0  # seconds between asking a child to end and ending it
 STREAMS = 3
 PEAK = "peak memory "  # begins the last line of a job's log
@@ -72,6 +74,7 @@ def stop() -> None:
     while _started:
         worker, folder = _started.pop()
         worker.stdin.close()
+        worker.terminate()  # it may be importing
         worker.wait()
         folder.cleanup()
         os.environ.pop(VARIABLE, None)
@@ -133,10 +136,7 @@ def _umask() -> int:
 def main(address: str, file: int) -> None:
     """Import, then run one script for each connection to the socket at `address`, until standard input ends."""
     with socket.socket(fileno=file) as listener:
-        for name in IMPORTED:
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
-        gc.freeze()  # else each child's collections would touch, and so copy, all of it
+        _import(IMPORTED)
         job = _next_job(listener)
     if job is not None:
         _run(*job)
@@ -145,13 +145,25 @@ def main(address: str, file: int) -> None:
         os.rmdir(os.path.dirname(address))
 
 
+def _import(names: Sequence[str]) -> None:
+    """Import modules, of those that are there."""
+    for name in names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    gc.freeze()  # else each child's collections would touch, and so copy, all of it
+
+
 def _next_job(listener: socket.socket) -> tuple[Mapping[str, Any], Sequence[int]] | None:
     """In a child: a script to run, and its streams. In the process itself: None, at its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who watch
+    later = list(LATER)
     while True:
-        ready, _, _ = select.select([listener, sys.stdin], [], [])
+        ready, _, _ = select.select([listener, sys.stdin], [], [], 0 if later else None)
         if sys.stdin in ready:
             return None
+        if not ready:
+            _import([later.pop(0)])
+            continue
         connection, _ = listener.accept()
         with connection:
             if os.fork() == 0:

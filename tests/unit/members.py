@@ -1,7 +1,7 @@
 """What tests of several processes run in each: `members.py MODE FOLDER`, in two processes that find each other.
 
-MODE: recipes (alone first, then in both), whole and again (a training with states, undisturbed or resumed), killed
-(the second process ends itself in it), error (the second raises), waiting (both wait for an end).
+MODE: whole (every recipe alone; in both a training with states and every recipe, then both wait for an end), killed
+(the training with states; the second process ends itself in it), again (it is resumed; then the second raises).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pagboost import cli, images, launching, networks, recipes, rng, team, train
 from pagboost.errors import InputError
 
 CPU = torch.device("cpu")
-ITERATIONS, KILLED_AT = 20, 7
+ITERATIONS, KILLED_AT = 12, 5
 RESNET = {"kind": "resnet", "layers": [1, 1, 1, 1], "width": 4, "bottleneck_width": 64, "num_classes": 3, "mean": [0.4]}
 RESNET |= {"std": [0.3], "stem": {"kernel": 3, "stride": 1, "pool": False}}
 ADM = {"image_size": 8, "in_channels": 1, "model_channels": 8, "channel_mult": [1, 2], "num_res_blocks": 1}
@@ -47,7 +47,7 @@ RECIPES = {
     "ddpm": {
         "network": {**UNET, "out_channels": 2},
         "training": {
-            **DECAY, **PROCESS, "weight_decay": 0.0, "target": "noise", "vlb_weight": 1e-3, "checkpoints": [10],
+            **DECAY, **PROCESS, "weight_decay": 0.0, "target": "noise", "vlb_weight": 1e-3, "checkpoints": [6],
         },
     },
     "edm": {"network": {**UNET, "out_channels": 1}, "training": {**DECAY, "p_mean": -1.2, "p_std": 1.2}},
@@ -103,20 +103,15 @@ def train_with_states(folder: Path, processes: team.Team, killed: bool) -> None:
 
 def member(mode: str, folder: Path) -> None:
     with team.joined(CPU) as processes:
-        (folder / f"pid.{processes.rank}").write_text(str(os.getpid()))
-        if mode == "recipes":
+        train_with_states(folder, processes, mode == "killed")
+        if mode == "whole":
             train_all(folder, processes)
-        elif mode == "error":
-            processes.mean(1.0)
-            if not processes.first:
-                raise InputError("iterations: 3, expected 4")
-            processes.mean(1.0)
-        elif mode == "waiting":
+            (folder / f"pid.{processes.rank}").write_text(str(os.getpid()))
             if not processes.first:
                 time.sleep(600)
-            processes.mean(1.0)
-        else:
-            train_with_states(folder, processes, mode == "killed")
+        elif not processes.first:
+            raise InputError("iterations: 3, expected 4")
+        processes.mean(1.0)
 
 
 def main() -> None:
@@ -125,7 +120,7 @@ def main() -> None:
     if team.is_member():
         member(mode, folder)
         return
-    if mode == "recipes":
+    if mode == "whole":
         train_all(folder, team.ALONE)
     launching.together(["GPU-a", "GPU-b"], threads=2)
 

@@ -21,8 +21,12 @@ FLOORS = (
     "metrics",
     "boosting",
     "studies",
+    "api",
     "report",
     "planning",
+    "costs",
+    "rehearsal",
+    "commands",
 )
 WINGS = {*FLOORS} - {"errors", "ground"}
 MODULES = sorted(PACKAGE.rglob("*.py"))

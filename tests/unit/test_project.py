@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pagboost import version
+
 ROOT = Path(__file__).parents[2]
 # conda's names where they differ, and packages whose slim variant conda offers
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "snakemake": "snakemake-minimal"}
 SCRIPTS = sorted((ROOT / "src").glob("*.py"))
+MAIN = 'if __name__ == "__main__":'
+COMMANDS = sorted((ROOT / "src" / "pagboost" / "commands").glob("*.py"))
 
 
 def split_requirement(text: str) -> tuple[str, str]:
@@ -27,7 +31,7 @@ def project() -> dict:
 
 @pytest.fixture(scope="module")
 def requirements(project) -> dict[str, str]:
-    extras = [line for extra in ("test", "lint") for line in project["optional-dependencies"][extra]]
+    extras = [line for extra in ("test", "lint", "extractors") for line in project["optional-dependencies"][extra]]
     return dict(split_requirement(line) for line in project["dependencies"] + extras)
 
 
@@ -50,9 +54,22 @@ def test_lock_pins_every_requirement_with_hashes_and_no_address(name, project, r
     assert "://" not in lock
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_scripts_are_thin(script):
-    assert len(script.read_text().splitlines()) <= 80
+def test_the_version_is_said_once_more_where_it_is_cited(project):
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == version.__version__ and "version" in project["dynamic"]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda path: path.name)
+def test_commands_are_thin(command):
+    assert len(command.read_text().splitlines()) <= 80
+
+
+def test_a_script_is_a_command_s_main():
+    assert [path.name for path in SCRIPTS] == [path.name for path in COMMANDS if path.stem != "__init__"]
+    for script in SCRIPTS:
+        main = f"from pagboost.commands.{script.stem} import main"
+        lines = ["#!/usr/bin/env python3", "from pagboost import cli", main, "", MAIN, "    cli.run(main)"]
+        assert script.read_text().splitlines() == lines, script
 
 
 def test_modules_stay_below_400_lines():

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from pagboost import artifacts, cards, team
+from pagboost import artifacts, cards, rng, team, training
 from pagboost.errors import InputError
 
 HERE = Path(__file__).parent
@@ -23,7 +23,7 @@ SOURCE = HERE.parents[1] / "src"
 spec = importlib.util.spec_from_file_location("members", HERE / "members.py")
 members = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(members)
-# Of the largest weight of a tensor, after 20 updates; GroupNorm computes in float32 whatever the network's dtype
+# Of the largest weight of a tensor, after all updates; GroupNorm computes in float32 whatever the network's dtype
 TOLERANCE = dict.fromkeys(members.RECIPES, 1e-5) | {"classifier": 1e-9, "joint": 1e-9}
 
 
@@ -50,22 +50,24 @@ def told(said):
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    """Every recipe by one process and by two."""
-    folder = tmp_path_factory.mktemp("recipes")
+def whole(tmp_path_factory):
+    """The folder of what one process and two have trained; what was said; pids of the two, which waited for an end."""
+    folder = tmp_path_factory.mktemp("whole")
     pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), np.uint8)
     artifacts.save_samples(folder / "fakes.npz", artifacts.SampleSet(pixels, np.arange(12) % 3))
-    code, said = run("recipes", folder)
-    assert (code, said) == (0, [])
-    return {
-        kind: [torch.load(folder / f"{kind}.{size}.pt", weights_only=True) for size in (1, 2)]
-        for kind in members.RECIPES
-    }
+    process = start("whole", folder)
+    pids = [folder / "pid.0", folder / "pid.1"]
+    while not all(path.exists() and path.read_text() for path in pids):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    return folder, process.returncode, said, [int(path.read_text()) for path in pids]
 
 
 @pytest.mark.parametrize("kind", members.RECIPES)
-def test_two_processes_end_in_the_weights_of_one(both, kind):
-    alone, together = both[kind]
+def test_two_processes_end_in_the_weights_of_one(whole, kind):
+    alone, together = (torch.load(whole[0] / f"{kind}.{size}.pt", weights_only=True) for size in (1, 2))
     for found, wanted in [(together["weights"], alone["weights"])] + [
         (together["kept"][n], alone["kept"][n]) for n in alone["kept"]
     ]:
@@ -78,42 +80,29 @@ def test_two_processes_end_in_the_weights_of_one(both, kind):
         assert together["facts"]["l0"] == pytest.approx(alone["facts"]["l0"], rel=1e-6)
 
 
-def test_a_killed_training_of_two_ends_in_the_same_bytes(tmp_path):
-    """Dropout too: the streams of both processes are part of the state."""
-    for folder in (tmp_path / "whole", tmp_path / "again"):
-        folder.mkdir()
-    assert run("whole", tmp_path / "whole")[0] == 0
-    code, said = run("killed", tmp_path / "again")
+def test_an_interrupt_ends_all(whole):
+    _, code, said, pids = whole
+    assert code == 1
+    assert [line for line in told(said) if ": iteration " not in line] == ["interrupted"]
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_killed_training_of_two_ends_in_the_same_bytes(whole, tmp_path):
+    """Dropout too: the streams of both processes are part of the state. An error of one ends both with its line."""
+    code, said = run("killed", tmp_path)
     assert code == 1
     assert said == ["error: process 2 of 2 was ended by SIGKILL, expected it to end by itself (memory?)"]
-    state = torch.load(tmp_path / "again/ddpm.state", weights_only=True)
+    state = torch.load(tmp_path / "ddpm.state", weights_only=True)
     first, second = state["global generators"]
     assert state["next"] == members.KILLED_AT and not torch.equal(first, second)
-    code, said = run("again", tmp_path / "again")
-    assert code == 0 and [line.partition(" ")[2] for line in said] == [
-        f"resuming {tmp_path / 'again/ddpm.state'} at iteration {members.KILLED_AT}"
-    ]
-    whole, again = (torch.load(tmp_path / name / "dropping.pt", weights_only=True) for name in ("whole", "again"))
-    assert all(torch.equal(again[name], value) for name, value in whole.items())
-    assert not (tmp_path / "again/ddpm.state").exists()
-
-
-def test_an_error_of_one_ends_both_with_its_line(tmp_path):
-    assert run("error", tmp_path) == (1, ["error: iterations: 3, expected 4"])
-
-
-def test_an_interrupt_ends_all(tmp_path):
-    process = start("waiting", tmp_path)
-    pids = [tmp_path / "pid.0", tmp_path / "pid.1"]
-    while not all(path.exists() and path.read_text() for path in pids):
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate()
-    assert process.returncode == 1 and said == "interrupted\n"
-    for path in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(int(path.read_text()), 0)
+    code, said = run("again", tmp_path)
+    resumed = f" resuming {tmp_path / 'ddpm.state'} at iteration {members.KILLED_AT}"
+    assert code == 1 and said[0].endswith(resumed) and said[1:] == ["error: iterations: 3, expected 4"]
+    undisturbed, again = (torch.load(path / "dropping.pt", weights_only=True) for path in (whole[0], tmp_path))
+    assert all(torch.equal(again[name], value) for name, value in undisturbed.items())
+    assert not (tmp_path / "ddpm.state").exists()
 
 
 # -- train.py
@@ -146,17 +135,6 @@ def test_the_script_leases_gpus_and_writes_once(tmp_path):
     }  # fmt: skip
 
 
-def test_a_batch_that_cannot_be_shared_is_one_line(tmp_path):
-    code, said = train(tmp_path, 2, SPEC | {"training": SPEC["training"] | {"batch_size": 7}})
-    assert code == 1 and said[1:] == ["error: batch of 7 images: expected a multiple of 2, the number of GPUs"]
-
-
-def test_more_gpus_than_there_are(tmp_path):
-    code, said = train(tmp_path, 3)
-    assert code == 1
-    assert said == ["error: GPUs: 3 wanted, expected at most the 2 there are (GPU-a, GPU-b)"]
-
-
 def test_a_recipe_that_trains_on_one_device(tmp_path):
     vae = {"kind": "vae", "dataset": "tiny", "source": "assumed", "training": {"encoder": {"kind": "vae_encoder"}}}
     network = {"size": 8, "channels": 1, "z_dim": 2, "widths": [4]}
@@ -184,5 +162,5 @@ def test_rows_are_dealt_out_in_turn():
     whole = torch.arange(12).view(6, 2)
     shares = [team.Team(rank, 3).rows(whole) for rank in range(3)]
     assert [share[:, 0].tolist() for share in shares] == [[0, 6], [2, 8], [4, 10]]
-    with pytest.raises(InputError, match="batch of 10 images: expected a multiple of 4"):
-        team.Team(0, 4).check(10)
+    with pytest.raises(InputError, match="batch of 10 images: expected a multiple of 4, the number of GPUs"):
+        training.Batches(members.data(), 10, rng.generator("order"), members.CPU, team.Team(0, 4))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -264,15 +263,17 @@ def test_checkpoints_out_of_order_or_range_are_named(wanted):
         read(DDPM, DIFFUSION | {"iterations": 5, "checkpoints": wanted}, "training")
 
 
-def test_the_script_writes_checkpoints_as_weights_of_their_own(tmp_path, samples):
+def test_the_script_writes_checkpoints_as_weights_of_their_own(tmp_path, samples, monkeypatch):
     network = {"kind": "unet", "image_size": 8, "in_channels": 1, "out_channels": 2, "model_channels": 4}
     network |= {"num_res_blocks": 1, "attention_resolutions": [], "channel_mult": [1], "num_heads": 1, "norm_groups": 2}
     spec = json.dumps({"kind": "ddpm", "network": network, "training": DIFFUSION | {"checkpoints": [1, 3]}})
     artifacts.save_samples(tmp_path / "data.npz", samples)
-    source = Path(__file__).parents[2] / "src"
-    command = [sys.executable, str(source / "train.py"), "--threads", "1", "--device", "cpu", "--spec", spec]
-    command += ["--data", "data.npz", "--num-classes", "3", "--out", "out/model.safetensors"]
-    subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(source)}, capture_output=True, check=True)
+    flags = ["--threads", "1", "--device", "cpu", "--spec", spec, "--data", "data.npz", "--num-classes", "3"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", *flags, "--out", "out/model.safetensors"])
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(variable, "1")
+    runpy.run_path(str(Path(__file__).parents[2] / "src" / "train.py"), run_name="__main__")
     files = [tmp_path / "out" / f"model{end}.safetensors" for end in ("", "_at_1", "_at_3")]
     assert sorted(files) == sorted((tmp_path / "out").iterdir())
     assert files[1] == training.checkpoint_file(files[0], 1)

@@ -28,6 +28,8 @@ def main():
     what = sys.argv[1]
     if what == "input":
         print(sys.stdin.read())
+    if what == "later":
+        print(set(sys.argv[2:4]) <= set(sys.modules))
     if what == "raise":
         raise KeyError("what")
     if what == "line":
@@ -99,6 +101,13 @@ def test_a_job_has_its_own_arguments_streams_folder_and_environment(run, tmp_pat
     assert out.splitlines() == [said, "True False", "given"]
 
 
+def test_a_command_of_the_package_is_run_as_a_script_is(tmp_path):
+    command = [sys.executable, "-m", "pagboost", "merge", "--threads", "1", "--help"]
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: pagboost merge ") and done.stderr.startswith(warm.PEAK)
+
+
 @pytest.mark.parametrize(
     ("what", "options", "warmed"),
     [
@@ -112,6 +121,12 @@ def test_a_job_has_its_own_arguments_streams_folder_and_environment(run, tmp_pat
 def test_whoever_does_not_fit_runs_alone(run, what, options, warmed):
     code, out, _ = run(what, **options)
     assert code == 0 and out.splitlines()[1] == f"{warmed} {not warmed}"
+
+
+def test_what_trainings_alone_need_is_imported_when_nobody_waits(run):
+    """torch's optimizers import its compiler."""
+    assert warm.LATER == ("torch._dynamo",)
+    _until(lambda: run("later", "torch.optim", *warm.LATER)[1].splitlines()[-1] == "True")
 
 
 def test_another_interpreter_runs_alone(run):

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+PRETENDED = Path(__file__).with_name("pretended")
 KEPT = ("ct1", "cd1", "adm_g_2x", "cgan", "sngan", "real_heldout", "real_train")  # generators that the small run has
 KEPT += ("unguided", "checkpoint_6", "vanilla_s0_5", "robust_s1", "robust_s4", "two_classes")
 LEFT_OUT = "left out of the test run"
@@ -56,7 +58,7 @@ def small_scale() -> dict:
         scale["models"][joint]["inputs"]["fakes"] = ["ct1", "cd1"]
     scale["unavailable"] = {name: LEFT_OUT for name in scale["generators"] if name not in KEPT}
     scale["unavailable"] |= dict.fromkeys(("wrn_nonrobust_joint", "wrn_joint_sgld", "wrn_joint_sgld_resized"), LEFT_OUT)
-    scale["unavailable"]["wrn_vanilla"] = LEFT_OUT
+    scale["unavailable"] |= dict.fromkeys(("wrn_vanilla", "rn50_joint_ce", "rn50_joint_ce_minus_bce"), LEFT_OUT)
     return scale
 
 
@@ -65,27 +67,58 @@ INJECTED = "INJECTED"
 HOSTILE = f'it\'s a "test" & $x `touch {INJECTED}` $(touch {INJECTED}) (é);#'
 
 
+OWN_WARM = {"PAGBOOST_WARM": ""}  # of a run that starts a warm process of its own
+SHARED: dict[str, str] = {}  # of all others: the environment that names the one they share
+WARM = """
+import os, sys
+from pagboost import warm
+warm.start()
+print(os.environ.get(warm.VARIABLE, ""), flush=True)
+sys.stdin.read()
+warm.stop()
+"""
+forking: list[subprocess.Popen] = []  # the process that Snakemakes are forked from
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported() -> Iterator[None]:
+    """Slow imports done once for all runs of these tests: Snakemake's, and those of jobs."""
+    path = os.pathsep.join([str(PRETENDED), str(ROOT / "src")])
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    jobs = subprocess.Popen([sys.executable, "-c", WARM], env=os.environ | OWN_WARM | {"PYTHONPATH": path}, **pipes)
+    snakemakes = subprocess.Popen([sys.executable, Path(__file__).with_name("forking.py")], **pipes)
+    with jobs, snakemakes:
+        SHARED["PAGBOOST_WARM"] = jobs.stdout.readline().strip()
+        forking.append(snakemakes)
+        yield
+        forking.clear()
+        SHARED.clear()
+
+
 def snakemake(
     *arguments: str | Path, root: Path = ROOT, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the real Snakemake of this environment on a checkout's Snakefile; an hour is a hang, however busy it is."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", root / "Snakefile", "--cores", "2", *arguments]
-    return subprocess.run(
-        list(map(str, command)),
-        cwd=cwd or root,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=3600,
-        check=False,
-    )
+    """Run the real Snakemake of this environment on a checkout's Snakefile."""
+    command = ["--snakefile", root / "Snakefile", "--cores", "2", *arguments]
+    with tempfile.NamedTemporaryFile("r") as stdout, tempfile.NamedTemporaryFile("r") as stderr:
+        asked = {
+            "arguments": list(map(str, command)),
+            "cwd": str(cwd or root),
+            "environment": os.environ | SHARED | environment,
+            "stdout": stdout.name,
+            "stderr": stderr.name,
+        }
+        print(json.dumps(asked), file=forking[0].stdin, flush=True)
+        code = int(forking[0].stdout.readline())
+        return subprocess.CompletedProcess(command, code, stdout.read(), stderr.read())
 
 
 class Workplace:
     """A checkout, and a working folder beside it that holds the small scale, its settings and its results.
 
     Called with Snakemake's arguments it runs Snakemake from the working folder; over: a file of settings that go over
-    those of the small scale; kill: words of the command line of jobs that are killed when they start.
+    those of the small scale; kill: words of the command line of jobs that are killed when they start; the rest:
+    variables of the environment.
     """
 
     def __init__(self, folder: Path, root: Path) -> None:
@@ -95,11 +128,11 @@ class Workplace:
         self.settings = folder / "settings.yaml"
 
     def __call__(
-        self, *arguments: str | Path, over: Path | None = None, kill: str = ""
+        self, *arguments: str | Path, over: Path | None = None, kill: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         named = [a.relative_to(self.folder) if isinstance(a, Path) else a for a in arguments]
         settings = [self.settings, *([over] if over else [])]
-        environment = {"PYTHONPATH": str(Path(__file__).with_name("pretended")), "KILL": kill}
+        environment |= {"PYTHONPATH": str(PRETENDED), "KILL": kill}
         return snakemake(*named, "--configfile", *settings, root=self.root, cwd=self.folder, **environment)
 
     @contextlib.contextmanager
@@ -142,6 +175,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 @pytest.fixture(scope="session")
 def finished(run: Workplace) -> Path:
     """The results folder after `snakemake all`."""
-    done = run("all")
+    done = run("all", **OWN_WARM)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return run.results

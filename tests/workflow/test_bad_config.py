@@ -1,4 +1,4 @@
-"""Configuration errors come before any job starts, in one line that names the key."""
+"""Errors of configuration (tests/unit/planning has them all) come before any job starts, in one line."""
 
 from __future__ import annotations
 
@@ -10,28 +10,13 @@ from .conftest import snakemake
 pytestmark = pytest.mark.workflow
 
 
-@pytest.mark.parametrize(
-    ("override", "named"),
-    [
-        ({"boosts": {"rn50_joint": {"alhpa": 0.2}}}, ["boosts.rn50_joint", "alhpa"]),
-        ({"boosts": {"rn50_joint": {"alpha": -0.2}}}, ["boosts.rn50_joint.alpha", "-0.2"]),
-        ({"boosts": {"rn50_joint": {"objective": "cee"}}}, ["boosts.rn50_joint.objective", "cee", "ce_bce_ref"]),
-        ({"boosts": {"rn50_joint": {"guide": "rn51"}}}, ["boosts.rn50_joint.guide", "rn51", "rn50_joint"]),
-        ({"models": {"rn50_joint": {"inputs": {"fakes": ["ct3"]}}}}, ["models.rn50_joint.inputs.fakes", "ct3"]),
-        ({"models": {"edm": {"training": {"learning_rate": 1}}}}, ["models.edm.training", "learning_rate"]),
-        ({"scael": "digits"}, ["scael"]),
-        ({"scale": "mnist"}, ["mnist", "digits"]),
-        ({"seeds": [0, 0]}, ["seeds"]),
-        ({"papers": ["golan2025"]}, ["golan2025"]),
-    ],
-)
-def test_error_names_key_and_value(override, named, tmp_path):
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(override))
+def test_an_error_is_one_line_that_names_key_and_value(tmp_path):
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"boosts": {"rn50_joint": {"alhpa": 0.2}}}))
     results = tmp_path / "results"
     done = snakemake("tables", "--configfile", tmp_path / "mine.yaml", "--config", f"results={results}")
     assert done.returncode != 0
-    errors = [line for line in done.stderr.splitlines() if all(word in line for word in named)]
-    assert errors, done.stderr
+    said = "digits.yaml: boosts.rn50_joint.alhpa: unknown key (did you mean alpha?), expected one of"
+    assert [line for line in done.stderr.splitlines() if line.startswith(said)], done.stderr
     assert not results.exists()
 
 

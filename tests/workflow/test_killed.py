@@ -39,6 +39,13 @@ def jobs_in(folder: Path) -> list[int]:
     return found
 
 
+def tell(folder: Path, what: signal.Signals) -> None:
+    """Send its trainings a signal."""
+    for process in jobs_in(folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, what)
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A working folder whose one training takes an hour, or a moment with --configfile short.yaml."""
@@ -49,8 +56,8 @@ def folder(tmp_path) -> Path:
 
 
 @contextlib.contextmanager
-def training(folder: Path, **environment: str) -> Iterator[subprocess.Popen]:
-    """A Snakemake in whose run a training is under way."""
+def training(folder: Path, asleep: bool = False, **environment: str) -> Iterator[subprocess.Popen]:
+    """A Snakemake in whose run a training is under way, or would be if it were not stopped."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1"]
     command += ["--configfile", "long.yaml", "--", TARGET]
     with (folder / "output").open("w") as output:
@@ -60,10 +67,13 @@ def training(folder: Path, **environment: str) -> Iterator[subprocess.Popen]:
     try:
         until(lambda: jobs_in(folder) or started.poll() is not None)
         assert started.poll() is None, (folder / "output").read_text()
+        if asleep:
+            tell(folder, signal.SIGSTOP)
         yield started
     finally:
         started.kill()
         started.wait()
+        tell(folder, signal.SIGCONT)
         until(lambda: not jobs_in(folder))
 
 
@@ -84,7 +94,7 @@ def test_a_killed_snakemake_leaves_no_orphan_and_no_lock(folder, warm):
 def test_a_running_snakemake_keeps_its_lock_and_its_results(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     target = folder / "results" / "digits" / "data" / "digits64" / "train.npz"
-    with training(folder):
+    with training(folder, asleep=True, PAGBOOST_WARM="off"):  # what is asked for meanwhile has the cores
         locked = snakemake("--configfile", "short.yaml", "--", TARGET, cwd=folder)
         assert locked.returncode == 1
         assert "lock" in locked.stderr.lower()

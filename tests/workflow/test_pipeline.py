@@ -193,23 +193,6 @@ def test_figures_and_report_can_be_looked_at(finished):
     assert "Table 1" in page
 
 
-def test_second_run_does_nothing(finished, run):
-    again = run("all")
-    assert again.returncode == 0
-    assert "Nothing to be done" in again.stdout + again.stderr
-
-
-def test_new_alpha_of_one_boost_remakes_what_shows_it_and_nothing_else(finished, run):
-    with run.changed(lambda scale: scale["boosts"]["rn50_joint_bce"].update(alpha=0.3)):
-        dry = run("all", "--dry-run")
-    assert dry.returncode == 0, dry.stderr
-    expected = {f"Boosting {generator} by rn50_joint_bce" for generator in ("ct1", "cd1")}
-    expected |= {f"Scoring {generator}, boost rn50_joint_bce" for generator in ("ct1", "cd1")}
-    expected |= {"Table table2 of golan2024", "Claims of golan2024", "Report of all papers"}
-    expected |= {"Provenance of all results"}
-    assert jobs(dry.stdout + dry.stderr) == expected
-
-
 def test_settings_that_reach_a_script_as_flags_are_remembered(finished, run):
     """A sampler, and multiples of a radius: what is made from them is made again."""
 
@@ -233,14 +216,6 @@ def test_same_seed_gives_the_same_bytes(finished, run):
     assert remade.returncode == 0, remade.stderr[-3000:]
     assert "Training rn50_joint" in remade.stdout + remade.stderr
     assert {path: path.read_bytes() for path in before} == before
-
-
-def test_one_cell_can_be_asked_for_by_its_file(finished, run):
-    """A generator and boost that no table shows are still one command away."""
-    cell = finished / "metrics/ct2/boost=rn50_classifier_ce.json"
-    dry = run("--dry-run", cell)
-    assert dry.returncode == 0, dry.stderr
-    assert "Scoring ct2, boost rn50_classifier_ce" in jobs(dry.stdout + dry.stderr)
 
 
 def test_every_reported_row_of_the_digits_scale_has_its_rule():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import snakemake
+from .conftest import PRETENDED, snakemake
 
 pytestmark = pytest.mark.workflow
 SHORT = {"training": {"iterations": 6, "batch_size": 16}}
@@ -38,7 +38,7 @@ def run(folder: Path, shards: int, *arguments: str, kill: str = ""):
         scale["samples"][use]["shards"] = shards
     (folder / "mine.yaml").write_text(yaml.safe_dump(scale))
     (folder / "settings.yaml").write_text(yaml.safe_dump({"scale": "mine.yaml", "seeds": [0, 1, 2], "results": "r"}))
-    path = os.pathsep.join(filter(None, [str(Path(__file__).with_name("pretended")), os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [str(PRETENDED), os.environ.get("PYTHONPATH", "")]))
     targets = [f"r/mine/{target}" for target in METRICS]
     return snakemake(*targets, *arguments, "--configfile", "settings.yaml", cwd=folder, PYTHONPATH=path, KILL=kill)
 

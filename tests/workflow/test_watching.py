@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import ROOT, snakemake
+from .conftest import PRETENDED, ROOT, SHARED, snakemake
 
 pytestmark = pytest.mark.workflow
 WEIGHTS = "results/digits/weights"
@@ -43,7 +43,7 @@ def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[in
     ours, its = pty.openpty()
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *arguments]
     streams = {"stdin": its, "stdout": its, "stderr": its}
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "110", "LINES": "30"} | environment
+    environment = os.environ | SHARED | {"TERM": "xterm", "COLUMNS": "110", "LINES": "30"} | environment
     started = subprocess.Popen(command, cwd=folder, env=environment, **streams)
     os.close(its)
     shown = b""
@@ -69,7 +69,7 @@ def test_a_log_ends_with_the_reason_and_another_terminal_says_the_same(folder):
     assert "failed: 2 of 3 jobs done, 1 failed" in status(folder)
 
     # what jobs took is known from then on; this time the job is killed
-    killing = {"PYTHONPATH": str(Path(__file__).with_name("pretended")), "KILL": "train.py cnn_b"}
+    killing = {"PYTHONPATH": str(PRETENDED), "KILL": "train.py cnn_b"}
     rest = ("--configfile", "settings.yaml", "--forcerun", "train_awaited", "--keep-going", "--", *TARGETS)
     code, shown = on_a_terminal(folder, *rest, **killing)
     assert code == 1

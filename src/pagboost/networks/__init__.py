@@ -13,6 +13,7 @@ from torch.nn import init
 
 from pagboost import artifacts, functions
 from pagboost.errors import InputError
+from pagboost.options import extractors as _  # noqa: F401  their kinds are networks too
 from pagboost.options.kinds import Options, hints, named
 from pagboost.options.networks import Function, Network
 from pagboost.options.reading import read

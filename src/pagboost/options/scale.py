@@ -224,7 +224,9 @@ class Scale(Options):
     ] = []
     plugins: Annotated[list[Text], Distinct(), Doc("modules (or .py files) that add kinds: docs/extending.md")] = []
     mirrors: Annotated[dict[Text, Text], Doc("beginnings of URLs, and what is asked in their place")] = {}
-    papers: Annotated[list[str], Distinct(), Doc("which papers the targets render: names in config/papers, or paths of such files")]
+    papers: Annotated[
+        list[str], Distinct(), Doc("which papers the targets render: names in config/papers, or paths of files")
+    ]
     datasets: Annotated[dict[Name, Dataset], Doc("images, classes, splits")]
     protocols: Annotated[dict[Name, Protocol], Doc("what metrics are measured by; validation chooses")]
     samples: Annotated[Samples, Doc("images per seed of each use")]

@@ -23,11 +23,15 @@ def needed(shown: Outputs) -> Needed:
 
     Raises InputError for a result that the configuration cannot have.
     """
-    asked = [one for paper in shown.scale["papers"] for one in shown.outputs(paper)] or _everything(shown)
-    made = closure(asked)
+    made = closure(asked(shown))
     papers = {str(path) for path in shown.scale["files"]}
     outside = dict.fromkeys(path for result in made for path in result.outside if path not in papers)
     return Needed(remotes.found([result.settings for result in made]), list(outside))
+
+
+def asked(shown: Outputs) -> list[Result]:
+    """What the scale's papers show; all that a scale declares which reproduces no paper."""
+    return [one for paper in shown.scale["papers"] for one in shown.outputs(paper)] or _everything(shown)
 
 
 def _everything(shown: Outputs) -> list[Result]:

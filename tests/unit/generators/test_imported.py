@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -61,22 +61,33 @@ def test_what_does_not_fit(count, size, message):
         imported.deal(numbered(count), [0, 1, 2], 50, 50, size, "file")
 
 
-def run(folder, *arguments):
-    command = [sys.executable, SCRIPT, "--threads", "1", *arguments]
-    return subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True)
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """run(*arguments): what src/import_samples.py ends with, in tmp_path and in this process; None after success."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(variable, "1")
+
+    def script(*arguments):
+        monkeypatch.setattr(sys, "argv", ["import_samples.py", "--threads", "1", *map(str, arguments)])
+        try:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        except SystemExit as ended:
+            return ended.code
+        return None
+
+    return script
 
 
-def test_script(tmp_path):
+def test_script(tmp_path, run, capfd):
     """A URL with its hash, kept in the folder asked for; then one line for labels out of range."""
     path = tmp_path / "theirs.npz"
     artifacts.save_samples(path, numbered(60))
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     common = ("--size", 4, "--seeds", 5, 6, "--per-seed", 20, "--skip", 10, "--out", "eval.npz")
-    done = run(tmp_path, path.as_uri(), "--sha256", sha256, "--downloads", "kept", *common)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert run(path.as_uri(), "--sha256", sha256, "--downloads", "kept", *common) is None
+    assert capfd.readouterr() == ("", "")
     dealt = artifacts.load_samples(tmp_path / "eval.npz", 10)
     assert dealt.seeds.tolist() == [5] * 20 + [6] * 20
     assert (tmp_path / "kept" / "theirs.npz").exists()
-    failed = run(tmp_path, "theirs.npz", "--num-classes", 9, *common)
-    assert failed.returncode == 1
-    assert failed.stderr == "error: theirs.npz: arr_1 holds label 9, expected 0..8\n"
+    assert run("theirs.npz", "--num-classes", 9, *common) == "error: theirs.npz: arr_1 holds label 9, expected 0..8"

@@ -64,7 +64,7 @@ def test_each_interval_holds_its_value() -> None:
 
 
 def test_differences_of_two_sets_are_resampled_together() -> None:
-    """Equal features of both sets, but for a shift of the mean: their draws differ by less than those of either vary."""
+    """Equal features of both sets but for a shift of the mean: their draws differ less than those of either vary."""
     against = real()
     one, other = (scored(features(120, "generated", shift), against) for shift in (0.3, 0.35))
     assert set(one.draws) == set(one.intervals) and {len(drawn) for drawn in one.draws.values()} == {40}

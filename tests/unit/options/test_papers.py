@@ -81,6 +81,12 @@ PAPER = {
             "networks": ["v"],
             "quantities": {"auc": {"title": "AUC"}, "told": {"title": "Told", "percent": True}},
         },
+        "costs": {
+            **TEXT,
+            "kind": "costs",
+            "study": "s",
+            "rows": [{**CELL, "reported": {"sampler_step": 0.55, "boosting_step": 0.02}}],
+        },
         "survey": SURVEY,
     },
     "figures": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import jinja2
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[3]
 TEMPLATES = sorted((ROOT / "workflow" / "report").glob("*.rst"))
 
 
+@functools.cache
 def paper(name: str) -> dict:
     return yaml.safe_load((ROOT / "config" / "papers" / f"{name}.yaml").read_text())
 

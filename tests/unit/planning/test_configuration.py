@@ -168,6 +168,25 @@ def test_a_scale_is_loaded_with_its_papers_and_files(root):
     assert loaded["seeds"] == [0, 1]
 
 
+def test_what_is_unavailable_may_be_of_a_paper_that_is_not_rendered(root):
+    edit(root, "papers/made_up.yaml", lambda paper: paper["names"]["generators"].update(other="Another"))
+    over = {"papers": [], "unavailable": {"other": "no time"}}
+    assert load(root, **over)["unavailable"] == over["unavailable"]
+    with pytest.raises(InputError, match="unavailable.otter: otter is no generator"):
+        load(root, **over | {"unavailable": {"other": "no time", "otter": "no time"}})
+
+
+def test_a_paper_may_be_a_path(root, tmp_path):
+    mine = tmp_path / "elsewhere" / "made_up.yaml"
+    mine.parent.mkdir()
+    mine.write_text(yaml.safe_dump(PAPER | {"title": "Mine"}))
+    loaded = load(root, papers=[str(mine)])
+    assert loaded["papers"]["made_up"]["title"] == "Mine" and loaded["paper_files"] == {"made_up": mine}
+    assert mine in loaded["files"]
+    with pytest.raises(InputError, match="papers: .*made_up.yaml, expected another file's name"):
+        load(root, papers=["made_up", str(mine)])
+
+
 def test_a_scale_may_be_a_path(root, tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(yaml.safe_dump(SCALE))
@@ -301,7 +320,7 @@ def test_merging(base, over, merged):
         ({"scale": "cifar"}, ["scale: cifar", "expected one of: tiny", "path"]),
         ({"generators": {"web": FROM_URL | {"sha256": "1234"}}}, ["generators.web.sha256: '1234'", "8 to 64"]),
         ({"mirrors": ["https://a"]}, ["mirrors", "https://a"]),
-        ({"papers": ["other"]}, ["other.yaml", "no such file"]),
+        ({"papers": ["other"]}, ["papers: other", "made_up", "the path of a paper's file"]),
     ],
 )
 def test_what_the_schema_does_not_know_is_named(root, over, named):
@@ -511,6 +530,7 @@ GRADIENTS = {
 }
 
 
+COSTS = {"kind": "costs", "samplers": ["gen", "real"], "boosts": ["good"], "source": "assumed"}
 GAINS = {
     "kind": "gains",
     "dataset": "tiny",
@@ -543,6 +563,8 @@ GAINS = {
             GAINS | {"sets": GAINS["sets"] | {"up": {"generator": "gen", "boost": "best"}}},
             "studies.s.sets.up.boost: best, expected one of the boosts: good",
         ),
+        (COSTS | {"samplers": ["gan"]}, "studies.s.samplers.0: gan, expected one of the generators: gen, real"),
+        (COSTS, "studies.s.samplers: real is drawn by no network, expected a generator with a sampler"),
         (GAINS | {"scorer": "net"}, "studies.s.scorer: net is of kind classifier, expected joint"),
         (GAINS | {"judge": "both"}, "studies.s.judge: both, expected another network: it is the guide of set up"),
         (

@@ -47,7 +47,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {file.removeprefix("results/x/") for file in before if before[file] != after.get(file)}
 
 
-@pytest.mark.parametrize("name", ["digits", "digits_full", "cifar10", "cifar10_quick", "imagenet"])
+@pytest.mark.parametrize("name", ["digits", "digits_full", "cifar10", "cifar10_small", "cifar10_gpu", "imagenet"])
 def test_every_result_of_every_scale_is_found_by_its_file(name):
     scale = configuration.load(ROOT, CONFIG | {"scale": name})
     results = Results(scale)
@@ -307,5 +307,6 @@ def test_a_study_of_gains_looks_at_boosted_sets_and_at_both_splits():
     assert f"--scorer=rn50_joint={folder}/weights/rn50_joint.safetensors" in given
     files = results.study("gains", "json").files()
     assert files["images"] == f"{folder}/data/digits16/heldout.npz"
-    assert {*files["others"]} == {flag.partition("=")[2].partition("=")[2] for flag in given}
+    assert given[0] == f"--data={files['images']}"
+    assert {*files["others"]} == {flag.partition("=")[2].partition("=")[2] for flag in given[1:]}
     assert not [flag for flag in flags.studied(results, "gains_bigroc") if flag.startswith("--scorer")]

@@ -50,7 +50,7 @@ def test_profiles_name_the_groups_of_the_rules(name, monkeypatch):
         assert parsed["cluster-generic-submit-cmd"] == "submit {threads}"
 
 
-@pytest.mark.parametrize("scale", ["digits", "cifar10", "cifar10_quick", "imagenet"])
+@pytest.mark.parametrize("scale", ["digits", "cifar10", "cifar10_gpu", "imagenet"])
 def test_profiles_let_no_job_have_fewer_threads_than_it_declares(scale):
     knobs = yaml.safe_load((ROOT / "config.yaml").read_text())
     jobs = configuration.load(ROOT, knobs | {"scale": scale})["jobs"]

@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -429,10 +428,3 @@ def test_scripts_from_samples_to_table(sets, write, tmp_path, script, capsys):
     assert "--survey is needed" in capsys.readouterr().err
     with pytest.raises(SystemExit, match=r"^error: reported\.colour: unknown key"):
         script("survey_table", *common, "--reported", json.dumps(KAWAR | {"colour": 1}))
-
-
-def test_survey_needs_no_torch():
-    code = "import sys, pagboost.report.survey; print('torch' in sys.modules, 'scipy.stats' in sys.modules)"
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert run.stdout.strip() == "False False"
