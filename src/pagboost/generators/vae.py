@@ -12,9 +12,11 @@ from torch import nn
 
 from pagboost import networks, training
 from pagboost.errors import InputError
-from pagboost.generators.gan.training import check_diversity, check_partner
+from pagboost.generators.gan.training import check_diversity, check_partner, diversity
 from pagboost.options.networks import VAEDecoder, VAEEncoder
 from pagboost.options.trainings import VAE
+
+HARDLY_TRAINED = 100  # iterations; a decoder of fewer makes one grey image yet, which is no collapse
 
 
 class Encoder(nn.Module):
@@ -107,8 +109,11 @@ def train_vae(
     state = {"network": decoder, "encoder": posterior, "optimizer": optimizer, "batches": reals}
     training.loop(step, options.iterations, run, "vae", state, draws)
     decoder.eval()
-    diversity = check_diversity(decoder, data, draws, run.device, "vae")
-    return training.Trained(decoder, network, {"iterations": options.iterations, "diversity": diversity})
+    if options.iterations < HARDLY_TRAINED:
+        spread = diversity(decoder, data, draws, run.device)
+    else:
+        spread = check_diversity(decoder, data, draws, run.device, "vae")
+    return training.Trained(decoder, network, {"iterations": options.iterations, "diversity": spread})
 
 
 def negative_elbo(

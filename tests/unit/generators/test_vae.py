@@ -84,8 +84,13 @@ def test_training_draws_images_like_the_data():
     assert trained.facts["diversity"] > 0.4
 
 
+def test_one_grey_image_counts_as_collapsed_but_at_the_start():
+    assert train(iterations=3, lr=1e-9).facts["diversity"] < 0.1
+    with pytest.raises(InputError, match="vae: the generator collapsed, its images spread 0.0"):
+        train(iterations=vae.HARDLY_TRAINED, lr=1e-9)
+
+
 def test_equal_seeds_train_equal_decoders_and_a_killed_run_ends_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("pagboost.generators.gan.training.MIN_DIVERSITY", 0.0)  # four iterations make grey images
     expected = train().network.state_dict()
     run = training.Run(0, CPU, tmp_path / "state.pt", save_every=0.0)
     descend, calls = training.descend, []

@@ -43,6 +43,17 @@ def test_repetitions_are_few_and_all_else_is_as_it_was(scale):
     assert scale["samples"]["eval"]["per_seed"] > cut.IMAGES  # what is cut is a copy
 
 
+def test_groups_of_a_discriminator_divide_its_batch(scale):
+    """StyleGAN2's minibatch standard deviation compares images of a batch, which is small now."""
+
+    def grouped(scale):
+        trainings = (model["training"] for model in scale["models"].values())
+        return [one for one in trainings if "group_size" in (one.get("discriminator") or {})]
+
+    assert len(grouped(cut.cut(scale))) == len(grouped(scale))
+    assert all(one["batch_size"] % one["discriminator"]["group_size"] == 0 for one in grouped(cut.cut(scale)))
+
+
 def test_checkpoints_keep_their_order_and_their_generators(scale):
     small = cut.cut(scale)
     kept = configuration.checkpoints(small["models"])

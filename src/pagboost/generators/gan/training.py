@@ -206,19 +206,23 @@ def within_class_std(x: torch.Tensor, y: torch.Tensor) -> float:
 
 
 @torch.no_grad()
-def check_diversity(
-    generator: nn.Module, data: training.Data, draws: torch.Generator, device: torch.device, label: str
-) -> float:
+def diversity(generator: nn.Module, data: training.Data, draws: torch.Generator, device: torch.device) -> float:
     """The generated spread within a class over the real one, from 32 images of each of up to 10 classes.
 
     For an unconditional generator, the spread of all images over that of all real ones.
-    Raises InputError for a ratio below MIN_DIVERSITY: whatever z, the generator makes one image (per class).
     """
     y = torch.arange(min(10, data.num_classes)).repeat_interleave(32)
     z = torch.randn(len(y), generator.z_dim, generator=draws)
     x = (generator(z.to(device), y.to(device)).float().cpu() + 1) / 2
     groups = (y, data.y) if generator.num_classes is not None else (torch.zeros_like(y), torch.zeros_like(data.y))
-    ratio = within_class_std(x, groups[0]) / within_class_std(data.x, groups[1])
+    return within_class_std(x, groups[0]) / within_class_std(data.x, groups[1])
+
+
+def check_diversity(
+    generator: nn.Module, data: training.Data, draws: torch.Generator, device: torch.device, label: str
+) -> float:
+    """`diversity`. Raises InputError below MIN_DIVERSITY: whatever z, the generator makes one image (per class)."""
+    ratio = diversity(generator, data, draws, device)
     if not ratio >= MIN_DIVERSITY:
         raise InputError(
             f"{label}: the generator collapsed, its images{' of a class' if generator.num_classes else ''} spread "
