@@ -17,7 +17,7 @@ FEW = {  # options that hold a number of repetitions, and the most that are left
     "warmup": 1, "grow_every": 1, "max_steps": 3, "steps": 2, "fixed_steps": 2, "discriminator_steps": 1, "r1_every": 1,
     "path_length_every": 1, "group_size": BATCH, "count": 2, "pairs": 3, "targets": 2, "shown": 3, "moments": 2,
 }  # fmt: skip
-FIRST = {"timesteps": 2, "ks": 2}  # options that hold a list of settings, and how many of them are left
+FIRST = {"timesteps": 2}  # options that hold a list of settings, and how many of them are left: claims name each k
 MEMORY, LITTLE = {"train": 5000, "sample": 5000, "study": 5000}, 2000  # MB: rules with the largest networks; others
 SECTIONS = ("models", "generators", "boosts", "studies")
 LEFT_OUT = "left out of this rehearsal"
