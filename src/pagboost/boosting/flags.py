@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pagboost.boosting.sets import Labelling
 
 SETTLED = ("validation", "real", "reference", "extractor", "choice_out", "plan_out", "label", "label_rule")  # by a plan
-RULES = ("debiased", "argmax", "pseudo")  # options.boosts.LabelRule
+RULES = ("debiased", "argmax", "pseudo", "given")  # options.boosts.LabelRule
 NPZ = ".npz"
 
 
@@ -32,8 +32,8 @@ def add_shared(flags: cli.Parser, samples: str) -> None:
     flags.add_argument("--classes", metavar="FILE|JSON",
                        help="names of the guide's classes, in its order: which class folder is which")  # fmt: skip
     flags.add_argument("--real", type=Path, help="real images and labels that a boost with stop: ranks ranks by")
-    flags.add_argument("--batch-size", type=cli.positive_int, default=250)
-    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    cli.add_batch_size(flags, 250)
+    cli.add_device(flags)
 
 
 def parse(description: str) -> argparse.Namespace:
@@ -50,8 +50,7 @@ def parse(description: str) -> argparse.Namespace:
                         help="choose one by validation FID: {steps, alpha, pixels, multiples}, {eps, ...}")  # fmt: skip
     length.add_argument("--like", type=Path, help="boosted samples whose change sets the radius, eps {percentile, of}")
     length.add_argument("--plan", type=Path, help="what --plan-out wrote: the length, labels and stops of all samples")
-    flags.add_argument("--shard", type=shards.parse, metavar="K/N",
-                       help="the K-th of N parts alone, by --plan (merge.py: the whole)")  # fmt: skip
+    shards.add_flag(flags, "by --plan ")
     flags.add_argument("--reference", type=Path, help="validation images as the extractor sees them (.npz)")
     flags.add_argument("--extractor", help="extractor of the reference, as of evaluate.py")
     flags.add_output("--choice-out", required=False, help="what was chosen, from which candidates and labels (.json)")
@@ -113,7 +112,7 @@ def parse_tune(description: str) -> argparse.Namespace:
                        help="training or validation images to compare with, as of evaluate.py")  # fmt: skip
     flags.add_argument("--extractor", help="what FID is of, as of evaluate.py; else what the reference asks for")
     metrics_flags.add_weights(flags)
-    flags.add_argument("--resamplings", type=int, default=100, help="of the 95 %% bootstrap intervals; 0: none")
+    metrics_flags.add_resamplings(flags)
     flags.add_output(
         "--out", folder=True, help="new folder: curve.png, curve.csv, tune.json, both parts of the samples"
     )

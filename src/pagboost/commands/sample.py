@@ -18,11 +18,10 @@ def main() -> None:
     flags.add_argument("--classifier", type=Path, help="time-dependent classifier of a guided sampler")
     cli.add_seeds(flags, "sampling seeds, one set of images each")
     flags.add_argument("--training", type=cli.natural, metavar="N", help="draw other noise than other trainings do")
-    flags.add_argument("--per-seed", type=cli.positive_int, required=True, help="images per seed")
-    flags.add_argument("--batch-size", type=cli.positive_int, default=250)
-    flags.add_argument("--shard", type=shards.parse, metavar="K/N",
-                       help="the K-th of N parts alone (merge.py: the whole)")  # fmt: skip
-    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    cli.add_per_seed(flags)
+    cli.add_batch_size(flags, 250)
+    shards.add_flag(flags)
+    cli.add_device(flags)
     cli.add_labels(flags)
     flags.add_output("--out", help="samples (.npz)")
     args = cli.parse(flags)
@@ -40,12 +39,13 @@ def main() -> None:
         flags.error(f"--classifier: {asked} (sampler.kind: {sampler.kind})")
 
     from pagboost import merging, networks, runtime
-    from pagboost.artifacts import file_hash, load_samples, save_samples
+    from pagboost.artifacts import file_hash, identity, load_samples, save_samples
     from pagboost.generators import sampling
 
     runtime.prepare(args.threads)
     if args.real:
-        real = load_samples(args.real, labels=args.labels)
+        identity(args.real)  # compares its checksums: nothing else does of a file that is mapped
+        real = load_samples(args.real, labels=args.labels, mapped=True)
         save_samples(args.out, sampling.draw_real(real, args.seeds, args.per_seed))
         return
     network, description = networks.load(args.weights, sampler.models)

@@ -62,7 +62,8 @@ def network_of(spec: Mapping[str, Any], path: Path) -> torch.nn.Module:
 def with_tensors(spec: Mapping[str, Any], path: Path, layout: Layout) -> tuple[torch.nn.Module, dict[str, Any]]:
     """(the network of a spec with the tensors of a public file, in eval mode; the spec, its normalisation the file's).
 
-    Names and shapes are compared before a number is read. Raises InputError as `network_of` does.
+    Names and shapes are compared before a number is read. Raises InputError as `network_of` does, and for numbers that
+    are not finite.
     """
     found, normaliser = tensor_names.of_network(tensor_files.read(path), layout, str(path))
     spec = normalised(spec, layout, normaliser, path)
@@ -77,6 +78,7 @@ def with_tensors(spec: Mapping[str, Any], path: Path, layout: Layout) -> tuple[t
     with artifacts.readable(path, tensor_files.WHAT):
         tensors = {key: value.read() for key, value in found.items()}
     artifacts.load_into(own, {**tensors, **absent}, path)
+    artifacts.check_finite(own.state_dict(), path)
     return net.eval(), spec
 
 

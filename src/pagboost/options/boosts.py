@@ -26,7 +26,7 @@ OBJECTIVES = {
 }
 
 Objective = Annotated[str, OneOf(OBJECTIVES)]
-LabelRule = Literal["debiased", "argmax", "pseudo"]
+LabelRule = Literal["debiased", "argmax", "pseudo", "given"]
 Percentile = Annotated[float, Meta(ge=SMALLEST, le=100)]
 
 
@@ -83,7 +83,11 @@ class Boost(Entry):
         ),
     ] = None
     labels: Annotated[
-        LabelRule, Doc("how unlabelled images get theirs; pseudo: argmax, of labelled images too (BIGRoC's PL)")
+        LabelRule,
+        Doc(
+            "how unlabelled images get theirs; pseudo: argmax, of labelled images too (BIGRoC's PL); given: they have "
+            "to have some (BIGRoC's GT)"
+        ),
     ] = "debiased"
 
     def needs_reference(self) -> bool:

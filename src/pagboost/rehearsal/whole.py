@@ -164,14 +164,14 @@ def _protocols(scale: Mapping[str, Any], places: Places) -> dict[str, Any]:
 
 
 def _generators(scale: Mapping[str, Any], places: Places, images: int) -> dict[str, Any]:
-    """Batches of samples, large enough for all uses. Every other one of a data set has no labels: so some have not."""
-    made, seen = {}, dict.fromkeys(scale["datasets"], 0)
+    """Batches of samples, large enough for all uses. The second one has no labels: some of the real ones have none."""
+    made, seen = {}, 0
     for name, generator in scale["generators"].items():
         made[name] = generator
         if "samples" in generator:
             dataset = generator["dataset"]
             count = images * (len(generator.get("seeds") or [0]) + len(scale["samples"]) - 1)
-            facts = {"dataset": scale["datasets"][dataset], "count": count, "labelled": seen[dataset] % 2 == 0}
+            facts = {"dataset": scale["datasets"][dataset], "count": count, "labelled": seen != 1}
             made[name] = places.take(generator, "samples", partial(batches.write_samples, **facts))
-            seen[dataset] += 1
+            seen += 1
     return made

@@ -22,7 +22,7 @@ class Broken(Exception):
     """What another try may mend. after: seconds the server asks to wait. reached: whether there was a server."""
 
     def __init__(self, reason: object, after: float = 0.0, *, reached: bool = True) -> None:
-        super().__init__(" ".join(str(reason).split()) or type(reason).__name__)
+        super().__init__(_in_one_line(str(reason)) or type(reason).__name__)
         self.after, self.reached = after, reached
 
 
@@ -65,7 +65,7 @@ def content(address: Address, headers: dict[str, str]) -> Any:
             return response
         with response:
             title = drive.confirmed(response.read(PAGE).decode("utf-8", "replace"))[1]
-    raise Refused(f"the drive shows a page instead: {title}")
+    raise Refused(f"the drive shows a page instead: {_in_one_line(title)}")
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -118,9 +118,14 @@ def total(response: Any) -> int | None:
     if whole:
         return int(whole[1])
     length = response.headers.get("Content-Length", "")
-    encoded = response.headers.get("Content-Encoding", "identity") != "identity"
     partial = getattr(response, "status", None) in (206, 416)
-    return int(length) if length.isdigit() and not (encoded or partial) else None
+    return int(length) if length.isdigit() and not (encoding(response) or partial) else None
+
+
+def encoding(response: Any) -> str:
+    """How a server packed what it sends, which nobody asked for; empty: not at all."""
+    said = _in_one_line(response.headers.get("Content-Encoding", "").lower())
+    return "" if said == "identity" else said
 
 
 def first(response: Any) -> int | None:
@@ -131,7 +136,12 @@ def first(response: Any) -> int | None:
 
 def described(error: urllib.error.HTTPError) -> str:
     """An HTTP error in few words, one line."""
-    return f"HTTP {error.code} {' '.join(str(error.reason).split())}".rstrip()
+    return f"HTTP {error.code} {_in_one_line(str(error.reason))}".rstrip()
+
+
+def _in_one_line(text: str) -> str:
+    """A server's words, without what a terminal would act on."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
 def asked_pause(error: urllib.error.HTTPError) -> float:

@@ -31,6 +31,8 @@ SYSTEM = frozenset((
 ))  # fmt: skip
 FILE, FOLDER, LINK, SPECIAL = "file", "folder", "link", "is a pipe, socket or device"
 HOPS = 40  # links to links that are followed, as Linux does
+CHUNK = 1 << 20
+ZIP = b"PK\x03\x04"
 
 
 class Node(NamedTuple):
@@ -157,8 +159,20 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
-        reason = foreign.at(path) or (str(error).splitlines()[0] if str(error) else type(error).__name__)
-        raise InputError(f"{path}: not readable to its end ({reason}), expected {EXPECTED}") from error
+        raise InputError(f"{path}: not readable to its end ({_reason(path, error)}), expected {EXPECTED}") from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Why an archive cannot be read, in one line."""
+    if found := foreign.at(path):
+        return found
+    text = str(error) or type(error).__name__
+    if not text.startswith("file could not be opened"):  # tarfile's, with a line for each way to pack that it tried
+        return text.splitlines()[0]
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        if file.read(len(ZIP)) == ZIP:
+            return "a .zip without its directory, which stands at its end: cut short"
+    return "it is no such archive, or its start is damaged"
 
 
 def _visit(tree: Tree, found: Listing, name: str, node: Node, above: tuple[str, ...]) -> None:
@@ -309,9 +323,27 @@ def _members(path: Path) -> Iterator[Member]:
             for entry in archive.infolist():
                 yield _of_zip(archive, entry)
     else:
-        with tarfile.open(path) as archive:
+        with tarfile.open(path, tarinfo=_Header) as archive:
             for member in archive:
                 yield _of_tar(archive, member)
+            while rest := archive.fileobj.read(CHUNK):  # behind the end that the archive says
+                if rest.strip(b"\0"):
+                    raise tarfile.ReadError("goes on after its end: several .tar in one, or damaged")
+
+
+class _Header(tarfile.TarInfo):
+    """A header of a .tar. Where there is none, and no end either, Python would take what came before for the whole."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # a block of zeros
+            raise
+        except tarfile.HeaderError as error:
+            if archive.offset == 0:  # no .tar at all, which tarfile says itself
+                raise
+            raise tarfile.ReadError("its end is missing: cut short, or damaged") from error
 
 
 def _of_zip(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Member:

@@ -6,7 +6,7 @@ A pickle may try to set attributes of whatever it builds (BUILD): what is built 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 MOST_DIMENSIONS = 64
-NUMBERS = "biufc"  # kinds of NumPy's dtypes
 FORGED = "its pickle is cut short, damaged or forged"
 
 
@@ -78,14 +77,24 @@ class NumpyArray:
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, raw = state
-        if dtype.dtype().kind in NUMBERS:
+        if torch_type(dtype.dtype()) is not None:
             self.held = of_bytes(counts(shape), dtype.dtype(), raw, "F" if fortran else "C")
 
     @classmethod
     def scalar(cls, dtype: NumpyType, raw: Any) -> NumpyArray:
         """One number."""
+        return cls.of_buffer(raw, dtype, (), "C")
+
+    @classmethod
+    def of_buffer(cls, raw: Any, dtype: NumpyType, shape: Any, order: str, axes: Any = None) -> NumpyArray:
+        """An array as pickles since protocol 5 have it. axes: the order that its own stand in, where there is one."""
         made = cls()
-        made.__setstate__((1, (), dtype, False, raw))
+        made.__setstate__((1, shape, dtype, order == "F", raw))
+        if axes is not None and made.held is not None:
+            if sorted(counts(axes)) != [*range(len(made.held.shape))]:
+                raise ValueError(f"{FORGED}: axes {axes} of an array")
+            stored, shown = made.held, tuple(made.held.shape[axis] for axis in axes)
+            made.held = Stored(shown, stored.dtype, lambda: stored.read().permute(*axes))
         return made
 
 
@@ -96,11 +105,18 @@ def of_bytes(shape: tuple[int, ...], dtype: np.dtype, raw: bytes, order: str = "
     return of_array(shape, dtype, lambda: np.frombuffer(raw, dtype).reshape(shape, order=order))
 
 
+def torch_type(dtype: np.dtype) -> torch.dtype | None:
+    """PyTorch's type of the same numbers; None for texts, objects, records, and numbers that it has not."""
+    try:
+        return torch.from_numpy(np.empty(0, dtype.newbyteorder("="))).dtype
+    except TypeError:
+        return None
+
+
 def of_array(shape: tuple[int, ...], dtype: np.dtype, read: Callable[[], np.ndarray]) -> Stored:
-    """A tensor that NumPy reads, as an array of numbers in whatever byte order."""
+    """A tensor that NumPy reads, as an array of numbers (torch_type) in whatever byte order."""
     native = dtype.newbyteorder("=")
-    own = torch.from_numpy(np.empty(0, native)).dtype
-    return Stored(shape, own, lambda: torch.from_numpy(np.array(read(), native)))
+    return Stored(shape, torch_type(dtype), lambda: torch.from_numpy(np.array(read(), native)))
 
 
 def view(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], dtype: torch.dtype) -> Stored:
@@ -118,6 +134,17 @@ def view(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], 
         return torch.empty(0, dtype=dtype).set_(storage.numbers(), offset, shape, strides)
 
     return Stored(shape, dtype, read)
+
+
+def changed(stored: Stored, marks: Collection[str]) -> Stored:
+    """A tensor that is not what its storage holds: conjugated ("conj"), negated ("neg"), as PyTorch marks views."""
+
+    def read() -> torch.Tensor:
+        value = stored.read()
+        value = torch.conj_physical(value) if "conj" in marks else value
+        return torch.neg(value) if "neg" in marks else value
+
+    return Stored(stored.shape, stored.dtype, read)
 
 
 def counts(numbers: Any) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ import torch
 
 from pagboost import npz
 from pagboost.reading import readable
-from pagboost.sources.stored import FORGED, NUMBERS, NumpyArray, Storage, Stored, of_array
+from pagboost.sources.stored import FORGED, NumpyArray, Storage, Stored, of_array, torch_type
 from pagboost.sources.unpickling import pickled, unpickled, word
 
 WHAT = "weights (.pt, .safetensors or .npz)"
@@ -29,7 +29,8 @@ MAGIC = 0x1950A86A20F9469CFC6C  # begins what torch.save wrote before PyTorch 1.
 ZIP, LOCAL_HEADER = b"PK\x03\x04", 30  # bytes of the fixed part
 DTYPES = {  # of .safetensors
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
-    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U64": torch.uint64, "U32": torch.uint32,
+    "U16": torch.uint16, "U8": torch.uint8, "BOOL": torch.bool,
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
 }  # fmt: skip
 
@@ -132,8 +133,8 @@ def _arrays(path: Path) -> dict[str, Any]:
     for key in archive.files:
         npz.check_member(archive, key, path)
         dtype, shape = npz.header(archive, key) or (np.dtype("O"), ())
-        readable_array = dtype.kind in NUMBERS
-        found[key] = of_array(shape, dtype, partial(archive.__getitem__, key)) if readable_array else NumpyArray()
+        known = torch_type(dtype) is not None
+        found[key] = of_array(shape, dtype, partial(archive.__getitem__, key)) if known else NumpyArray()
     return found
 
 

@@ -53,7 +53,7 @@ def _left(content: Any, layout: Layout, where: str) -> dict[str, Stored]:
     kept = {key: value for key, value in entries(content).items() if not key.startswith(tuple(layout.ignore))}
     found = tensors(kept)
     if not kept or len(found) < len(kept):
-        other = listed(f"{word(key)} ({described(value)})" for key, value in kept.items() if key not in found)
+        other = listed((f"{word(key)} ({described(value)})" for key, value in kept.items() if key not in found), SHOWN)
         beside = f" beside {len(found)} tensors" if found else ""
         inner = [key for key, value in kept.items() if isinstance(value, Mapping) and tensors(value)]
         hint = f" (select: {word(inner[0])}?)" if inner else " (ignore: what is left alone)" if found else ""

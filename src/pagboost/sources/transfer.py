@@ -29,6 +29,7 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each try that follows one 
 LONGEST_PAUSE = 120.0  # however long a server asks to wait
 CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
+PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst")  # files of which servers say, as of a transfer, that they are packed
 
 
 def state_file(part: Path) -> Path:
@@ -89,6 +90,9 @@ def _once(address: Address, part: Path, name: str, *, checked: bool) -> None:
             raise answers.Broken(answers.described(error), answers.asked_pause(error)) from error
         raise answers.Refused(answers.described(error)) from error
     with response:
+        packed = answers.encoding(response)
+        if packed and not (checked or name.endswith(PACKED)):
+            raise answers.Refused(f"its server packs it ({packed}): a sha256 would say whether it is the file itself")
         goes_on, whole = response.status == 206, answers.total(response)
         if goes_on and (answers.first(response) != there or total not in (None, whole)):
             os.truncate(part, 0)

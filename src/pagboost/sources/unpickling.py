@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from pagboost.sources.stored import FORGED, NumpyArray, NumpyType, Storage, Stored, counts, tensors, view
+from pagboost.sources.stored import FORGED, NumpyArray, NumpyType, Storage, Stored, changed, counts, tensors, view
 
 # A network with its optimiser takes tens of thousands of steps and some twenty names; these bound a forged pickle's
 # memory to a gigabyte.
@@ -36,8 +36,13 @@ STORAGES = {
     "ComplexDoubleStorage": torch.complex128,
     "UntypedStorage": torch.uint8,
 }
+UNNAMED = ("uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in STORAGES.values()}
-DTYPES |= {"float8_e4m3fn": torch.float8_e4m3fn, "float8_e5m2": torch.float8_e5m2}
+DTYPES |= {name: getattr(torch, name) for name in UNNAMED}  # those that no storage has a name for
+# of quantised tensors, which are not read; what lies beside and behind them is
+STORAGES |= {"QInt8Storage": torch.int8, "QUInt8Storage": torch.uint8, "QInt32Storage": torch.int32}
+STORAGES |= {"QUInt4x2Storage": torch.uint8, "QUInt2x4Storage": torch.uint8}
+MARKS = {"conj", "neg"}  # what PyTorch says of a view that is not what its storage holds
 
 
 class _Untouched(type):
@@ -101,13 +106,29 @@ class Builder:
         """A pickle changes nothing in it."""
 
 
-def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Stored:
-    return view(storage, offset, size, stride, getattr(storage, "dtype", torch.uint8))
+def _tensor(storage: Any, offset: int, size: Any, stride: Any, _: Any = None, __: Any = None, marks: Any = None) -> Any:
+    return _marked(view(storage, offset, size, stride, getattr(storage, "dtype", torch.uint8)), marks)
 
 
-def _tensor_of_dtype(storage: Any, offset: int, size: Any, stride: Any, _: Any, __: Any, dtype: Any, *___: Any) -> Any:
-    """A tensor of a type that no storage has a name for; of one that is not known here: a stand-in."""
-    return view(storage, offset, size, stride, dtype) if isinstance(dtype, torch.dtype) else Inert
+def _tensor_of_dtype(
+    storage: Any, offset: int, size: Any, stride: Any, _: Any, __: Any, dtype: Any, marks: Any = None
+) -> Any:
+    """A tensor of a type that no storage has a name for; of one that is not known here: the type's stand-in."""
+    if not isinstance(dtype, torch.dtype):
+        return dtype if isinstance(dtype, _Untouched) else Inert
+    return _marked(view(storage, offset, size, stride, dtype), marks)
+
+
+def _marked(tensor: Stored, marks: Any) -> Any:
+    """A tensor as its marks {"neg": True} say; a stand-in where they say what is not known here."""
+    if not marks:
+        return tensor
+    return changed(tensor, {mark for mark in marks if marks[mark]}) if {*marks} <= MARKS else Inert
+
+
+def _bytes(raw: Any = b"", *_: Any) -> bytes | bytearray:
+    """Bytes of bytes; nothing for anything else: of a number they would be as many."""
+    return raw if isinstance(raw, (bytes, bytearray)) else b""
 
 
 def _subclassed(make: Any, _: Any, args: Any, *__: Any) -> Any:
@@ -128,9 +149,11 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter_with_state": lambda data, *_: data,
     "torch._tensor._rebuild_from_type_v2": _subclassed,
     "_codecs.encode": lambda text, *_: text.encode("latin1"),
+    **{f"{module}.{kind}": _bytes for module in ("builtins", "__builtin__") for kind in ("bytes", "bytearray")},
     "numpy.dtype": NumpyType,
     **{f"numpy.{core}.multiarray._reconstruct": NumpyArray for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray.scalar": NumpyArray.scalar for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": NumpyArray.of_buffer for core in ("core", "_core")},
 }
 
 

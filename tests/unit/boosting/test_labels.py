@@ -74,6 +74,21 @@ def test_debiased_labels_are_more_even_and_follow_from_the_validation_images(gui
     assert np.array_equal(debiased.images, own.images)
 
 
+def test_logits_come_in_batches_that_need_not_be_held(guide, others):
+    batches = list(labels.logits_in_batches(guide, others, None, 120, CPU))
+    assert [len(logits) for _, logits in batches] == [120, 120, 60]
+    assert torch.equal(torch.cat([logits for _, logits in batches]), labels.logits_of(guide, others, None, 120, CPU))
+
+
+def test_labels_that_have_to_be_given(guide, samples, unlabelled):
+    """BIGRoC's GT rows are no PL rows where a file has no labels."""
+    own, _, facts = complete(guide, samples, None, "given")
+    assert own.labels is samples.labels and facts["rule"] == "given"
+    for pair, named in (((unlabelled, None), "mine.npz"), ((samples, unlabelled), "validation samples")):
+        with pytest.raises(InputError, match=rf"{named}: has no labels \(arr_1\), expected some \(labels: given\)"):
+            complete(guide, *pair, "given")
+
+
 def test_pseudo_labels_are_the_plain_argmax_of_labelled_images_too(guide, samples, unlabelled):
     pseudo, seen, facts = complete(guide, samples, samples, "pseudo")
     plain, _, _ = complete(guide, unlabelled, None, "argmax")
@@ -102,9 +117,9 @@ def test_given_labels_are_kept_and_counted_by_seed(guide, samples, others):
 
 def test_rules_are_named():
     boost = {"objective": "ce", "sampler": "pgd", "alpha": 0.1}
-    assert set(get_args(LabelRule)) == {"debiased", "argmax", "pseudo"}
+    assert set(get_args(LabelRule)) == {"debiased", "argmax", "pseudo", "given"}
     assert read(StepBoost, boost, "boost").labels == "debiased"
-    with pytest.raises(InputError, match="boost.labels: 'uniform', expected one of: debiased, argmax, pseudo"):
+    with pytest.raises(InputError, match="boost.labels: 'uniform', expected one of: debiased, argmax, pseudo, given"):
         read(StepBoost, boost | {"labels": "uniform"}, "boost")
 
 

@@ -24,7 +24,7 @@ class Site:
     reset; None: all. codes: HTTP codes of the next answers; 0: none. ranges: whether it knows them. tags: whether it
     says versions (the content's own). heads: whether it knows HEAD. sized: whether it says how much comes. pages:
     {path: HTML}.
-    moved: {path: where to}. waits: what answers wait for after their `drop`.
+    moved: {path: where to}. waits: what answers wait for after their `drop`. packed: a Content-Encoding, if any.
     """
 
     address: str = ""
@@ -38,6 +38,7 @@ class Site:
     tags: bool = True
     heads: bool = True
     sized: bool = True
+    packed: str = ""
     waits: threading.Event | None = None
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
@@ -102,6 +103,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if site.tags:
             self.send_header("ETag", tag)
         self.send_header("Content-Type", "application/octet-stream")
+        if site.packed:
+            self.send_header("Content-Encoding", site.packed)
         if site.sized:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()

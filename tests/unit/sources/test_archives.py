@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import stat
@@ -218,6 +219,36 @@ def test_a_truncated_archive_is_one_line(tmp_path, kind):
             list(function(path))
 
 
+def tar_of_three():
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name in "abc":
+            add_to_tar(archive, name, b"1")
+    return stream.getvalue()  # a header and a block each, then zeros
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda whole: whole[:2048], "its end is missing: cut short, or damaged"),  # between two members
+        (lambda whole: whole[:2100], "its end is missing: cut short, or damaged"),  # within a header
+        (lambda whole: whole[:2048] + b"x" + whole[2049:], "its end is missing: cut short, or damaged"),
+        (lambda whole: whole + whole, "goes on after its end: several .tar in one, or damaged"),
+    ],
+)
+def test_a_tar_is_never_read_in_part(tmp_path, change, said, suffix):
+    """Python takes what comes before such a place for the whole."""
+    assert dict(files(written(tmp_path / f"whole{suffix}", tar_of_three()))).keys() == {*"abc"}
+    with pytest.raises(InputError, match=rf"t{suffix}: not readable to its end \({said}\)"):
+        archives.listing(written(tmp_path / f"t{suffix}", change(tar_of_three())))
+
+
+def written(path, content):
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
 def test_a_zip_with_a_password_is_one_line(tmp_path):
     path = packed(tmp_path, "zip")
     whole = bytearray(path.read_bytes())
@@ -232,8 +263,12 @@ def test_a_zip_with_a_password_is_one_line(tmp_path):
 
 def test_what_is_no_archive_or_is_not_there(tmp_path):
     (tmp_path / "text.tar").write_text("not an archive" * 100)
-    with pytest.raises(InputError, match=r"text.tar: not readable to its end \("):
+    with pytest.raises(InputError, match=r"text.tar: not readable to its end \(it is no such archive, or its start"):
         list(files(tmp_path / "text.tar"))
+    cut = packed(tmp_path, "zip")
+    cut.write_bytes(cut.read_bytes()[:90])
+    with pytest.raises(InputError, match=r"not readable to its end \(a .zip without its directory, .*: cut short\)"):
+        list(files(cut))
     with pytest.raises(InputError, match="nothing: no such file or folder, expected a folder, .zip"):
         list(files(tmp_path / "nothing"))
 

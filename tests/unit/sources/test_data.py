@@ -138,10 +138,10 @@ def test_names_of_classes_are_for_people(tmp_path):
     for given in (names, str(tmp_path / "names.json")):
         with_names = prepare(entry(class_names=given))
         assert np.array_equal(with_names["heldout"].images, prepare(entry())["heldout"].images)
-    with pytest.raises(InputError, match=r"datasets.class_names: 2 names, expected 10 \(datasets.num_classes\)"):
+    with pytest.raises(InputError, match=r"datasets.class_names: 2 names, expected 10 \(num_classes\)"):
         prepare(entry(class_names=["zero", "one"]))
     with pytest.raises(InputError, match=r"datasets.class_names: not a list of names \(name 1 is empty\)"):
-        prepare(entry(class_names=["zero", " "]))
+        prepare(entry(class_names=[names[0], " ", *names[2:]]))
 
 
 def test_a_missing_key_is_named():

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from pagboost.errors import InputError
-from pagboost.sources import download, transfer
+from pagboost.sources import answers, download, transfer
 
 CONTENT = random.Random(0).randbytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -175,6 +175,20 @@ def test_without_versions_a_hash_has_to_judge(site, url, kept, sha256, ranges):
 def test_an_answer_without_length_is_read_to_its_end(site, url, kept):
     site.sized = False
     assert download.fetch(url, None, kept).read_bytes() == CONTENT
+
+
+def test_an_answer_that_is_packed_is_no_file_unless_a_hash_says_so(site, url, kept):
+    """Nobody asked for it; of an archive it is what some servers say of the file itself."""
+    site.packed, site.files["/x.tgz"] = "gzip", CONTENT
+    with pytest.raises(InputError, match=r"not downloaded \(its server packs it \(gzip\): a sha256 would say"):
+        download.fetch(url, None, kept)
+    assert names(kept) == set()
+    assert download.fetch(url, SHA256, kept).read_bytes() == CONTENT
+    assert download.fetch(f"{site.address}/x.tgz", None, kept).read_bytes() == CONTENT
+
+
+def test_a_server_s_words_are_harmless():
+    assert str(answers.Broken("\x1b[31m no\n status ")) == "?[31m no status"
 
 
 @pytest.mark.parametrize("code", [500, 503, 429])

@@ -8,6 +8,7 @@ import io
 import pickle
 import random
 import struct
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -89,6 +90,34 @@ def test_shared_storages_are_shared_and_nothing_is_read_that_is_not_asked_for(fo
     untouched = found["optimizer"]["momentum"].read.__closure__
     storage = next(cell.cell_contents for cell in untouched if isinstance(cell.cell_contents, unpickling.Storage))
     assert storage._opened is None
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_views_that_are_not_what_their_storage_holds(form, tmp_path):
+    """PyTorch writes the storage as it is, and beside it that the tensor is minus that, or its conjugate."""
+    value = torch.complex(torch.arange(3.0), torch.arange(3.0) + 1)
+    views = {"conjugated": value.conj(), "negated": value.conj().imag, "both": torch._neg_view(value.conj())}
+    for key, view in views.items():
+        torch.save({"a": view}, tmp_path / "net.pt", **FORMATS[form])
+        read = tensors(tensor_files.read(tmp_path / "net.pt"))["a"].read()
+        assert torch.equal(read, view) and (view.is_neg(), view.is_conj()) != (read.is_neg(), read.is_conj()), key
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_arrays_and_quantised_tensors_beside_others(form, tmp_path):
+    """Arrays whose axes are not the C order's, empty ones, types that PyTorch has not, and what is quantised."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such tensors go away one day; files of them will not
+        content = {"quantised": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), "a": torch.ones(2)}
+    content |= {"empty": np.zeros((0, 4), np.float32), "wide": np.longdouble(3), "array": np.arange(3.0)}
+    content |= {"turned": np.arange(12.0).reshape(2, 2, 3).transpose(1, 2, 0), "odd": torch.ones(2).to(torch.uint16)}
+    for protocol in (2, 5):
+        torch.save(content, tmp_path / "net.pt", pickle_protocol=protocol, **FORMATS[form])
+        found = tensors(tensor_files.read(tmp_path / "net.pt"))
+        assert found.keys() == {"a", "empty", "array", "turned", "odd"}
+        assert found["empty"].shape == (0, 4) and found["odd"].dtype == torch.uint16
+        for key in found:
+            assert found[key].read().tolist() == content[key].tolist(), key
 
 
 @pytest.mark.parametrize("form", FORMATS)
