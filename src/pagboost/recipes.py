@@ -9,7 +9,7 @@ from typing import Any
 from pagboost.errors import InputError
 from pagboost.options.kinds import named
 from pagboost.options.models import Model
-from pagboost.options.networks import Network
+from pagboost.options.networks import Network, unfit
 from pagboost.options.reading import read
 from pagboost.training import Data, Run, Trained
 
@@ -29,16 +29,9 @@ def check_fits(network: Network | None, outputs: int | None, data: Data) -> None
 
     outputs: how many numbers a generator's network gives for each of an image's; None: unlike an image.
     """
+    if network is None:
+        return
     channels, size = data.x.shape[1], data.x.shape[2]
-    fits = {"num_classes": data.num_classes, "in_channels": channels, "channels": channels}
-    fits |= {"image_size": size, "size": size}
-    if outputs is not None:
-        fits["out_channels"] = outputs * channels
-    for key, expected in fits.items():
-        value = getattr(network, key, None)
-        if value not in (None, expected):
-            raise InputError(f"network.{key}: {value}, expected {expected} (the data's)")
-    for key in ("mean", "std"):
-        value = getattr(network, key, None)
-        if value is not None and len(value) != channels:
-            raise InputError(f"network.{key}: {value}, expected {channels} (one per channel of the data)")
+    if misfit := unfit(network, channels=channels, size=size, num_classes=data.num_classes, outputs=outputs):
+        key, value, expected = misfit
+        raise InputError(f"network.{key}: {value}, expected {expected} (the data's)")

@@ -8,7 +8,7 @@ ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 from pagboost import parents, warm
 from pagboost.errors import InputError
-from pagboost.planning import base_rows, captions, configuration, flags, running, runs, submitting
+from pagboost.planning import base_rows, captions, configuration, fitting, flags, running, runs, submitting
 from pagboost.planning.lineage import Digests, upstream
 from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import Results
@@ -19,7 +19,9 @@ from pagboost.report import cells
 configuration.prefer_this_interpreter()
 parents.announce()
 # As a module of another workflow this one has the settings that it is given there: the files are the other's.
-CONFIG_FILES = [] if workflow.modifier.is_module else [Path(path).absolute() for path in workflow.overwrite_configfiles]
+# (is_module says nothing: to Snakemake the outermost workflow is one too, without a parent.)
+WITHIN_ANOTHER = getattr(workflow.modifier, "parent_modifier", None) is not None
+CONFIG_FILES = [] if WITHIN_ANOTHER else [Path(path).absolute() for path in workflow.overwrite_configfiles]
 try:
     CONFIG = configuration.with_defaults(ROOT, config)
     SCALE = configuration.load(ROOT, CONFIG, CONFIG_FILES)
@@ -33,7 +35,7 @@ if workflow.is_main_process:
     running.claim(Path(".snakemake"))
 else:
     running.join(Path(".snakemake"))
-DIGESTS = Digests(Path(".snakemake", "pagboost"), plans=workflow.is_main_process)
+DIGESTS = Digests(Path(".snakemake", "pagboost"), plans=workflow.is_main_process, keeps=lambda: not workflow.dryrun)
 ENVIRONMENT = ROOT / "environment.yml"
 RESULTS = SCALE["folder"]
 PAPERS = SCALE["papers"]

@@ -242,7 +242,7 @@ rule provenance:
     params:
         script=script("make_provenance.py"),
         config=lambda w, input: flags.as_json(CONFIG),
-        over=lambda w, input: CONFIG_FILES,
+        over=lambda w, input: list(map(str, CONFIG_FILES)),
         made_from=digest_of(lambda w: SHOWN.provenance()),
     message:
         "Provenance of all results"

@@ -1,6 +1,6 @@
 rule train:
     input:
-        unpack(inputs_of(lambda w: MADE.of(w.training).weights(w.model))),
+        unpack(inputs_of(lambda w: fitting.weights(MADE.of(w.training), w.model))),
     output:
         weights=f"{RESULTS}/{{training}}weights/{{model}}.safetensors",
     log:

@@ -10,16 +10,14 @@ from pagboost import cli
 
 
 def main() -> None:
-    from pagboost.planning import configuration
+    from pagboost.planning import configuration, paper_flags
 
     flags = cli.parser(__doc__)
-    flags.add_argument(
-        "--paper", nargs="+", type=configuration.paper, default=[], help="FILE.yaml or JSON, one or more"
-    )
+    paper_flags.add_papers(flags, required=False)
     flags.add_argument("--results", type=Path, help="folder of a scale's finished run")
-    flags.add_argument("--config", nargs="*", type=Path, default=[], help="configuration files to state hashes of")
-    flags.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
-    flags.add_argument("--without", type=configuration.without, default={}, help="what is left out, or a scale file")
+    paper_flags.add_configuration(flags)
+    cli.add_unavailable(flags)
+    paper_flags.add_without(flags)
     cli.add_trainings(flags)
     flags.add_output("--out", folder=True, required=False, help="folder to fill")
     flags.add_output("--hub-folder", folder=True, required=False, help="new folder for one network, of --weights")
@@ -44,7 +42,8 @@ def main() -> None:
 
     papers = [left_out.shown(paper, args.without.get(paper["key"])) for paper in args.paper]
     facts = page.provenance(papers, args.results, args.unavailable, args.config, args.trainings[1:])
-    folders = [args.results / kind / paper["key"] for paper in args.paper for kind in ("tables", "figures")]
+    kinds = [(kind, paper) for paper in papers for kind in ("tables", "figures") if kind == "tables" or paper[kind]]
+    folders = [args.results / kind / paper["key"] for kind, paper in kinds]
     found = [path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".md", ".png")]
     copies = {args.out / path.parent.name / path.name: path for path in found}
     if (made := args.results / "provenance.csv").is_file():

@@ -17,6 +17,7 @@ from pagboost import images
 from pagboost.boosting import lengths
 from pagboost.costs.counting import AT_IMAGE, AT_WEIGHTS, FORWARD, Shape
 from pagboost.options.boosts import PublishedSteps
+from pagboost.options.models import Dataset
 from pagboost.options.reading import read
 from pagboost.planning import counted
 from pagboost.planning.lineage import Result
@@ -62,9 +63,8 @@ def network_of(results: Results, model: str) -> Mapping[str, Any]:
 def shape_of(results: Results, dataset: str, size: int | None = None) -> Shape:
     """[C, H, W] of a data set's images, or of those resized."""
     entry = results.scale["datasets"][dataset]
-    channels = 1 if entry["source"] == "sklearn_digits" else entry["options"].get("channels", 3)
     side = size or entry["size"]
-    return channels, side, side
+    return read(Dataset, entry, "").options.image_channels() or 3, side, side
 
 
 def model_of(result: Result) -> str:

@@ -21,12 +21,19 @@ class Source(Options):
     tag = "source"
     numbers_classes: ClassVar[bool] = False
 
+    def image_channels(self) -> int | None:
+        """Channels of its images; None where nothing says so before they are read."""
+        return getattr(self, "channels", None)
+
 
 class Digits(Source):
     """The 1,797 handwritten digits that scikit-learn ships, bicubic to `size`."""
 
     kind = "sklearn_digits"
     uses = "pagboost.sources.data:sklearn_digits"
+
+    def image_channels(self) -> int:
+        return 1
 
 
 class Kept(Source):
@@ -47,6 +54,9 @@ class CIFAR10(Kept):
     pictures: Annotated[
         Text | None, Doc("a folder or archive of train/<class>/ and test/<class>/, read in place of `file`; null: none")
     ] = None
+
+    def image_channels(self) -> int:
+        return 3
 
 
 class Folder(Kept):
@@ -86,3 +96,8 @@ class Images(Options):
     class_names: Annotated[Text | ClassNames | None, Doc("by number, for people; or a file of them")] = None
     split_seed: Annotated[Seed, Doc("of the random split")]
     splits: Annotated[Splits, Doc("sizes of the parts")]
+
+    def misfit(self) -> Misfit:
+        if isinstance(self.class_names, list) and len(self.class_names) != self.num_classes:
+            return "class_names", f"{len(self.class_names)} names", f"{self.num_classes} (num_classes)"
+        return None

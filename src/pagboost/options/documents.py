@@ -1,4 +1,4 @@
-"""Writes what follows from the classes of options: schemas for editors, tables for docs/configuration.md.
+"""Writes what follows from the classes of options: schemas for editors, tables for two documents.
 
 python -m pagboost.options.documents        (make options)
 """
@@ -21,7 +21,12 @@ from pagboost.options.scale import Scale
 from pagboost.options.schema import schema, summary
 
 ROOT = Path(__file__).parents[3]
-SCHEMAS, TABLES = ROOT / "workflow" / "schemas", ROOT / "docs" / "configuration.md"
+SCHEMAS = ROOT / "workflow" / "schemas"
+# {a document: (whose options its tables are of, the first one's title)}
+TABLES: dict[Path, tuple[type[Options], str]] = {
+    ROOT / "docs" / "configuration.md": (Scale, "Keys of a scale"),
+    ROOT / "docs" / "papers.md": (Paper, "Keys of a paper"),
+}
 BEGIN, END = "<!-- made by `make options` from src/pagboost/options: edit there -->", "<!-- end -->"
 # what scale files have besides: it is resolved before a scale is read
 BASE = {"base": {"type": "string", "description": "a scale this one is built on: its keys are merged over that one's"}}
@@ -32,16 +37,16 @@ def documents() -> dict[Path, str]:
     scale, paper = schema(Scale, "A scale, or what goes over one", BASE), schema(Paper, "A paper as data")
     schemas = {"scale": scale, "paper": paper}
     made = {SCHEMAS / f"{name}.schema.json": json.dumps(body, indent=1) + "\n" for name, body in schemas.items()}
-    text = TABLES.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    made[TABLES] = f"{before}{BEGIN}\n\n{tables(Scale)}\n{END}{after}"
+    for path, (top, title) in TABLES.items():
+        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        made[path] = f"{before}{BEGIN}\n\n{tables(top, title)}\n{END}{after}"
     return made
 
 
-def tables(top: type[Options]) -> str:
+def tables(top: type[Options], title: str) -> str:
     """Markdown: the options of a class, then of every class below it, each once."""
-    parts = [_table(top, "Keys of a scale")]
+    parts = [_table(top, title)]
     parts += [_table(cls, _title(cls)) for cls in _below(top, {top}) if hints(cls) or "kind" in vars(cls)]
     return "\n".join(parts)
 

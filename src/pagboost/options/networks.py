@@ -24,6 +24,26 @@ class Network(Options):
         return getattr(self, "in_channels", getattr(self, "channels", 3))
 
 
+def unfit(network: Network, *, channels: int | None, size: int, num_classes: int, outputs: int | None = None) -> Misfit:
+    """What a network's options say of images and classes that does not hold for some; channels: None where not known.
+
+    outputs: how many numbers a generator's network gives for each of an image's; None: unlike an image.
+    """
+    fits: dict[str, Any] = {"num_classes": num_classes, "image_size": size, "size": size}
+    if channels is not None:
+        fits |= {"in_channels": channels, "channels": channels}
+        fits |= {} if outputs is None else {"out_channels": outputs * channels}
+    for key, expected in fits.items():
+        value = getattr(network, key, None)
+        if value not in (None, expected):
+            return key, value, str(expected)
+    for key in ("mean", "std"):
+        value = getattr(network, key, None)
+        if None not in (value, channels) and len(value) != channels:
+            return key, value, f"{channels} (one per channel)"
+    return None
+
+
 def _halved(key: str, size: int, patch: int, halvings_key: str, halvings: int) -> Misfit:
     """What is wrong unless `size` pixels, `patch` per position, can be halved so often."""
     factor = patch * 2**halvings

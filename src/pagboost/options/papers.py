@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from pagboost.options.claims import AnyClaim, Id
 from pagboost.options.figures import Figure
-from pagboost.options.kinds import Distinct, Doc, Options
+from pagboost.options.kinds import Distinct, Doc, Misfit, Options
 from pagboost.options.parts import Protocol
 from pagboost.options.tables import MeasuredAs, Table
 from pagboost.options.types import Count, Name, Text
@@ -52,7 +52,14 @@ class Paper(Options):
         list[Name], Distinct(), Doc("tables whose claims are judged by a second set of trainings, where there is one")
     ] = []
     names: Annotated[Names, Doc("what readers see in place of keys")]
-    nfe: Annotated[dict[Name, Count], Doc("{generator: network evaluations per sample}, where the paper gives them")]
+    nfe: Annotated[
+        dict[Name, Count], Doc("{generator: network evaluations per sample}, where the paper gives them")
+    ] = {}
     tables: Annotated[dict[Name, Table], Doc("its tables")]
     figures: Annotated[dict[Name, Figure], Doc("its figures")]
     claims: Annotated[list[AnyClaim], Doc("what it claims")]
+
+    def misfit(self) -> Misfit:
+        ids = [claim.id for claim in self.claims]
+        again = next((i for i, one in enumerate(ids) if one in ids[:i]), None)
+        return None if again is None else (f"claims.{again}.id", ids[again], "another (a claim before it has this one)")

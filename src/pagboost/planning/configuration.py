@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -20,11 +21,14 @@ from pagboost.options.papers import Paper
 from pagboost.options.reading import Reference, read
 from pagboost.options.scale import Scale
 from pagboost.options.trainings import Training
-from pagboost.planning import references
+from pagboost.planning import layers, nulls, references
+from pagboost.planning.overlay import merge
 from pagboost.report import cells, left_out
 from pagboost.sources import addresses
 
 ROOT = Path(__file__).resolve().parents[3]  # the checkout, for what needs one
+# What config.yaml says, which lies over all scale files
+KNOBS = ("scale", "results", "answers", "seeds", "trainings", "second_trainings")
 # What rules' jobs do, by how many GPUs they use
 WITHOUT_GPU = {"data": "preparing data", "report": "reporting"}
 ONE_GPU = {
@@ -47,42 +51,62 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
         if Path(path).suffix.lower() != ".json":
             read_yaml(Path(path))
     file = scale_file(root, str(config.get("scale")))
+    said = bases(root, file)
+    read_from = [*reversed([path for path, _ in said]), root / "config.yaml", *map(Path, over)]
+    placed = functools.partial(layers.placed, read_from, config, file.name)
+    with placed():
+        plugins.load(read_plugins(config, *(content for _, content in said)))
     content, files = with_bases(root, file)
     merged = merge(content, config)
-    with in_file(file.name):
-        plugins.load(read_plugins(merged))
+    for problem in unheard(content, config):
+        raise InputError(f"{file.name}: {problem}")
+    with placed():
         found: list[Reference] = []
         scale = read(Scale, merged, "", declared=True, references=found)
+        merged = nulls.dropped(scale, merged)
+        paper_files = files_of_papers(root, scale.papers)
     addresses.use_mirrors(scale.mirrors)
     networks = (getattr(model, "network", None) for model in scale.models.values())
     functions.declare((one.function, one.arguments) for one in networks if isinstance(one, Function))
-    paper_files = files_of_papers(root, scale.papers)
     papers = {name: read_yaml(path) for name, path in paper_files.items()}
     without = merged.get("without") or {}
     for name, paper in papers.items():
         with in_file(f"{name}.yaml"):
             named: list[Reference] = []
             read(Paper, paper, "", declared=True, references=named)
+            if paper["key"] != name:
+                raise InputError(f"key: {paper['key']}, expected {name} (the file's name, which results are called by)")
             gone = without.get(name)
             shown = [one for one in named if left_out.is_shown(one[0], paper, gone)]
             for problem in references.unknown_protocols(scale, shown):
                 raise InputError(problem)
-    for problem in unknown_parts(root, papers, without):
-        raise InputError(f"{file.name}: {problem}")
-    results = folder("results", merged["results"])
+    with placed():
+        for problem in unknown_parts(root, papers, without):
+            raise InputError(problem)
+        results = folder("results", merged["results"])
+        answers = folder("answers", merged["answers"])
     result = {
         **merged,
         "papers": {name: left_out.shown(paper, without.get(name)) for name, paper in papers.items()},
         "paper_files": paper_files,
         "without": without,
         "results": results,
-        "answers": folder("answers", merged["answers"]),
+        "answers": answers,
         "folder": folder("scale", f"{results}/{file.stem}"),
         "files": [Path(path).absolute() for path in (root / "config.yaml", *over, *files, *paper_files.values())],
     }
-    for problem in itertools.chain(references.problems(scale, found), problems(result, root)):
-        raise InputError(f"{file.name}: {problem}")
+    with placed():
+        for problem in itertools.chain(references.problems(scale, found), problems(result, root)):
+            raise InputError(problem)
     return result
+
+
+def unheard(content: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    """Knobs of config.yaml that a scale file turns in vain, as config.yaml goes over it."""
+    for key in KNOBS:
+        if key in content and content[key] != config.get(key):
+            expected = f"it in a file for --configfile: config.yaml goes over a scale file (here: {config.get(key)!r})"
+            yield f"{key}: {reading.short(content[key])}, expected {expected}"
 
 
 def with_defaults(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,9 +123,10 @@ def in_file(name: str) -> Iterator[None]:
         raise InputError(f"{name}: {error}") from error
 
 
-def read_plugins(merged: Mapping[str, Any]) -> list[str]:
-    """What a scale names as plug-ins: needed before anything else of it can be read."""
-    return reading.value(reading.hints(Scale)["plugins"], merged.get("plugins", []), "plugins")
+def read_plugins(*layers: Mapping[str, Any]) -> list[str]:
+    """What a scale names as plug-ins, the topmost layer first: needed before anything else of it can be read."""
+    named = next((layer["plugins"] for layer in layers if "plugins" in layer), [])
+    return reading.value(reading.hints(Scale)["plugins"], named, "plugins")
 
 
 def folder(key: str, path: str) -> str:
@@ -125,14 +150,14 @@ def prefer_this_interpreter() -> None:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
-def scale_file(root: Path, scale: str) -> Path:
-    """A scale's file, by the name it has in config/scales or by its path."""
+def scale_file(root: Path, scale: str, key: str = "scale") -> Path:
+    """A scale's file, by the name it has in config/scales or by its path; key: what says so, for errors."""
     known = sorted(path.stem for path in (root / "config" / "scales").glob("*.yaml"))
     if scale in known:
         return root / "config" / "scales" / f"{scale}.yaml"
     scale = os.path.expandvars(os.path.expanduser(scale))
     if not Path(scale).is_file():
-        raise InputError(f"scale: {scale}, expected one of: {', '.join(known)}, or the path of a scale file")
+        raise InputError(f"{key}: {scale}, expected one of: {', '.join(known)}, or the path of a scale file")
     return Path(scale)
 
 
@@ -155,15 +180,26 @@ def files_of_papers(root: Path, papers: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def with_bases(root: Path, file: Path) -> tuple[dict[str, Any], list[Path]]:
-    """(a scale file's content over that of the scale its `base` names, and so on; the files read, its own first)."""
-    content, files = read_yaml(file), [file]
-    while "base" in content:
-        below = scale_file(root, str(content.pop("base")))
-        if below in files:
+def bases(root: Path, file: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """[(file, content)] of a scale and of those that its `base` names, one after the other, its own first."""
+    found = [(file, read_yaml(file))]
+    while "base" in (content := found[-1][1]):
+        base = content.pop("base")
+        with in_file(found[-1][0].name):
+            below = scale_file(root, base if isinstance(base, str) else reading.short(base), "base")
+        if below in (path for path, _ in found):
             raise InputError(f"{file.name}: base: {below.stem}, expected a scale that is not built on this one")
-        content, files = merge(read_yaml(below), content), [*files, below]
-    return content, files
+        found.append((below, read_yaml(below)))
+    return found
+
+
+def with_bases(root: Path, file: Path) -> tuple[dict[str, Any], list[Path]]:
+    """(a scale file's content over that of the scales below it; the files read, its own first)."""
+    found = bases(root, file)
+    merged: dict[str, Any] = {}
+    for _, content in reversed(found):
+        merged = merge(merged, content)
+    return merged, [path for path, _ in found]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -172,21 +208,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds {type(content).__name__}, expected a mapping")
     return content
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`, mappings key by key, everything else replaced.
-
-    A mapping of another `kind` is another thing (a model read from a file in place of a trained one): what it says is
-    replaced, not merged.
-    """
-    if "kind" in base and over.get("kind", base["kind"]) != base["kind"]:
-        return {**base, **over}
-    result = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merge(result[key], value) if both else value
-    return result
 
 
 def paper(text: str) -> cli.Spec:
@@ -255,7 +276,8 @@ def problems(scale: Mapping[str, Any], root: Path) -> Iterator[str]:
                 yield f"unavailable.{key}: {part} is no generator, boost, protocol or study of the scale or its papers"
     for paper, content in scale["papers"].items():
         parts = [*content["tables"].values(), *content["figures"].values(), *content["claims"]]
-        where = f"config/papers/{paper}.yaml needs it; declare it, or give the reason under unavailable or without"
+        needs = f"{told(scale['paper_files'][paper], root)} needs it"
+        where = f"{needs}; declare it, or give the reason under unavailable or without"
         for study in cells.studies(parts):
             if study not in scale["studies"] and study not in unavailable:
                 yield f"studies.{study}: missing key, {where}"
@@ -272,6 +294,11 @@ def problems(scale: Mapping[str, Any], root: Path) -> Iterator[str]:
                 for key in published_keys(boosts[boost]):
                     if key not in published:
                         yield f"generators.{generator}.published.{key}: missing key, boosts.{boost} starts from it"
+
+
+def told(file: Path, root: Path) -> str:
+    """A file as people know it: within the checkout, or as they named it."""
+    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
 
 
 def _named_in(papers: Iterable[Mapping[str, Any]]) -> set[str]:

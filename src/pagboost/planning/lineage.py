@@ -53,11 +53,14 @@ class Digests:
     """Digests of results, each computed once.
 
     folder: where fingerprints of files from elsewhere are kept, and how often a result lost its sources; None: nowhere.
-    plans: whether that may be noted now (a process that runs a single job must not).
+    plans: whether losses count now (in a process that runs a single job they do not). keeps: whether a loss is noted
+    for later runs; asked when one is found, as Snakemake does not know before whether its run is a dry one.
     """
 
-    def __init__(self, folder: str | Path | None = None, plans: bool = True) -> None:
-        self.plans = plans
+    def __init__(
+        self, folder: str | Path | None = None, plans: bool = True, keeps: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.plans, self.keeps = plans, keeps
         self.fingerprints, self.lost = (
             Memory(folder and Path(folder, name)) for name in ("fingerprints.json", "lost.json")
         )
@@ -89,7 +92,8 @@ class Digests:
             times = self.lost.get(result.file, 0)
             if self.plans and Path(result.file).exists() and self.gone(result):
                 times += 1
-                self.lost.note(result.file, times)
+                if self.keeps():
+                    self.lost.note(result.file, times)
             self._asked[result] = f"{self.of(result)}/{times}" if times else self.of(result)
         return self._asked[result]
 

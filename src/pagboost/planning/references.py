@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from pagboost.errors import listed
 from pagboost.options.models import Model
-from pagboost.options.reading import Reference
+from pagboost.options.reading import Reference, nearest
 from pagboost.options.scale import Scale
 
 
@@ -17,7 +18,8 @@ def problems(scale: Scale, references: Sequence[Reference]) -> Iterator[str]:
         if refers.kept:
             known = {**known, **weights}
         if name not in known:
-            yield f"{where}: {name}, expected one of the {refers.section}: {', '.join(known) or 'none is declared'}"
+            expected = f"one of the {refers.section}: {listed(known) or 'none is declared'}"
+            yield f"{where}: {name}{nearest(name, known)}, expected {expected}"
         elif refers.kinds and known[name].used_as() not in refers.kinds:
             kind = known[name].used_as()
             yield f"{where}: {name} is of kind {kind}, expected {' or '.join(refers.kinds)}"

@@ -48,7 +48,7 @@ def comparison(measured: str, *beside: str) -> str:
 
 def nfe(frame: Frame, paper: Mapping[str, Any]) -> list[Column]:
     """The column of network evaluations, where this scale or the paper states any; else none."""
-    known = frame[["nfe", "nfe_reported"]].notna().any(axis=None) and paper["nfe"]
+    known = frame[["nfe", "nfe_reported"]].notna().any(axis=None) and paper.get("nfe")
     return [Column("NFE (reported)", _nfe, measured=False)] if known else []
 
 

@@ -75,7 +75,7 @@ def _head(
         "label": name_of(paper["names"], generator, boost),
         **row.get("at", {}),
         "nfe": nfe.get(generator),
-        "nfe_reported": paper["nfe"].get(generator),
+        "nfe_reported": paper.get("nfe", {}).get(generator),
         "unavailable": reason(generator, boost, unavailable) or "",
     }
 

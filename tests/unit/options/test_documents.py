@@ -7,8 +7,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import yaml
 
+from pagboost import yaml_files
 from pagboost.options import documents
 from pagboost.options.papers import Paper
 from pagboost.options.scale import Scale
@@ -35,7 +35,7 @@ def validators():
 @pytest.mark.parametrize("path", [*SCALES, *PAPERS], ids=lambda path: path.stem)
 def test_shipped_files_pass_and_name_their_schema(validators, path):
     kind = "paper" if path in PAPERS else "scale"
-    assert not list(validators[kind].iter_errors(yaml.safe_load(path.read_text())))
+    assert not list(validators[kind].iter_errors(yaml_files.read(path)))
     named = path.read_text().partition("\n")[0].partition("$schema=")[2]
     assert (path.parent / named).resolve() == documents.SCHEMAS / f"{kind}.schema.json"
 
@@ -66,7 +66,7 @@ def test_a_part_that_goes_over_a_scale_passes(validators):
 
 
 def test_every_option_of_every_kind_is_in_the_tables():
-    text = documents.tables(Scale)
+    text = documents.tables(Scale, "Keys of a scale")
     for name in ("p_std", "rotation_head", "inverse_step", "class_offsets", "mapping_lr", "stands_for", "clip_x_0"):
         assert name in text
     assert "| `sigma_min` | a number above 0 | [-1, 1] | `0.002` | lowest noise level |" in text

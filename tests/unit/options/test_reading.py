@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 import pytest
-import yaml
 from msgspec import Meta
 
+from pagboost import yaml_files
 from pagboost.errors import InputError
 from pagboost.options import kinds, reading
 from pagboost.options.boosts import AnyBoost, BallBoost, StepBoost
@@ -245,7 +245,7 @@ def test_every_kind_names_what_is_there_and_documents_all_options(family):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_options_survive_being_written_and_read_again(path):
     """As a script gets them: JSON of what a scale says."""
-    for name, entry in (yaml.safe_load(path.read_text()).get("models") or {}).items():
+    for name, entry in (yaml_files.read(path).get("models") or {}).items():
         if "kind" in entry:
             model = read(Model, entry, f"models.{name}", declared=True)
             again = read(Model, json.loads(json.dumps(entry, sort_keys=True)), f"models.{name}")

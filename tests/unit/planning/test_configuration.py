@@ -300,7 +300,7 @@ def test_merging(base, over, merged):
             {"jobs": {"train": {"gpu": 3}}},
             ["tiny.yaml: models.net.training.batch_size: 4, expected a multiple of 3 (jobs.train.gpu)"],
         ),
-        ({"jobs": {"data": {"gpu": 1}}}, ["tiny.yaml: jobs.data.gpu: 1, expected 0 (preparing data uses none)"]),
+        ({"jobs": {"data": {"gpu": 1}}}, ["config: jobs.data.gpu: 1, expected 0 (preparing data uses none)"]),
         ({"datasets": {"tiny": {"splits": {"test": 1}}}}, ["datasets.tiny.splits.test: unknown key", "heldout"]),
         (
             {"boosts": {"ball": BALL | {"eps": "pubished"}}},
@@ -367,25 +367,34 @@ def test_every_rules_job_is_known_by_how_many_gpus_it_uses():
     [
         ({"seeds": [0, 1000]}, "samples.validation.seeds: 1000 is one of seeds too, expected seeds apart"),
         ({"models": {"net": {"dataset": "mnist"}}}, "models.net.dataset: mnist, expected one of the datasets: tiny"),
-        ({"models": {"both": {"inputs": {"backbone": "nat"}}}}, "models.both.inputs.backbone: nat, expected one of"),
+        (
+            {"models": {"both": {"inputs": {"backbone": "nat"}}}},
+            "models.both.inputs.backbone: nat (did you mean net?), expected one of",
+        ),
         (
             {"models": {"both": {"inputs": {"fakes": ["gan"]}}}},
-            "models.both.inputs.fakes.0: gan, expected one of the generators",
+            "models.both.inputs.fakes.0: gan (did you mean gen?), expected one of the generators",
         ),
         (
             {"generators": {"gen": {"model": "nat"}}},
-            "generators.gen.model: nat, expected one of the models: net, both, edm",
+            "generators.gen.model: nat (did you mean net?), expected one of the models: net, both, edm",
         ),
         (
             {"generators": {"guided": GUIDED | {"classifier": "nat"}}},
-            "generators.guided.classifier: nat, expected one of",
+            "generators.guided.classifier: nat (did you mean net?), expected one of",
         ),
         (
             {"generators": {"real": {"dataset": "mnist"}}},
             "generators.real.dataset: mnist, expected one of the datasets: tiny",
         ),
-        ({"boosts": {"good": {"guide": "nat"}}}, "boosts.good.guide: nat, expected one of the models: net, both"),
-        ({"protocols": {"train": {"extractor": "nat"}}}, "protocols.train.extractor: nat, expected one of"),
+        (
+            {"boosts": {"good": {"guide": "nat"}}},
+            "boosts.good.guide: nat (did you mean net?), expected one of the models: net, both",
+        ),
+        (
+            {"protocols": {"train": {"extractor": "nat"}}},
+            "protocols.train.extractor: nat (did you mean net?), expected one of",
+        ),
         (
             {"boosts": {"ball": BALL | {"guide": "net", "stop": "reference"}}},
             "boosts.ball.guide: net, expected a joint",
@@ -414,7 +423,7 @@ def test_every_rules_job_is_known_by_how_many_gpus_it_uses():
     ],
 )
 def test_references_that_do_not_hold_are_named(root, over, message):
-    with pytest.raises(InputError, match=f"^tiny.yaml: {re.escape(message)}"):
+    with pytest.raises(InputError, match=f"^(tiny.yaml|config): {re.escape(message)}"):
         load(root, **over)
 
 
@@ -498,7 +507,7 @@ def test_weights_kept_during_a_training_are_models_that_generators_draw_from(roo
     assert configuration.checkpoints(loaded["models"]) == {"ddpm_at_5": "ddpm", "ddpm_at_10": "ddpm"}
     assert configuration.dataset_of(loaded["generators"]["early"], loaded["models"]) == "tiny"
     with pytest.raises(
-        InputError, match=r"generators\.early\.model: ddpm_at_6, expected one of the models: .*, ddpm_at_10"
+        InputError, match=r"generators\.early\.model: ddpm_at_6 .*, expected one of the models: .*, ddpm_at_10"
     ):
         load(root, models=models, generators={"early": drawn | {"model": "ddpm_at_6"}})
     with pytest.raises(InputError, match=r"models\.other\.training\.checkpoints: \[5\], expected \[5, 10\] as ddpm"):
@@ -548,22 +557,31 @@ GAINS = {
     ("study", "message"),
     [
         (GRADIENTS, "studies.s.networks.0: net is of kind classifier, expected time_classifier"),
-        (GRADIENTS | {"networks": ["nat"]}, "studies.s.networks.0: nat, expected one of the models: net, both"),
-        (ADVANTAGES | {"judge": "nat"}, "studies.s.judge: nat, expected one of the models: net, both"),
+        (
+            GRADIENTS | {"networks": ["nat"]},
+            "studies.s.networks.0: nat (did you mean net?), expected one of the models: net, both",
+        ),
+        (
+            ADVANTAGES | {"judge": "nat"},
+            "studies.s.judge: nat (did you mean net?), expected one of the models: net, both",
+        ),
         (
             ADVANTAGES | {"generators": {"one": "gen", "two": "gan"}},
-            "studies.s.generators.two: gan, expected one of the generators: gen, real",
+            "studies.s.generators.two: gan (did you mean gen?), expected one of the generators: gen, real",
         ),
         (ADVANTAGES | {"over": "three"}, "studies.s.over: three, expected one of its generators' keys: one, two"),
         (
             GAINS | {"sets": {"raw": {"generator": "gan"}}},
-            "studies.s.sets.raw.generator: gan, expected one of the generators: gen, real",
+            "studies.s.sets.raw.generator: gan (did you mean gen?), expected one of the generators: gen, real",
         ),
         (
             GAINS | {"sets": GAINS["sets"] | {"up": {"generator": "gen", "boost": "best"}}},
             "studies.s.sets.up.boost: best, expected one of the boosts: good",
         ),
-        (COSTS | {"samplers": ["gan"]}, "studies.s.samplers.0: gan, expected one of the generators: gen, real"),
+        (
+            COSTS | {"samplers": ["gan"]},
+            "studies.s.samplers.0: gan (did you mean gen?), expected one of the generators: gen, real",
+        ),
         (COSTS, "studies.s.samplers: real is drawn by no network, expected a generator with a sampler"),
         (GAINS | {"scorer": "net"}, "studies.s.scorer: net is of kind classifier, expected joint"),
         (GAINS | {"judge": "both"}, "studies.s.judge: both, expected another network: it is the guide of set up"),
@@ -574,7 +592,7 @@ GAINS = {
     ],
 )
 def test_references_of_studies_that_do_not_hold_are_named(root, study, message):
-    with pytest.raises(InputError, match=f"^tiny.yaml: {re.escape(message)}"):
+    with pytest.raises(InputError, match=f"^(tiny.yaml|config): {re.escape(message)}"):
         load(root, studies={"s": study})
 
 
@@ -609,6 +627,47 @@ def test_a_scale_can_be_built_on_another(root):
     path.write_text(yaml.safe_dump({"base": "quick"}))
     with pytest.raises(InputError, match="base: quick, expected a scale that is not built on this one"):
         load(root, scale="quick")
+
+
+@pytest.mark.parametrize("base", [{"base": "tinny"}, {"base": None}, {"base": ["tiny"]}])
+def test_a_base_that_is_not_there_is_named_with_the_file_that_names_it(root, base):
+    (root / "config" / "scales" / "quick.yaml").write_text(yaml.safe_dump(base))
+    with pytest.raises(InputError, match=r"^quick\.yaml: base: .*, expected one of: quick, tiny, or the path"):
+        load(root, scale="quick")
+
+
+@pytest.mark.parametrize("key", ["seeds", "trainings"])
+def test_a_knob_that_a_scale_file_turns_in_vain_is_refused(root, key):
+    edit(root, "scales/tiny.yaml", lambda scale: scale.update({key: [7]}))
+    expected = rf"^tiny\.yaml: {key}: \[7\], expected it in a file for --configfile: config\.yaml goes over"
+    with pytest.raises(InputError, match=expected):
+        load(root)
+    assert load(root, **{key: [7]})[key] == [7]
+
+
+def test_an_error_names_the_file_of_settings_that_says_the_key(root, tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"boosts": {"good": {"alhpa": 1}}}))
+    config = configuration.merge(CONFIG, yaml.safe_load(mine.read_text()))
+    with pytest.raises(InputError, match=r"^mine\.yaml: boosts\.good\.alhpa: unknown key"):
+        configuration.load(root, config, [mine])
+
+
+def test_null_is_as_if_it_were_not_said_where_it_is_the_default(root):
+    over = {"evaluation": None, "protocols": {"train": {"n": None}}, "generators": {"gen": {"classifier": None}}}
+    plain, said = load(root), load(root, **over)
+    assert {**said, "files": None} == {**plain, "files": None}
+
+
+def test_a_paper_is_called_as_its_file_and_has_each_claim_once(root):
+    claim = {"id": "a", "text": "t", "source": "s", "metric": "fid", "each": ["gen"]}
+    claim |= {"lower": {"boost": "good"}, "than": {"boost": "none"}}
+    edit(root, "papers/made_up.yaml", lambda paper: paper.update(claims=[claim, claim]))
+    with pytest.raises(InputError, match=r"^made_up\.yaml: claims\.1\.id: a, expected another"):
+        load(root)
+    edit(root, "papers/made_up.yaml", lambda paper: paper.update(claims=[claim], key="other"))
+    with pytest.raises(InputError, match=r"^made_up\.yaml: key: other, expected made_up"):
+        load(root)
 
 
 def test_a_paper_is_checked_too(root):

@@ -278,6 +278,16 @@ def test_a_result_that_lost_its_source_is_asked_for_anew_and_then_stays(tmp_path
     assert [a == b for a, b in zip(lost, again, strict=True)] == [True, True, False]
 
 
+def test_a_dry_run_notes_no_loss(tmp_path):
+    _, _, last = chain(tmp_path)
+    memory = tmp_path / "memory"
+    before = Digests(memory).asked(last)
+    (tmp_path / "a").unlink()
+    assert Digests(memory, keeps=lambda: False).asked(last) != before
+    (tmp_path / "a").write_text("put back")
+    assert Digests(memory).asked(last) == before
+
+
 def test_a_circle_is_one_line(scale):
     scale["models"]["cd"]["inputs"]["teacher"] = "cd"
     with pytest.raises(InputError, match="^weights cd: is made from itself, expected inputs without a circle$"):

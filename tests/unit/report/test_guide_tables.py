@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from pagboost import artifacts
 from pagboost.errors import InputError
@@ -148,7 +147,7 @@ SCALES = sorted(path.stem for path in (ROOT / "config/scales").glob("*.yaml"))
 def test_every_network_of_a_table_is_studied_and_has_a_name(scale):
     declared, _ = configuration.with_bases(ROOT, ROOT / "config/scales" / f"{scale}.yaml")
     for name in declared["papers"]:
-        paper = yaml.safe_load((ROOT / f"config/papers/{name}.yaml").read_text())
+        paper = configuration.read_yaml(ROOT / f"config/papers/{name}.yaml")
         spec = paper["tables"]["guides"]
         assert spec["study"] in declared["studies"] or spec["study"] in declared["unavailable"]
         studied = declared["studies"].get(spec["study"], {}).get("networks", spec["networks"])

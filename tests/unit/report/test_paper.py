@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import statistics
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pagboost.planning import configuration
 from pagboost.report import claims, reported
@@ -16,14 +16,24 @@ from pagboost.report.cells import cells, expand, name_of, network_name, studies
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(params=sorted((ROOT / "config/papers").glob("*.yaml")), ids=lambda path: path.stem)
+@functools.cache
+def paper(name):
+    return configuration.read_yaml(ROOT / f"config/papers/{name}.yaml")
+
+
+@pytest.fixture(params=sorted(path.stem for path in (ROOT / "config/papers").glob("*.yaml")))
 def any_paper(request):
-    return yaml.safe_load(request.param.read_text())
+    return paper(request.param)
 
 
 @pytest.fixture
 def golan():
-    return yaml.safe_load((ROOT / "config/papers/golan2024.yaml").read_text())
+    return paper("golan2024")
+
+
+@functools.cache
+def declared_by(scale):
+    return configuration.with_bases(ROOT, ROOT / f"config/scales/{scale}.yaml")[0]
 
 
 def test_every_cell_has_a_name_and_every_row_is_there_once(any_paper):
@@ -59,8 +69,7 @@ def test_claims_are_about_cells_that_tables_show(any_paper):
 )
 def test_which_scales_measure_as_the_papers_did(key, scale, protocol, n, alike):
     """By the scales' own files: a split or an extractor that changes there takes the differences with it."""
-    paper = yaml.safe_load((ROOT / f"config/papers/{key}.yaml").read_text())
-    declared, _ = configuration.with_bases(ROOT, ROOT / f"config/scales/{scale}.yaml")
+    declared = declared_by(scale)
     seen = declared["protocols"][protocol]
     dataset = declared["datasets"][declared["models"][seen["extractor"]]["dataset"]]
     size = 299 if declared["models"][seen["extractor"]]["network"]["kind"] == "inception" else 32
@@ -75,7 +84,7 @@ def test_which_scales_measure_as_the_papers_did(key, scale, protocol, n, alike):
             "statistics": "openai",
             "resize": "tensorflow",
         }
-    how = paper["measured_as"]
+    how = paper(key)["measured_as"]
     assert reported.measured_alike(how, "fid", protocol, facts) == alike
     recall = alike and "recall" in how[protocol]["metrics"]
     assert reported.measured_alike(how, "recall", protocol, facts) == recall
@@ -141,7 +150,7 @@ def test_the_paper_breaks_its_own_claims_about_fid_only_where_known(golan, tmp_p
 
 @pytest.fixture
 def ganz():
-    return yaml.safe_load((ROOT / "config/papers/ganz2021.yaml").read_text())
+    return paper("ganz2021")
 
 
 def test_bigrocs_printed_percentages_disagree_with_its_numbers_where_known(ganz):

@@ -6,7 +6,6 @@ import statistics
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pagboost import artifacts
 from pagboost.errors import InputError
@@ -167,7 +166,7 @@ def test_what_is_wrong_is_named(shown, results):
 def test_rows_are_networks_or_sets_of_the_study_and_have_names(paper):
     """At the scale that makes all of them; halves are made of boosted sets."""
     declared, _ = configuration.with_bases(ROOT, ROOT / "config/scales/digits_full.yaml")
-    content = yaml.safe_load((ROOT / f"config/papers/{paper}.yaml").read_text())
+    content = configuration.read_yaml(ROOT / f"config/papers/{paper}.yaml")
     for spec in content["tables"].values():
         if spec.get("kind") == "quantities":
             study = declared["studies"][spec["study"]]

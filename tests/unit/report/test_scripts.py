@@ -78,7 +78,6 @@ def test_what_a_scale_leaves_out_is_neither_read_nor_published(paper, measured, 
     assert "Left out at this scale: tables table1; claims helps" in (tmp_path / "report.html").read_text(
         encoding="utf-8"
     )
-    (measured.root / "figures" / "made_up").mkdir(parents=True)
     script("publish", *common, "--without", tmp_path / "mine.yaml", "--out", tmp_path / "published")
     assert json.loads((tmp_path / "published" / "provenance.json").read_text())["sample sets scored"] == "0"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pagboost.planning.watching.state import Job, Run, Status
 
+Takes = tuple[tuple[str, int], ...]  # how much of each limited resource a job takes
 TAKEN_BY_ALL = ("_cores", "_nodes")  # of which every job takes some, where they are limited
 
 
@@ -29,9 +30,11 @@ def seconds_of(benchmark: str | Path | None, since: float = 0.0) -> float | None
 
 def estimate(run: Run, job: Job) -> float | None:
     """Seconds a job will take: as it did before, else the median of its rule's jobs; None: not known yet."""
-    if job.earlier is not None:
-        return job.earlier
-    times = run.times.get(job.rule)
+    return _usual(run, job.rule) if job.earlier is None else job.earlier
+
+
+def _usual(run: Run, rule: str) -> float | None:
+    times = run.times.get(rule)
     return statistics.median(times) if times else None
 
 
@@ -43,7 +46,9 @@ def remaining(run: Run, left: Mapping[str, float | None]) -> tuple[float | None,
     """
     blocked = run.blocked()
     waiting = [job for job in run.of(Status.WAITING) if job.id not in blocked]
-    lengths = {job.id: estimate(run, job) for job in waiting} | {job.id: left.get(job.id) for job in _running(run)}
+    usual = {rule: _usual(run, rule) for rule in {job.rule for job in waiting}}  # once for thousands of jobs
+    lengths = {job.id: usual[job.rule] if job.earlier is None else job.earlier for job in waiting}
+    lengths |= {job.id: left.get(job.id) for job in _running(run)}
     unknown = sum(length is None for length in lengths.values())
     if unknown and not any(lengths.values()):
         return None, unknown
@@ -63,34 +68,42 @@ def _simulated(run: Run, waiting: list[Job], lengths: Mapping[str, float]) -> fl
     for job in waiting:
         for need in job.needs:
             after.setdefault(need, []).append(job)
-    ready = sorted((-job.priority, order[job.id]) for job in waiting if not unmet[job.id])
     jobs = list(run.jobs.values())
+    # ready jobs by what they take, of which there are few kinds: who is next is seen without going through all of them
+    ready: dict[Takes, list[tuple[int, int]]] = {}
     now, active = 0.0, []
 
-    def takes(job: Job) -> dict[str, int]:
-        return {name: min(job.takes.get(name, 0), amount) for name, amount in room.items()}
+    def takes(job: Job) -> Takes:
+        return tuple((name, min(job.takes.get(name, 0), amount)) for name, amount in room.items())
+
+    def offer(job: Job) -> None:
+        heapq.heappush(ready.setdefault(takes(job), []), (-job.priority, order[job.id]))
 
     def begin(job: Job) -> None:
-        for name, amount in takes(job).items():
+        for name, amount in takes(job):
             free[name] -= amount
         heapq.heappush(active, (now + lengths[job.id], order[job.id]))
 
+    def following() -> Job | None:
+        """The first of the ready jobs that there is room for."""
+        if any(free.get(name, 1) <= 0 for name in TAKEN_BY_ALL):
+            return None
+        fitting = [heap for taken, heap in ready.items() if heap and all(free[name] >= n for name, n in taken)]
+        return jobs[heapq.heappop(min(fitting))[1]] if fitting else None
+
+    for job in waiting:
+        if not unmet[job.id]:
+            offer(job)
     for job in _running(run):
         begin(job)
-    while ready or active:
-        for key in list(ready):
-            if any(free.get(name, 1) <= 0 for name in TAKEN_BY_ALL):
-                break
-            job = jobs[key[1]]
-            if all(free[name] >= amount for name, amount in takes(job).items()):
-                ready.remove(key)
-                begin(job)
+    while active or any(ready.values()):
+        while (job := following()) is not None:
+            begin(job)
         now, place = heapq.heappop(active)
-        for name, amount in takes(jobs[place]).items():
+        for name, amount in takes(jobs[place]):
             free[name] += amount
         for job in after.get(jobs[place].id, []):
             unmet[job.id] -= 1
             if not unmet[job.id]:
-                ready.append((-job.priority, order[job.id]))
-        ready.sort()
+                offer(job)
     return now

@@ -96,3 +96,18 @@ def test_thousands_of_jobs_take_no_time_to_estimate():
     start = time.process_time()
     assert left(*jobs, cores=64)[0] == pytest.approx(3000 / 64, rel=0.1)
     assert time.process_time() - start < 5
+
+
+def test_thousands_that_are_ready_at_once_take_no_time_either():
+    """The live view asks twice a second."""
+    jobs = [job(str(i), takes={"_cores": 1, "gpu": i % 2}) for i in range(10_000)]
+    run = Run([plan(*jobs, times={"train": [1.0, 2.0, 3.0]}) | {"room": {"_cores": 4, "gpu": 1}}])
+    start = time.process_time()
+    assert remaining(run, {}) == (10_000, 0)  # the half that need the GPU run one after the other
+    assert time.process_time() - start < 1
+
+
+def test_what_there_is_no_room_for_is_passed_by():
+    on_gpu = [job(name, earlier=10.0, takes={"_cores": 1, "gpu": 1}) for name in "ab"]
+    jobs = [*on_gpu, job("c", earlier=10.0, takes={"_cores": 1, "gpu": 0})]
+    assert remaining(Run([plan(*jobs) | {"room": {"_cores": 2, "gpu": 1}}]), {}) == (20, 0)
