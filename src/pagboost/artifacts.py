@@ -134,15 +134,21 @@ def load_samples(
             raise InputError(f"{path}: has no arr_0 but {held}, expected arr_0 (uint8 images [N, H, W, C])")
         images = npz.mapped(archive, "arr_0", path) if mapped else None
         images = _member(archive, "arr_0", path) if images is None else images
-        if images.dtype != np.uint8:
-            raise InputError(f"{path}: arr_0 is {images.dtype}, expected uint8 images in 0..255")
-        if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
-            first = " (channels last: transpose(0, 2, 3, 1))" if images.ndim == 4 and images.shape[1] in (1, 3) else ""
-            raise InputError(f"{path}: arr_0 has shape {list(images.shape)}, expected [N, H, W, C], C = 1 or 3{first}")
+        _check_images(images, path, least=1)
         result = _with_columns(images, archive, num_classes, labels, path)
     warn_if_binary(images, str(path))
     _check_streams(result, path)
     return result
+
+
+def _check_images(images: np.ndarray, path: str | Path, *, least: int = 0) -> None:
+    """Raise InputError unless they are uint8 [N, H, W, C], N at least `least`."""
+    shape = images.shape
+    if images.dtype != np.uint8:
+        raise InputError(f"{path}: arr_0 is {images.dtype}, expected uint8 images in 0..255")
+    if len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape[1:] or len(images) < least:
+        first = " (channels last: transpose(0, 2, 3, 1))" if len(shape) == 4 and shape[1] in (1, 3) else ""
+        raise InputError(f"{path}: arr_0 has shape {list(shape)}, expected [N, H, W, C], C = 1 or 3{first}")
 
 
 def with_columns(images: Any, path: str | Path, *, labels: str | None = None) -> SampleSet:
@@ -195,7 +201,11 @@ def save_samples(path: str | Path, samples: SampleSet, rows: np.ndarray | None =
     """Write a sample set in the layout load_samples reads; equal sets give equal bytes.
 
     rows: of it, samples.subset(rows). Of images that are mapped from a disk no more than some are held at a time.
+    Raises InputError for images of another kind or layout, which load_samples would refuse.
     """
+    if not isinstance(samples, SampleSet):
+        raise InputError(f"{path}: {type(samples).__name__}, expected a SampleSet to write")
+    _check_images(samples.images, path)
     images: np.ndarray | npz.Rows = samples.images
     if rows is not None:
         images = npz.Rows(images, rows)
@@ -236,7 +246,7 @@ def save_weights(path: str | Path, tensors: Mapping[str, torch.Tensor], descript
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    _finite(tensors, Path(path))
+    check_finite(tensors, path)
     contiguous = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     # one entry alone: safetensors writes several in another order each time
     text = json.dumps({**description, HASH: weights_hash(contiguous, description)}, sort_keys=True)
@@ -264,7 +274,7 @@ def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
         description = json.loads(text)
     if description.pop(HASH, stated := weights_hash(tensors, description)) != stated:
         raise InputError(changed(path))
-    _finite(tensors, path)
+    check_finite(tensors, path)
     return tensors, description
 
 
@@ -281,7 +291,8 @@ def weights_hash(tensors: Mapping[str, torch.Tensor], description: Mapping[str, 
     return digest.hexdigest()
 
 
-def _finite(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+def check_finite(tensors: Mapping[str, torch.Tensor], path: str | Path) -> None:
+    """Raise InputError, which names the tensor, for NaN or infinity among them."""
     for key, value in tensors.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise InputError(f"{path}: tensor {key} holds NaN or infinity, expected finite weights")

@@ -75,6 +75,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.register("type", Path, _path)
         self.outputs: dict[str, bool | str] = {}  # name in the parsed values -> `folder` of add_output
 
     def error(self, message: str) -> NoReturn:
@@ -113,6 +114,21 @@ def add_seeds(flags: Parser, meaning: str) -> None:
     flags.add_argument("--seeds", type=natural, nargs="+", default=[0], action=Distinct, help=meaning)
 
 
+def add_scale(flags: Parser) -> None:
+    """The first argument of what is about a whole scale."""
+    flags.add_argument("scale", help="a name in config/scales, or a scale file")
+
+
+def add_per_seed(flags: Parser) -> None:
+    """--per-seed: how many images each sampling seed gets."""
+    flags.add_argument("--per-seed", type=positive_int, required=True, help="images per seed")
+
+
+def add_memory(flags: Parser) -> None:
+    """--memory: where Snakemake remembers what it has run."""
+    flags.add_argument("--memory", type=Path, default=Path(".snakemake"), help="Snakemake's folder")
+
+
 def add_trainings(flags: Parser) -> None:
     """--trainings: the seeds of the trainings that a table, a figure or a page is made from."""
     meaning = "seeds of the trainings; results of those beyond the first lie in training=N of --results"
@@ -123,6 +139,32 @@ def add_second_trainings(flags: Parser) -> None:
     """--second-trainings: another set of trainings, apart from the first."""
     meaning = "seeds of other trainings than --trainings; all of their results lie in training=N of --results"
     flags.add_argument("--second-trainings", type=natural, nargs="+", required=True, action=Distinct, help=meaning)
+
+
+def add_device(flags: Parser) -> None:
+    """--device: where it is computed."""
+    flags.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is computed")
+
+
+def add_batch_size(flags: Parser, default: int) -> None:
+    """--batch-size: how many images are computed with together."""
+    flags.add_argument("--batch-size", type=positive_int, default=default, help="images per pass")
+
+
+def add_downloads(flags: Parser) -> None:
+    """--sha256 and --downloads, where an input may be a URL."""
+    flags.add_argument("--sha256", help="of the file, 8 digits or more; none: a URL's first download counts")
+    flags.add_argument("--downloads", type=Path, default=Path("downloads"), help="where a URL's copy is kept")
+
+
+def add_unavailable(flags: Parser) -> None:
+    """--unavailable: what a paper names and this scale has not."""
+    flags.add_argument("--unavailable", type=reasons, default={}, help="{generator, boost or protocol: why}")
+
+
+def add_made_from(flags: Parser) -> None:
+    """--made-from: the digest that stands below a table."""
+    flags.add_argument("--made-from", metavar="DIGEST", help="of all that it is made from, to be named below it")
 
 
 def add_labels(flags: Parser) -> None:
@@ -190,6 +232,13 @@ def check_memory(where: str, needed: int) -> None:
 
 
 # -- types of arguments
+
+
+def _path(text: str) -> Path:
+    """A Path; of no text it would be the folder that the script runs in, as with a shell's variable that is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name, expected a file or folder")
+    return Path(text)
 
 
 def _integer(text: str, least: int, most: int) -> int:

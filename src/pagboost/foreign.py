@@ -7,6 +7,7 @@ from pathlib import Path
 
 GZIP = b"\x1f\x8b"
 POINTER, PAGES = b"version https://git-lfs", (b"<!doctype html", b"<html")
+ARRAY = b"\x93NUMPY"
 
 
 def named(content: bytes) -> str | None:
@@ -27,5 +28,9 @@ def at(path: Path) -> str | None:
         content = file.read(1024)
         if content.startswith(GZIP) and path.suffix in (".npz", ".npy", ".safetensors"):  # not an archive cut short
             return "it is compressed by gzip: gunzip it"
+        if content.startswith(ARRAY):
+            return "it is one array without a name (.npy): numpy.savez makes an .npz of it"
+        if path.suffix in (".pkl", ".pickle"):
+            return "it is a pickle, which can run anything as it is read: numpy.savez makes an .npz of its arrays"
         return named(content)
     return None

@@ -37,6 +37,12 @@ class Shard:
         return slice(start, min(stop, count))
 
 
+def add_flag(flags: argparse.ArgumentParser, how: str = "") -> None:
+    """--shard: which part of a set a job makes."""
+    meaning = f"the K-th of N parts alone {how}(merge.py: the whole)"
+    flags.add_argument("--shard", type=parse, metavar="K/N", help=meaning)
+
+
 def rows_of(shard: Shard | None, count: int, batch_size: int) -> slice:
     """A shard's images (Shard.rows); without one all `count`."""
     return slice(0, count) if shard is None else shard.rows(count, batch_size)

@@ -30,7 +30,7 @@ def parse(description: str) -> tuple[cli.Parser, argparse.Namespace, Model]:
     flags.add_argument("--input", type=named_path, action="append", default=[], metavar="ROLE=PATH",
                        help="another job's file: teacher=, backbone=, joint=, fakes= (which may repeat)")  # fmt: skip
     flags.add_argument("--seed", type=cli.natural, default=0)
-    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    cli.add_device(flags)
     flags.add_argument("--gpus", type=cli.natural, default=1, help="train on so many, a process for each")
     cli.add_labels(flags)
     flags.add_output("--out", help="weights (.safetensors)")

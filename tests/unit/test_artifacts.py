@@ -195,6 +195,20 @@ def test_samples_survive_the_file(tmp_path, samples, columns):
         assert (a is None and b is None) or (np.array_equal(a, b) and a.dtype == b.dtype)
 
 
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (SampleSet(np.zeros((3, 4, 4, 3))), "s.npz: arr_0 is float64, expected uint8"),
+        (SampleSet(np.zeros((3, 1, 4, 4), np.uint8)), r"arr_0 has shape \[3, 1, 4, 4\], expected .*channels last"),
+        (np.zeros((3, 4, 4, 3), np.uint8), "s.npz: ndarray, expected a SampleSet"),
+    ],
+)
+def test_what_could_not_be_read_is_not_written(tmp_path, samples, said):
+    with pytest.raises(InputError, match=said):
+        artifacts.save_samples(tmp_path / "s.npz", samples)
+    assert not any(tmp_path.iterdir())
+
+
 def test_published_batches_drop_in(tmp_path):
     """OpenAI's layout: arr_0 and arr_1 by position, any integer type."""
     np.savez(tmp_path / "s.npz", np.zeros((2, 8, 8, 3), np.uint8), np.array([1, 0], np.int32))

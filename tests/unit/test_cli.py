@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import io
 import json
 import os
@@ -17,6 +18,8 @@ from pagboost import cli
 from pagboost.errors import InputError, listed
 from pagboost.planning import configuration
 
+PACKAGE = Path(cli.__file__).parent
+FLAGS = ("cli.py", "shards.py", "train_flags.py", "*/flags.py", "*/*_flags.py", "commands/*.py")
 YAML = "models:\n  ct: {kind: consistency, steps: [1, 2]}\n  none:\n"
 
 
@@ -200,6 +203,16 @@ def test_positive_integers():
     assert cli.positive_int("12") == 12
     with pytest.raises(argparse.ArgumentTypeError, match="-1: expected an integer of at least 1"):
         cli.positive_int("-1")
+
+
+def test_a_flag_that_commands_share_is_written_once():
+    written = {}
+    for path in (file for place in FLAGS for file in sorted(PACKAGE.glob(place))):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
+                parts = [*map(ast.unparse, node.args), *sorted(map(ast.unparse, node.keywords))]
+                written.setdefault(tuple(parts), []).append(path.name)
+    assert len(written) > 100 and {parts: names for parts, names in written.items() if len(names) > 1} == {}
 
 
 def test_a_reference_is_a_path_where_there_is_one(tmp_path, monkeypatch):

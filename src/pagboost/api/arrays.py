@@ -17,6 +17,7 @@ from pagboost.metrics.image_sets import check_layout
 CHUNK = 1024  # images that are rounded together
 HALF_A_LEVEL = 0.5 / 255  # what is beyond [0, 1] by less rounds to 0 or 255
 FLOATS = "expected floats [N, C, H, W] in [0, 1], C = 1 or 3"
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # of floats; eight bits are no image's levels
 
 
 def is_array(given: Any) -> bool:
@@ -29,6 +30,8 @@ def stored(given: torch.Tensor | np.ndarray, where: str) -> np.ndarray:
 
     Raises InputError naming `where` for another layout, floats outside [0, 1], NaN and infinity.
     """
+    if isinstance(given, torch.Tensor):
+        _check_dense(given, where)
     if isinstance(given, torch.Tensor) and not given.is_floating_point():
         given = given.detach().cpu().numpy()
     if isinstance(given, np.ndarray) and given.dtype.kind != "f":
@@ -55,6 +58,14 @@ def as_given(pixels: np.ndarray, given: torch.Tensor | np.ndarray) -> torch.Tens
     if not given.is_floating_point():
         return torch.from_numpy(pixels).to(given.device)
     return images.to_float(pixels).contiguous().to(given)
+
+
+def _check_dense(given: torch.Tensor, where: str) -> None:
+    """Raise InputError for a tensor whose numbers are not all there: sparse, nested, quantised, on no device."""
+    odd = given.layout is not torch.strided or given.is_nested or given.is_quantized or given.is_meta
+    if odd or (given.is_floating_point() and given.dtype not in DTYPES):
+        kind = ", ".join(str(fact).removeprefix("torch.") for fact in (given.dtype, given.layout, given.device))
+        raise InputError(f"{where}: a tensor of {kind}, expected a dense one of uint8, or of floats of 16 bits or more")
 
 
 def _check_floats(given: torch.Tensor, where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from pagboost.boosting.guide import Guide
 from pagboost.errors import InputError
 from pagboost.guides import declared
 from pagboost.networks import given, probing
+from pagboost.npz import NONE
 from pagboost.options.boosts import GUIDES, AnyBoost, Boost
 from pagboost.options.reading import read
+from pagboost.sources import class_names
 
 # BIGRoC's walk (Alg. 2, T = 30): steps of eps / T in an L2 ball
 BIGROC: Mapping[str, Any] = {"objective": "ce", "sampler": "pgd", "steps": 30, "eps": "published"}
@@ -50,6 +53,7 @@ def load_guide(
     image, NaN, a part in training mode, an output that depends on chance or on the other images of a batch.
     """
     if not isinstance(source, torch.nn.Module):
+        source = inputs.name(source, "guide", "a weights file, a function's name or a torch.nn.Module")
         modules.only_of_modules(mean=mean, std=std, input_size=input_size, l0=l0)
         if size is None:
             found = given.load(source, GUIDES)
@@ -74,7 +78,7 @@ def boost(
     steps: int | None = None,
     validation: Any = None,
     real: Any = None,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | str | Path | None = None,
     seed: int = 0,
     batch_size: int = 250,
     device: str | torch.device = "auto",
@@ -85,13 +89,15 @@ def boost(
     folder, archive), a SampleSet, a torch Dataset or a list of pictures. Floats are rounded to 256 levels first, as
     files hold them.
     labels: the class of each image, integers [N] or one for all; None: the images' own, else the guide's, by the
-    boost's rule (debiased by `validation`, other generated images; {"labels": "argmax"} needs none).
+    boost's rule (debiased by `validation`, other generated images; {"labels": "argmax"} needs none); "none": the
+    guide's, whatever the images say; of an .npz also the name of the array that holds them.
     guide: of load_guide, or what it takes; a module or function is taken to be trained on images of this size.
     boost: the options of a boost (docs/configuration.md), as a mapping or "FILE.yaml:boosts.NAME". The default is
     BIGRoC's, of 30 steps in an L2 ball, and needs eps: its radius, over an image of the guide's size in [0, 1]. A
     boost with alpha needs steps, their number, unless it fixes it.
-    real: real images with labels, for a boost with stop: ranks. classes: names of the guide's classes, in its order:
-    which class folder of pictures is which. seed: names the random streams of SGLD's noise.
+    real: real images with labels, for a boost with stop: ranks. classes: names of the guide's classes, in its order
+    (or a file of them): which class folder of pictures is which; without them folders are taken as the command takes
+    them, and refused where they may be other classes. seed: names the random streams of SGLD's noise.
     device: "auto", or what torch.device takes.
 
     Returns the same shape, layout, dtype and device as a tensor or array that is given; of all else a SampleSet
@@ -100,14 +106,17 @@ def boost(
     """
     how = _options(boost)
     seed, batch_size = inputs.count(seed, "seed", least=0), inputs.count(batch_size, "batch_size")
-    held = None if inputs.is_path(images) else inputs.sample_set(images, labels, "images")
+    names = None if classes is None else class_names.load(classes, "classes")
+    held = None if inputs.is_path(images) else _opened(images, labels, None, names, "images")[0]
     shape = (sets.open_set(images, 3, "none").samples if held is None else held).images.shape
     if not isinstance(guide, Guide):
         guide = load_guide(guide, size=shape[1], channels=shape[3])
-    held = _opened(images, labels, guide, classes, "images") if held is None else held
-    samples = inputs.seeded(held, seed)
-    apart = None if validation is None else _opened(validation, None, guide, classes, "validation")
-    compared = None if real is None else _opened(real, None, guide, classes, "real")
+    opened = {"images": (held, False) if held is not None else _opened(images, labels, guide, names, "images")}
+    for name, one in (("validation", validation), ("real", real)):
+        opened[name] = (None, False) if one is None else _opened(one, None, guide, names, name)
+    sets.check_names_used(names, any(by_folder for _, by_folder in opened.values()), "what is given")
+    samples, apart, compared = (one for one, _ in opened.values())
+    samples = inputs.seeded(samples, seed)
     length = {"steps": None if steps is None else inputs.count(steps, "steps")}
     length |= {"eps": None if eps is None else inputs.positive(eps, "eps")}
     candidates = lengths.plans(how, guide, **length)
@@ -121,12 +130,20 @@ def boost(
     return arrays.as_given(boosted.images, images) if arrays.is_array(images) else boosted
 
 
-def _opened(given: Any, labels: Any, guide: Guide, classes: Sequence[str] | None, where: str) -> SampleSet:
-    """What a path names, with labels as the command reads them; else inputs.sample_set."""
+def _opened(
+    given: Any, labels: Any, guide: Guide | None, names: Sequence[str] | None, where: str
+) -> tuple[SampleSet, bool]:
+    """(images with their labels, whether these are what class folders say): of a path as the command reads them.
+
+    guide: of a path, whose classes these are. labels: as of `boost`.
+    """
+    without = isinstance(labels, str) and labels == NONE
     if not inputs.is_path(given):
-        return inputs.sample_set(given, labels, where)
-    said = sets.Labelling(None if labels is None else "none", None, classes)
-    return inputs.labelled(sets.open_for(given, guide, said).held(), labels, where)
+        found = inputs.sample_set(given, 0 if without else labels, where)
+        return replace(found, labels=None) if without else found, False
+    said = sets.Labelling(labels if isinstance(labels, str) else None if labels is None else NONE, None, names)
+    opened = sets.open_for(given, guide, said)
+    return inputs.labelled(opened.held(), None if isinstance(labels, str) else labels, where), opened.by_folder
 
 
 def _options(boost: Mapping[str, Any] | Boost | str) -> Any:

@@ -39,6 +39,8 @@ def _device(device: str | torch.device, given: Any) -> torch.device:
         found = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise InputError(f"device: {device!r}, expected auto, cpu, cuda or cuda:N") from error
+    if found.type not in ("cpu", "cuda"):  # nor is the guide moved to what cannot compute float64
+        raise InputError(f"device: {device!r}, expected auto, cpu, cuda or cuda:N")
     if found.type == "cuda" and not (found.index or 0) < torch.cuda.device_count():
         raise InputError(f"device: {device}, expected one of the {torch.cuda.device_count()} GPUs that torch sees")
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,15 @@ BATCH = 256  # items that are read together
 
 
 def is_path(given: Any) -> bool:
-    """Whether images are named, not held."""
-    return isinstance(given, (str, Path))
+    """Whether something is named, not held."""
+    return isinstance(given, (str, os.PathLike))
+
+
+def name(given: Any, what: str, expected: str) -> str:
+    """A path, or another name, as text; InputError naming the argument for what is none."""
+    if not is_path(given):
+        raise InputError(f"{what}: {type(given).__name__}, expected {expected}")
+    return os.fspath(given)
 
 
 def image_set(given: Any, where: str, channels: int = 3) -> ImageSet:
@@ -33,8 +40,9 @@ def image_set(given: Any, where: str, channels: int = 3) -> ImageSet:
     Raises InputError naming the path, or `where`, for what holds no images.
     """
     if is_path(given):
-        return runs.open_set(str(given), channels)
+        return runs.open_set(os.fspath(given), channels)
     if isinstance(given, SampleSet):
+        given = _checked(given, where)
         return InMemory(given.images, where, given.streams()[0], given.labels)
     return InMemory(arrays.stored(given, where), where) if arrays.is_array(given) else Items(given, where)
 
@@ -46,8 +54,7 @@ def sample_set(given: Any, labels: Any, where: str, seed: int = 0) -> SampleSet:
     Raises InputError as image_set does, and for labels that are no integers, or not one for each image.
     """
     if isinstance(given, SampleSet):
-        check_layout(given.images.dtype, given.images.shape, where)
-        result = given
+        result = _checked(given, where)
     elif arrays.is_array(given):
         result = SampleSet(arrays.stored(given, where))
     else:
@@ -55,6 +62,21 @@ def sample_set(given: Any, labels: Any, where: str, seed: int = 0) -> SampleSet:
         own = found.labels() if labels is None else None
         result = SampleSet(np.concatenate(list(found.batches(BATCH))), None if own is None else own.numbers)
     return seeded(labelled(result, labels, where), seed)
+
+
+def _checked(samples: SampleSet, where: str) -> SampleSet:
+    """A SampleSet that a caller made, its columns as int64 [N]; InputError for what it should not hold."""
+    if not isinstance(samples.images, np.ndarray):
+        kind = type(samples.images).__name__
+        raise InputError(f"{where}: a SampleSet's images are a {kind}, expected an array, uint8 [N, H, W, C]")
+    check_layout(samples.images.dtype, samples.images.shape, where)
+    columns = {column: getattr(samples, column) for column in ("labels", "seeds", "index")}
+    numbers = {
+        column: _numbers(found, len(samples), f"{where}: {column}")
+        for column, found in columns.items()
+        if found is not None
+    }
+    return replace(samples, **numbers)
 
 
 def labelled(samples: SampleSet, labels: Any, where: str) -> SampleSet:
@@ -68,9 +90,14 @@ def seeded(samples: SampleSet, seed: int) -> SampleSet:
 
 
 def _numbers(labels: Any, n: int, where: str) -> np.ndarray:
-    numbers = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
+    try:
+        numbers = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
+    except (RuntimeError, TypeError, ValueError) as error:  # lists of several lengths, sparse tensors
+        raise InputError(f"{where}: {type(labels).__name__}, expected integers [{n}], or one for all") from error
     if numbers.dtype.kind not in "iu":
         raise InputError(f"{where}: {numbers.dtype}, expected integers [{n}], or one for all")
+    if numbers.size and numbers.max() > np.iinfo(np.int64).max:
+        raise InputError(f"{where}: holds {numbers.max()}, expected less")
     numbers = np.full(n, numbers, np.int64) if numbers.ndim == 0 else numbers.astype(np.int64)
     if numbers.shape != (n,):
         raise InputError(f"{where}: {list(numbers.shape)}, expected integers [{n}], or one for all")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ class Items:
     """
 
     def __init__(self, items: Sequence[Any] | torch.utils.data.Dataset, where: str) -> None:
-        if not (hasattr(items, "__len__") and hasattr(items, "__getitem__")):
+        numbered = hasattr(items, "__len__") and hasattr(items, "__getitem__")
+        if not numbered or isinstance(items, Mapping):
             raise InputError(f"{where}: {type(items).__name__} has no length or no items by number, {EXPECTED}")
         if not len(items):
             raise InputError(f"{where}: is empty, expected images")
@@ -75,8 +76,9 @@ class Items:
         label = item[1] if _has_label(item) else None
         try:
             return int(label.item() if arrays.is_array(label) else label.__index__())
-        except (AttributeError, TypeError, ValueError) as error:
-            raise InputError(f"{self.where}: item {i}: label {label!r}, expected an integer") from error
+        except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+            said = " ".join(repr(label).split())[:40]  # a tensor's has several lines
+            raise InputError(f"{self.where}: item {i}: label {said}, expected an integer") from error
 
 
 def _has_label(item: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,8 @@ class Evaluation:
         protocols = self.content["protocols"]
         if reference is None and len(protocols) == 1:
             return next(iter(protocols.values()))
+        if reference is None:
+            raise KeyError(f"several references, expected the label of one: {listed(protocols)}")
         if reference not in protocols:
             raise KeyError(f"reference {reference}: expected one of: {listed(protocols)}")
         return protocols[reference]
@@ -95,7 +98,8 @@ def load_extractor(
     """
     if not isinstance(source, torch.nn.Module):
         modules.only_of_modules(input_size=input_size, channels=channels, mean=mean, std=std)
-        return features.load_extractor(str(source), _weights(weights))
+        expected = "the name of one, a weights file, what load_extractor gives or a torch.nn.Module"
+        return features.load_extractor(inputs.name(source, "extractor", expected), _weights(weights))
     if input_size is None:
         raise InputError("input_size: missing, expected the side in pixels that the module sees images at")
     size, channels = inputs.count(input_size, "input_size"), inputs.count(channels or 3, "channels")
@@ -120,11 +124,15 @@ def make_reference(
     neighbours of precision and recall. Raises InputError as `evaluate` does.
     """
     k, batch_size = inputs.count(k, "k"), inputs.count(batch_size, "batch_size")
+    if isinstance(images, Mapping):
+        raise InputError("images: a mapping, expected those of one reference")
     (source,) = _sources(images).values()
     if references.kind_of(source) in ("saved", "opened"):
         raise InputError(f"{references.name_of(source)}: is such a reference already, expected the images")
     wanted = references.default_extractors([source]) if extractor is None else extractor
-    chosen, *_ = _loaded(wanted, weights)
+    if len(several := _loaded(wanted, weights)) > 1:
+        raise InputError(f"extractor: {len(several)} of them, expected one for a reference")
+    (chosen,) = several
     with computing(device, images) as place:
         (made,) = references.open_reference(
             source, [chosen], k, batch_size, place, split=name or references.name_of(source)
@@ -148,6 +156,7 @@ def evaluate(
     fld: bool = False,
     judge: str | Path | Extractor | None = None,
     per_class: bool = False,
+    labels: str | None = None,
     weights: Mapping[str, str | Path] = public.NONE,
     batch_size: int = 100,
     device: str | torch.device = "auto",
@@ -163,7 +172,8 @@ def evaluate(
     Inception as pytorch-fid uses it. It is the caller's to say for a reference of a network of one's own.
     first: {label: n}, the first n images of each seed alone against that reference. also: of "density", "coverage",
     "cmmd". memorisation: the labels of training and test images; fld: with FLD's gap too. judge: a classifier, whose
-    agreement with the samples' labels is told. per_class: FID of every class. All as in docs/evaluation.md; the other
+    agreement with the samples' labels is told. per_class: FID of every class. labels: the array of an .npz that holds
+    them, where it is not arr_1. All as in docs/evaluation.md; the other
     arguments too.
     device: "auto", or what torch.device takes.
 
@@ -173,10 +183,11 @@ def evaluate(
     counted = {"k": k, "splits": splits, "density_k": density_k, "batch_size": batch_size}
     counted = {name: inputs.count(value, name) for name, value in counted.items()}
     flags.check_resamplings(inputs.count(resamplings, "resamplings", least=0))
-    if unknown := [name for name in also if name not in flags.ALSO]:
+    if unknown := [name for name in ([also] if isinstance(also, str) else also) if name not in flags.ALSO]:
         raise InputError(f"also: {unknown[0]}, expected of: {', '.join(flags.ALSO)}")
-    counts = {label: inputs.count(n, f"first: {label}") for label, n in (first or {}).items()}
-    if memorisation is not None and (isinstance(memorisation, str) or len(memorisation) != 2):
+    also = (also,) if isinstance(also, str) else tuple(also)
+    counts = {label: inputs.count(n, f"first: {label}") for label, n in _mapping(first or {}, "first").items()}
+    if memorisation is not None and not (isinstance(memorisation, (tuple, list)) and len(memorisation) == 2):
         raise InputError(f"memorisation: {memorisation!r}, expected two labels of references: (train, test)")
     if fld and memorisation is None:
         raise InputError("fld: expected memorisation=(train, test) with it, whose images it is of")
@@ -189,7 +200,7 @@ def evaluate(
         extractors = _loaded(extractor, weights)
     channels = extractors[0].network.in_channels
     seen = inputs.image_set(samples, NAME, channels) if inputs.is_path(samples) else in_channels(seen, channels)
-    options = Options(counted["splits"], resamplings, fid_infinity, tuple(also), counted["density_k"])
+    options = Options(counted["splits"], resamplings, fid_infinity, also, counted["density_k"])
     with computing(device, samples) as place:
         how = (extractors, seen, counted["k"], counted["batch_size"], place, options.of_pairs)
         opened = references.open_references(sources, *how)
@@ -197,16 +208,23 @@ def evaluate(
             options,
             references.first_counts([(label, str(n)) for label, n in counts.items()], opened),
             pairs_of_references.pairs_of(opened, *memorisation) if memorisation else (),
-            runs.classes_of(sources, opened, None) if per_class else {},
+            runs.classes_of(sources, opened, labels) if per_class else {},
             fld=fld,
-            judge=runs.judge_of(str(judge)) if inputs.is_path(judge) else judge and _loaded(judge, weights)[0],
+            labels=labels,
+            judge=runs.judge_of(os.fspath(judge)) if inputs.is_path(judge) else judge and _loaded(judge, weights)[0],
         )
         scored = runs.score_all({NAME: seen}, extractors, opened, asked, counted["batch_size"], place)[NAME]
     return Evaluation(scored.content, scored.classes)
 
 
 def _weights(given: Mapping[str, str | Path]) -> dict[str, str]:
-    return public.weights_given([(name, str(source)) for name, source in given.items()])
+    return public.weights_given([(name, str(source)) for name, source in _mapping(given, "weights").items()])
+
+
+def _mapping(given: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise InputError(f"{name}: {type(given).__name__}, expected a mapping")
+    return given
 
 
 def _loaded(extractor: Any, weights: Mapping[str, str | Path]) -> list[Extractor]:
@@ -223,8 +241,11 @@ def _sources(given: Any) -> dict[str, Source]:
         if isinstance(one, Reference):
             source: Source = one
         else:
-            source = str(one) if inputs.is_path(one) else inputs.image_set(one, label or "reference")
-        result[label or references.name_of(source)] = source
+            source = os.fspath(one) if inputs.is_path(one) else inputs.image_set(one, label or "reference")
+        label = label or references.name_of(source)
+        if not isinstance(label, str) or "/" in label:  # LABEL/EXTRACTOR is what results of several are called
+            raise InputError(f"reference: label {label!r}, expected text without a slash")
+        result[label] = source
     if not result:
         raise InputError("reference: none, expected at least one")
     return result

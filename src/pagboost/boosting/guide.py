@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,14 +58,25 @@ def check(guide: Guide, samples: SampleSet, where: str) -> None:
         )
 
 
-@torch.no_grad()
 def logits_of(
     guide: Guide, samples: SampleSet, resolution: int | None, batch_size: int, device: torch.device
 ) -> torch.Tensor:
-    """The guide's logits [N, K] of stored images, in full fp32, float64 on the CPU; `resolution` as of a boost."""
+    """All of logits_in_batches as one [N, K]; of a thousand classes they take 8 kB an image."""
+    found = torch.empty(0)
+    for rows, logits in logits_in_batches(guide, samples, resolution, batch_size, device):
+        if not rows.start:
+            found = logits.new_empty(len(samples), logits.shape[1])
+        found[rows] = logits
+    return found
+
+
+@torch.no_grad()
+def logits_in_batches(
+    guide: Guide, samples: SampleSet, resolution: int | None, batch_size: int, device: torch.device
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield (rows, the guide's logits [n, K] of them), in full fp32, float64 on the CPU; `resolution` as of a boost."""
     network = guide.network.to(device, memory_format=torch.channels_last).eval()
-    parts = []
     for start in range(0, len(samples), batch_size):
-        x = images.to_float(samples.images[start : start + batch_size]).to(device)
-        parts.append(network(x if resolution is None else images.resize(x, resolution)).double().cpu())
-    return torch.cat(parts)
+        rows = slice(start, start + batch_size)
+        x = images.to_float(samples.images[rows]).to(device)
+        yield rows, network(x if resolution is None else images.resize(x, resolution)).double().cpu()

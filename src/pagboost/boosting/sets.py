@@ -15,7 +15,7 @@ from pagboost.boosting.guide import Guide
 from pagboost.boosting.streamed import Streamed
 from pagboost.errors import InputError
 from pagboost.guides import declared
-from pagboost.metrics.image_sets import ImageSet, SampleFile, open_images
+from pagboost.metrics.image_sets import ImageSet, SampleFile, check_there, open_images
 from pagboost.networks.given import Given
 from pagboost.options.boosts import GUIDES
 from pagboost.sources import archives
@@ -55,17 +55,20 @@ class Opened:
 def with_guide(path: str | Path, guide: str, said: Labelling) -> tuple[Opened, Given, Guide]:
     """(samples to boost, the network that `guide` names, the guide that it is).
 
-    Raises InputError for what is no such samples or no such network, as `labelled` does, and for names of classes where
-    labels are numbers.
+    Raises InputError for what is no such samples or no such network, and as `labelled` does.
     """
     opened = open_set(path, 3, said.key)
     height, _, channels = opened.samples.images.shape[1:]
     found = declared.load(guide, GUIDES, (channels, height))
     made = Guide.of(found.network, found.description)
     opened = labelled(opened, made, said) if made.channels == 3 else open_for(path, made, said)
-    if said.names is not None and not opened.by_folder:
-        raise InputError(f"--classes: {path} has no class folders, expected pictures in folders of these names")
     return opened, found, made
+
+
+def check_names_used(names: Sequence[str] | None, by_folder: bool, where: str | Path) -> None:
+    """Raise InputError for names of classes where nothing that was read has class folders (`by_folder`)."""
+    if names is not None and not by_folder:
+        raise InputError(f"--classes: {where} has no class folders, expected pictures in folders of these names")
 
 
 def open_for(path: str | Path, guide: Guide, said: Labelling) -> Opened:
@@ -79,6 +82,7 @@ def open_set(path: str | Path, channels: int, key: str | None) -> Opened:
     channels: as which pictures are read, 1 or 3. key: the array of an .npz that holds labels, or "none".
     Raises InputError naming the path for what holds no images, and a key where there are no arrays.
     """
+    check_there(path)
     if not (Path(path).is_dir() or archives.is_packed(Path(path))):
         source = SampleFile(path)
         return Opened(artifacts.with_columns(Streamed(source), path, labels=key), source)

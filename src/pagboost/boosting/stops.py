@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from pagboost.artifacts import SampleSet
-from pagboost.boosting.guide import Guide, check, logits_of
+from pagboost.boosting.guide import Guide, check, logits_in_batches
 from pagboost.errors import InputError
 from pagboost.options.boosts import Boost
 
@@ -51,8 +51,9 @@ def target_logits(
     guide: Guide, samples: SampleSet, resolution: int | None, batch_size: int, device: torch.device
 ) -> np.ndarray:
     """f_c(x) [N] of each image's own class, float64."""
-    logits = logits_of(guide, samples, resolution, batch_size, device).numpy()
-    return np.take_along_axis(logits, samples.labels[:, None], 1)[:, 0]
+    batches = logits_in_batches(guide, samples, resolution, batch_size, device)
+    own = (np.take_along_axis(logits.numpy(), samples.labels[rows, None], 1)[:, 0] for rows, logits in batches)
+    return np.concatenate(list(own))
 
 
 def rank_levels(logits: np.ndarray, labels: np.ndarray, real: Sequence[np.ndarray]) -> np.ndarray:

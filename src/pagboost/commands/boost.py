@@ -30,7 +30,10 @@ def main() -> None:
     writing.check_out(args.out, opened, planned=bool(args.plan or args.plan_out))
     samples = opened.samples
     rows = shards.rows_of(args.shard, len(samples), args.batch_size)
-    real = sets.open_for(args.real, guide, sets.Labelling(names=said.names)).samples if args.real else None
+    compared = sets.open_for(args.real, guide, sets.Labelling(names=said.names)) if args.real else None
+    apart = sets.open_for(args.validation, guide, said) if args.validation else None
+    sets.check_names_used(said.names, any(one and one.by_folder for one in (opened, compared, apart)), args.samples)
+    real = compared and compared.samples
     like = None
     if args.like:
         percentile = lengths.percentile_asked(boost)
@@ -44,8 +47,7 @@ def main() -> None:
         settled = planned.load(args.plan, boost, made_from)
     else:
         candidates = lengths.plans(boost, guide, steps=args.steps, eps=args.eps, published=published, like=like)
-    if args.validation:
-        apart = sets.open_for(args.validation, guide, said)
+    if apart:
         validation = apart.held() if len(candidates) > 1 else apart.samples
     with runtime.device(args.device) as device:
         how = (args.batch_size, device)

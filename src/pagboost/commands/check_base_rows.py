@@ -1,16 +1,14 @@
 """Compare samples that nobody boosted with the FIDs that the papers print; fail where any is off."""
 
-from pathlib import Path
-
 from pagboost import cli
 
 
 def main() -> None:
-    from pagboost.planning import configuration
+    from pagboost.planning import paper_flags
 
     flags = cli.parser(__doc__)
-    flags.add_argument("--paper", required=True, nargs="+", type=configuration.paper, help="FILE.yaml or JSON")
-    flags.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics")
+    paper_flags.add_papers(flags)
+    paper_flags.add_results(flags)
     flags.add_argument("--generators", required=True, nargs="+", help="whose samples are compared")
     flags.add_argument("--within", type=cli.positive_float, default=2.0, help="percent of the printed number")
     args = cli.parse(flags)

@@ -11,7 +11,7 @@ def main() -> None:
     flags.add_argument("--configfile", type=Path, nargs="*", default=[], help="files over config.yaml, as Snakemake's")
     flags.add_argument("--config", type=cli.spec, default={}, help='keys over these, as JSON: {"scale": "cifar10"}')
     flags.add_argument("--table", type=Path, help="provenance.csv, where it does not lie in the results folder")
-    flags.add_argument("--memory", type=Path, default=Path(".snakemake"), help="Snakemake's folder")
+    cli.add_memory(flags)
     args = cli.parse(flags)
 
     from pagboost.planning import configuration, provenance

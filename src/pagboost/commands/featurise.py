@@ -10,10 +10,9 @@ def main() -> None:
     flags.add_argument("--extractor", required=True, metavar="EXTRACTOR",
                        help="as of evaluate.py: a .safetensors, inception, openai, clean, …")  # fmt: skip
     add_weights(flags)
-    flags.add_argument("--batch-size", type=cli.positive_int, default=100, help="images per pass")
-    flags.add_argument("--shard", type=shards.parse, metavar="K/N",
-                       help="the K-th of N parts alone (merge.py: the whole)")  # fmt: skip
-    flags.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is computed")
+    cli.add_batch_size(flags, 100)
+    shards.add_flag(flags)
+    cli.add_device(flags)
     flags.add_output("--out", help="features (.npz)")
     args = cli.parse(flags)
 

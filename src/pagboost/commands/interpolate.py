@@ -14,7 +14,7 @@ def main() -> None:
     flags.add_argument("--weights", type=float, nargs="+", default=[1.0] * 4, metavar="W",
                        help="weight of each stage's features, shallow to deep")  # fmt: skip
     flags.add_argument("--steps", type=cli.positive_int, default=60)
-    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    cli.add_device(flags)
     flags.add_output("--out", help="the strip (.png)")
     args = cli.parse(flags)
     if args.out.suffix.lower() != ".png":

@@ -1,22 +1,21 @@
 """Judge a paper's claims by two sets of trainings, and say on which they agree: CSV, and Markdown for people."""
 
 import itertools
-from pathlib import Path
 
 from pagboost import cli
 
 
 def main() -> None:
-    from pagboost.planning import configuration
+    from pagboost.planning import paper_flags
 
     flags = cli.parser(__doc__)
-    flags.add_argument("--paper", required=True, type=configuration.paper, help="FILE.yaml or JSON: the paper as data")
-    flags.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics")
-    flags.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
-    flags.add_argument("--without", type=configuration.without, default={}, help="what is left out, or a scale file")
+    paper_flags.add_paper(flags)
+    paper_flags.add_results(flags)
+    cli.add_unavailable(flags)
+    paper_flags.add_without(flags)
     cli.add_trainings(flags)
     cli.add_second_trainings(flags)
-    flags.add_argument("--made-from", metavar="DIGEST", help="of all that it is made from, to be named below it")
+    cli.add_made_from(flags)
     flags.add_output("--out-csv")
     flags.add_output("--out-md")
     args = cli.parse(flags)

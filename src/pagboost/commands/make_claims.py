@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pagboost import cli
 
 
 def main() -> None:
-    from pagboost.planning import configuration
+    from pagboost.planning import paper_flags
 
     arguments = cli.parser(__doc__)
-    arguments.add_argument(
-        "--paper", required=True, type=configuration.paper, help="FILE.yaml or JSON: the paper as data"
-    )
-    arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics")
-    arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
-    arguments.add_argument(
-        "--without", type=configuration.without, default={}, help="what is left out, or a scale file"
-    )
+    paper_flags.add_paper(arguments)
+    paper_flags.add_results(arguments)
+    cli.add_unavailable(arguments)
+    paper_flags.add_without(arguments)
     cli.add_trainings(arguments)
-    arguments.add_argument("--made-from", metavar="DIGEST", help="of all that it is made from, to be named below it")
+    cli.add_made_from(arguments)
     arguments.add_output("--out-csv")
     arguments.add_output("--out-md")
     options = cli.parse(arguments)

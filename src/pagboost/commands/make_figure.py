@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pagboost import cli
 
 
 def main() -> None:
-    from pagboost.planning import configuration
+    from pagboost.planning import paper_flags
 
     arguments = cli.parser(__doc__)
-    arguments.add_argument(
-        "--paper", required=True, type=configuration.paper, help="FILE.yaml or JSON: the paper as data"
-    )
+    paper_flags.add_paper(arguments)
     arguments.add_argument("--figure", required=True, help="name of the figure in the paper's file")
-    arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's samples and steps")
-    arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator or boost: why}")
+    paper_flags.add_results(arguments)
+    cli.add_unavailable(arguments)
     cli.add_trainings(arguments)
     arguments.add_output("--out", help="the .png to write")
     options = cli.parse(arguments)

@@ -9,7 +9,7 @@ def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--config", type=cli.spec, required=True, help="config.yaml, or the same as JSON")
     flags.add_argument("--over", type=Path, nargs="*", default=[], help="files that went over it (--configfile)")
-    flags.add_argument("--memory", type=Path, default=Path(".snakemake"), help="Snakemake's folder")
+    cli.add_memory(flags)
     flags.add_output("--out", help="the table (.csv)")
     args = cli.parse(flags)
 

@@ -11,15 +11,14 @@ from pagboost.metrics.flags import add_weights
 def main() -> None:
     arguments = cli.parser(__doc__)
     arguments.add_argument("images", help="any reference that evaluate.py takes, or the URL of one")
-    arguments.add_argument("--sha256", help="of a URL's file, 8 digits or more; none: the first download counts")
-    arguments.add_argument("--downloads", type=Path, default=Path("downloads"), help="where a URL's copy is kept")
+    cli.add_downloads(arguments)
     arguments.add_argument("--extractor", metavar="EXTRACTOR",
                            help="as in evaluate.py; by default what the images ask for")  # fmt: skip
     add_weights(arguments)
     arguments.add_argument("--split", help="what the images are, for the protocol: train, heldout, ... (default: name)")
     arguments.add_argument("--k", type=cli.positive_int, default=3, help="neighbours of precision and recall")
-    arguments.add_argument("--batch-size", type=cli.positive_int, default=100, help="images per pass")
-    arguments.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is computed")
+    cli.add_batch_size(arguments, 100)
+    cli.add_device(arguments)
     arguments.add_output("--out", metavar="REFERENCE.npz", help="the reference to write")
     args = cli.parse(arguments)
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pagboost import cli
 
 
 def main() -> None:
-    from pagboost.planning import configuration
+    from pagboost.planning import paper_flags
 
     arguments = cli.parser(__doc__)
-    arguments.add_argument(
-        "--paper", required=True, nargs="+", type=configuration.paper, help="FILE.yaml or JSON, one or more"
-    )
-    arguments.add_argument(
-        "--results", required=True, type=Path, help="folder of this scale's metrics, tables, figures"
-    )
-    arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
-    arguments.add_argument(
-        "--without", type=configuration.without, default={}, help="what is left out, or a scale file"
-    )
-    arguments.add_argument("--config", nargs="*", type=Path, default=[], help="configuration files to state hashes of")
+    paper_flags.add_papers(arguments)
+    paper_flags.add_results(arguments)
+    cli.add_unavailable(arguments)
+    paper_flags.add_without(arguments)
+    paper_flags.add_configuration(arguments)
     cli.add_trainings(arguments)
     arguments.add_output("--out", help="the .html to write")
     options = cli.parse(arguments)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pagboost import cli
 
 
 def main() -> None:
-    from pagboost.planning import configuration
+    from pagboost.planning import paper_flags
 
     arguments = cli.parser(__doc__)
-    arguments.add_argument(
-        "--paper", required=True, type=configuration.paper, help="FILE.yaml or JSON: the paper as data"
-    )
+    paper_flags.add_paper(arguments)
     arguments.add_argument("--table", required=True, help="name of the table in the paper's file")
-    arguments.add_argument("--results", required=True, type=Path, help="folder of this scale's metrics and steps")
-    arguments.add_argument("--unavailable", type=cli.reasons, default={}, help="{generator, boost or protocol: why}")
+    paper_flags.add_results(arguments)
+    cli.add_unavailable(arguments)
     arguments.add_argument("--nfe", type=cli.counts, default={}, help="{generator: network evaluations per sample}")
     cli.add_trainings(arguments)
-    arguments.add_argument("--made-from", metavar="DIGEST", help="of all that it is made from, to be named below it")
+    cli.add_made_from(arguments)
     arguments.add_output("--out-csv")
     arguments.add_output("--out-md")
     arguments.add_output("--out-tex")

@@ -7,7 +7,7 @@ from pagboost import cli
 
 def main() -> None:
     flags = cli.parser(__doc__)
-    flags.add_argument("scale", help="a name in config/scales, or a scale file")
+    cli.add_scale(flags)
     flags.add_argument("--configfile", type=Path, nargs="+", default=[], help="files that go over it, as Snakemake's")
     flags.add_argument("--papers", nargs="+", metavar="NAME", help="none: all that the scale renders")
     flags.add_argument("--seeds", type=cli.natural, nargs="+", action=cli.Distinct, help="none: config.yaml's")

@@ -5,7 +5,7 @@ from pagboost import cli
 
 def main() -> None:
     flags = cli.parser(__doc__)
-    flags.add_argument("scale", help="a name in config/scales, or a scale file")
+    cli.add_scale(flags)
     flags.add_output("--out", folder=True, help="folder of the made-up files, of the settings, and of the results")
     flags.add_argument("--papers", nargs="+", default=[], metavar="NAME", help="none: all that the scale renders")
     flags.add_argument("--generators", nargs="+", default=[], metavar="NAME", help="the others are left out; none: all")

@@ -15,7 +15,7 @@ def main() -> None:
 
     boost = read(AnyBoost, args.boost, "boost")
 
-    from pagboost import artifacts, runtime, whole
+    from pagboost import artifacts, npz, runtime, whole
     from pagboost.boosting import curve, labels, parts, sets, stops, tuning
     from pagboost.metrics import public, references, runs
     from pagboost.metrics.scores import Options
@@ -26,7 +26,9 @@ def main() -> None:
     plans = tuning.candidates(boost, guide, args.steps, args.eps)
     if args.test:
         tuning.check_apart(opened, sets.open_set(args.test, guide.channels, "none"))
-    real = sets.open_for(args.real, guide, sets.Labelling(names=said.names)).samples if args.real else None
+    compared = sets.open_for(args.real, guide, sets.Labelling(names=said.names)) if args.real else None
+    sets.check_names_used(said.names, opened.by_folder or bool(compared and compared.by_folder), args.samples)
+    real = compared and compared.samples
     ((label, source),) = references.labelled([("", args.reference)]).items()
     weights, asked = public.weights_given(args.weights), [args.extractor] if args.extractor else None
     (extractor,) = runs.extractors_of({"": opened.source}, {label: source}, asked, weights)
@@ -36,7 +38,8 @@ def main() -> None:
         looked_at, others = args.samples, args.test
         if args.test is None:
             parts.write(opened, args.share, folder)
-            said = sets.Labelling(label=args.label)  # what else there is to say is said in the parts themselves
+            none = args.labels if args.labels == npz.NONE else None
+            said = sets.Labelling(none, args.label)  # what else there is to say is said in the parts themselves
             looked_at, others = (parts.place(opened, args.out, part) for part in (parts.VALIDATION, parts.TEST))
             opened = sets.open_for(folder / looked_at.name, guide, said)
         unlabelled = opened.samples.labels is None
@@ -58,6 +61,7 @@ def main() -> None:
     if best.plan is not None:
         given = {key: getattr(args, key) for key in ("guide", "label", "label_rule", "real", "batch_size")}
         given |= {"boost": args.boost.text, "device": None if args.device == "auto" else args.device}
-        given |= {key: getattr(args, key) for key in ("labels", "classes")} if args.test else {}
+        given["labels"] = args.labels if args.test else none
+        given["classes"] = args.classes if args.test or (compared and compared.by_folder) else None
         given["validation"] = looked_at if rule == "debiased" and unlabelled else None
         print(curve.command(others, given | curve.length_flags(best.plan, ball), args.out))

@@ -85,8 +85,8 @@ def checked(numbers: Sequence[int] | np.ndarray, names: Sequence[str], where: st
 def of_pictures(listing: Listing, pictures: Sequence[str]) -> Labels | None:
     """The labels of pictures of a folder or archive, in their order; None where nothing says any.
 
-    From dataset.json at the top (EDM's), else the .cls or .json beside each picture (WebDataset's), else the folders
-    right below the top.
+    From dataset.json at the top (EDM's), else the .cls or .json beside each picture (WebDataset's) if any of these says
+    a class, else the folders right below the top.
     Raises InputError naming the first picture without a label, and for labels that are no integers.
     """
     top = _common(pictures)
@@ -95,8 +95,8 @@ def of_pictures(listing: Listing, pictures: Sequence[str]) -> Labels | None:
         if own == EDM and _within(top, folder):
             return _of_edm(listing, file, pictures)
     beside = {_key(name): name for name in listing.files if name.endswith(BESIDE)}
-    if any(_key(name) in beside for name in pictures):
-        return _of_web(listing, beside, pictures)
+    if (found := _of_web(listing, beside, pictures)) is not None:
+        return found
     kinds = [name.removeprefix(top).partition("/")[0] if "/" in name.removeprefix(top) else "" for name in pictures]
     if not any(kinds):
         return None
@@ -138,22 +138,28 @@ def _of_edm(listing: Listing, file: str, pictures: Sequence[str]) -> Labels | No
     if found is None:
         return None
     try:
-        of_name = {posixpath.join(folder, name): number for name, number in found}
+        pairs = [(posixpath.join(folder, name), number) for name, number in found]
     except (TypeError, ValueError):
         raise InputError(f"{where}: labels are {_short(found)}, expected pairs of a picture and its class") from None
+    of_name: dict[str, object] = {}
+    for name, number in pairs:
+        if of_name.setdefault(name, number) != number:
+            raise InputError(f"{where}: labels {_short(of_name[name])} and {_short(number)} of {name}, expected one")
     return checked([_integer(of_name.get(name), name, where) for name in pictures], (), where)
 
 
-def _of_web(listing: Listing, beside: Mapping[str, str], pictures: Sequence[str]) -> Labels:
-    """WebDataset's: the file that has a picture's name up to its first dot."""
+def _of_web(listing: Listing, beside: Mapping[str, str], pictures: Sequence[str]) -> Labels | None:
+    """WebDataset's: the file that has a picture's name up to its first dot; None where no such file says a class."""
     used = {beside[_key(name)] for name in pictures if _key(name) in beside}
-    numbers = {}
-    for file, content in listing.read(only=used):
-        where = f"{listing.path}: {file}"
-        value = _json(content, where)  # a .cls holds an integer as text
+    said = {}
+    for file, content in listing.read(only=used) if used else ():
+        value = _json(content, f"{listing.path}: {file}")  # a .cls holds an integer as text
         if isinstance(value, Mapping):
             value = next((value[key] for key in KEYS if key in value), None)
-        numbers[_key(file)] = _integer(value, file, str(listing.path))
+        said[file] = value
+    if all(value is None for value in said.values()):  # captions, sizes, addresses: img2dataset's
+        return None
+    numbers = {_key(file): _integer(value, file, str(listing.path)) for file, value in said.items()}
     return checked(
         [_integer(numbers.get(_key(name)), name, str(listing.path)) for name in pictures], (), str(listing.path)
     )

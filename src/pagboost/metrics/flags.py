@@ -29,7 +29,7 @@ def parser(description: str) -> cli.Parser:
     flags.add_argument("--k", type=cli.positive_int, default=3, help="neighbours of precision and recall "
                        "(a saved reference has its own)")  # fmt: skip
     flags.add_argument("--splits", type=cli.positive_int, default=10, help="parts of the inception score")
-    flags.add_argument("--resamplings", type=int, default=100, help="of the 95 %% bootstrap intervals; 0: none")
+    add_resamplings(flags)
     flags.add_argument("--no-fid-infinity", action="store_true", help="leave out FID at infinite n")
     flags.add_argument("--first", nargs="+", type=cli.labelled, default=[], metavar="LABEL=N",
                        help="score the first N images of each seed only against this reference")  # fmt: skip
@@ -43,8 +43,8 @@ def parser(description: str) -> cli.Parser:
     cli.add_labels(flags)
     flags.add_argument("--features", nargs="+", type=Path, default=[], metavar="FEATURES.npz",
                        help="saved features of the samples, in place of computing them")  # fmt: skip
-    flags.add_argument("--batch-size", type=cli.positive_int, default=100, help="images per pass")
-    flags.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is computed")
+    cli.add_batch_size(flags, 100)
+    cli.add_device(flags)
     flags.add_output("--out", metavar="METRICS.json", help="the metrics to write")
     flags.add_output("--save-features", required=False, folder=True, metavar="FOLDER",
                      help="where to keep features, as NAME_EXTRACTOR.npz")  # fmt: skip
@@ -62,6 +62,11 @@ def add_weights(flags: cli.Parser) -> None:
     """The flag that names the weights of public extractors (metrics.public.weights_given)."""
     flags.add_argument("--weights", nargs="+", type=cli.labelled, default=[], metavar="NAME=PATH|URL",
                        help="of public extractors (inception=FILE); else PAGBOOST_NAME, cache, web")  # fmt: skip
+
+
+def add_resamplings(flags: cli.Parser) -> None:
+    """The flag of the intervals (check_resamplings)."""
+    flags.add_argument("--resamplings", type=int, default=100, help="of the 95 %% bootstrap intervals; 0: none")
 
 
 def parse(flags: cli.Parser) -> argparse.Namespace:

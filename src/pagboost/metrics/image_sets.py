@@ -285,11 +285,18 @@ def open_images(path: str | Path, channels: int = 3) -> ImageSet:
 
     Raises InputError where it is none of these.
     """
+    check_there(path)
     if Path(path).is_dir():
         return Folder(path, channels)
     if archives.is_packed(Path(path)):
         return Archive(path, channels)
     return in_channels(SampleFile(path), channels)
+
+
+def check_there(path: str | Path) -> None:
+    """Raise InputError where no file or folder is named; no name at all would be the folder that a script runs in."""
+    if not str(path) or not Path(path).exists():
+        raise InputError(f"{path or repr(path)}: no such file or folder, expected an .npz of images, or pictures")
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:

@@ -56,13 +56,16 @@ def statistics_alone(source: str, extractor: Extractor, device: torch.device, sp
 
 
 def check_covariance(gaussian: Gaussian, source: str, key: str) -> None:
-    """Raise InputError for a sigma that is not symmetric, or has a negative variance."""
+    """Raise InputError for a sigma that is not symmetric, or has a negative variance in any direction."""
     sigma = gaussian.sigma
     scale = sigma.abs().amax()
     if bool((sigma - sigma.T).abs().amax() > ASYMMETRY * scale):
         raise InputError(f"{source}: {key} is not symmetric, expected a covariance")
     if bool((sigma.diagonal() < 0).any()):
         raise InputError(f"{source}: {key} has a variance of {float(sigma.diagonal().amin()):.3g}, expected 0 or more")
+    missing = gaussian.root.square().sum() - sigma.trace()  # of eigenvalues below 0, which a root leaves out
+    if bool(missing > ASYMMETRY * sigma.trace()):
+        raise InputError(f"{source}: {key} has eigenvalues below 0, expected a covariance")
 
 
 def check_dims(against: Reference, features: torch.Tensor, extractor: Extractor, label: str) -> None:

@@ -172,6 +172,9 @@ def gaussian(path: str | Path, *keys: str, device: torch.device | str = "cpu", d
     if mu.shape != (dims,) or sigma.shape != (dims, dims):
         found = f"{list(mu.shape)} and {list(sigma.shape)}"
         raise InputError(f"{path}: {keys[0]} and {keys[1]} are {found}, expected [{dims}] and [{dims}, {dims}]")
+    for key, array in arrays.items():
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"{path}: {key} is {array.dtype}, expected real numbers")
     check_finite(path, arrays)
     return Gaussian(*(torch.from_numpy(np.asarray(array, np.float64)).to(device) for array in (mu, sigma)))
 

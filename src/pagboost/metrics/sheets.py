@@ -30,8 +30,10 @@ def rows(results: Results) -> list[dict[str, Any]]:
             row |= {"set": name, "reference": label, "seeds": len(one["seeds"])}
             row |= _metrics(one, SHOWN)
             row |= _metrics(content.get("memorisation", {}).get(label, {}), MEMORISATION)
-            reasons = one.get("not_available", {})
-            row["not_available"] = "; ".join(f"{metric}: {reason}" for metric, reason in reasons.items())
+            reasons: dict[str, list[str]] = {}
+            for metric, reason in one.get("not_available", {}).items():
+                reasons.setdefault(reason, []).append(metric)
+            row["not_available"] = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
             found.append(row)
     return found
 

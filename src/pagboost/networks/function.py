@@ -70,7 +70,7 @@ class FunctionFeatures(Foreign):
     def features(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(features [N, D],), or (features [N, D], logits [N, K]), of x [N, C, H, W] in [0, 1]."""
         seen = self.network(images.resize(x, self.input_size))
-        return (seen,) if isinstance(seen, torch.Tensor) else tuple(seen)
+        return tuple(seen) if isinstance(seen, (tuple, list)) else (seen,)
 
 
 def function(options: Function) -> FromFunction:

@@ -28,8 +28,8 @@ def parse(description: str) -> argparse.Namespace:
         repeated = {"action": "append", "default": [], "metavar": "NAME=PATH"}
         flags.add_argument(f"--{role}", type=cli.labelled, help=meaning, **repeated)
     flags.add_argument("--steps", type=cli.spec, help="kind costs: {generator or boost: {network, size, …}} as JSON")
-    flags.add_argument("--batch-size", type=cli.positive_int, default=250, help="images per pass")
-    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    cli.add_batch_size(flags, 250)
+    cli.add_device(flags)
     cli.add_labels(flags)
     flags.add_output("--arrays", help="images and numbers for figures (.npz)")
     flags.add_output("--out", help="one value per image and network (.json)")

@@ -88,6 +88,46 @@ def test_a_folder_has_its_class_folders_labels(guide, plain, tmp_path):
     assert towards.labels.tolist() == [1] * 12
 
 
+@pytest.mark.parametrize(
+    ("names", "options", "said"),
+    [
+        ("ab", {}, "class folders a, b: 2, and the guide has 3 classes, expected --classes"),
+        (("0", "1", "10"), {}, "class folders 0, 1, 10: 10 would be class 2, in the order of text"),
+        ("abc", {"classes": ["x", "b", "c"]}, "class folder a, expected one of --classes: x, b, c"),
+        ("abc", {"classes": "nowhere.txt"}, "nowhere.txt: no such file, expected class names"),
+        ("abc", {"classes": [1, 2, 3]}, "classes: not a list of names"),
+        ("abc", {"labels": "y"}, "--labels y: expected with an .npz"),
+        ("a", {"classes": ["a", "b", "c"]}, "--classes: what is given has no class folders"),
+    ],
+)
+def test_folders_that_may_be_other_classes_are_refused_as_by_the_command(names, options, said, guide, plain, tmp_path):
+    for i, one in enumerate(plain.images[:6]):
+        folder = tmp_path / "set" / names[i % len(names)]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(one[..., 0]).save(folder / f"{i}.png")
+    given = {"eps": 0.5, "device": "cpu", "labels": None, **options}
+    for images_given in {tmp_path / "set", str(tmp_path / "set")}:
+        with pytest.raises(InputError, match=said):
+            pagboost.boost(images_given, given["labels"], guide, **{k: v for k, v in given.items() if k != "labels"})
+    if not options:  # a reference's folders, and those of images to debias by, are as likely to be others
+        for name in ("validation", "real"):
+            with pytest.raises(InputError, match=said):
+                pagboost.boost(plain, None, guide, **{name: tmp_path / "set"}, eps=0.5, device="cpu")
+
+
+def test_labels_may_be_named_or_left_alone(guide, plain, tmp_path):
+    np.savez(tmp_path / "y.npz", arr_0=plain.images, y=plain.labels)
+    argmax = {"objective": "ce", "sampler": "pgd", "steps": 1, "eps": "published", "labels": "argmax"}
+    options = {"eps": 0.5, "device": "cpu", "boost": argmax}
+    with pytest.raises(InputError, match="y.npz: has no arr_1 but y int64"):
+        pagboost.boost(tmp_path / "y.npz", None, guide, **options)
+    assert pagboost.boost(tmp_path / "y.npz", "y", guide, **options).labels.tolist() == plain.labels.tolist()
+    own = pagboost.boost(SampleSet(plain.images), None, guide, **options).labels.tolist()
+    pairs = [(one, "no number") for one in plain.images]
+    for given in (tmp_path / "y.npz", plain, pairs):
+        assert pagboost.boost(given, "none", guide, **options).labels.tolist() == own
+
+
 def test_one_class_for_all_and_the_guide_s_own(guide, plain):
     options = {"eps": 0.5, "device": "cpu"}
     towards = pagboost.boost(plain, 2, guide, **options)
@@ -159,6 +199,10 @@ def test_a_boost_may_stand_in_a_file(guide, plain, tmp_path):
         ({"eps": 1.0, "images": "nowhere.npz"}, "nowhere.npz: no such file"),
         ({"eps": 1.0, "device": "cuda:99"}, "device: cuda:99, expected one of the 0 GPUs"),
         ({"eps": 1.0, "device": "toaster"}, "device: 'toaster', expected auto, cpu, cuda or cuda:N"),
+        ({"eps": 1.0, "device": "meta"}, "device: 'meta', expected auto, cpu, cuda or cuda:N"),
+        ({"eps": 1.0, "guide": None}, "guide: NoneType, expected a weights file, a function's name or"),
+        ({"eps": 1.0, "classes": ["a", "b", "c"]}, "--classes: what is given has no class folders"),
+        ({"eps": 1.0, "images": ""}, "'': no such file or folder, expected an .npz"),
         ({"eps": 1.0, "guide": "nowhere.safetensors"}, "nowhere.safetensors: no such file"),
         ({"eps": 1.0, "guide": torch.nn.Flatten(0)}, "Flatten: gives torch.float32"),
         ({"eps": 1.0, "seed": -1}, "seed: -1, expected an integer of at least 0"),

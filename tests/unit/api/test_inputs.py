@@ -61,6 +61,9 @@ def test_half_precision_is_read_and_given_back():
         (PIXELS[..., :2], r"images: uint8 \[5, 4, 6, 2\], expected"),
         (PIXELS.astype(bool), "images: bool"),
         (PIXELS.astype(complex), "images: complex128"),
+        (FLOATS.to_sparse(), "images: a tensor of float32, sparse_coo, cpu, expected a dense one of uint8"),
+        (FLOATS.to("meta"), "images: a tensor of float32, strided, meta, expected a dense one"),
+        (FLOATS.to(torch.float8_e4m3fn), "images: a tensor of float8_e4m3fn, strided, cpu, expected"),
     ],
 )
 def test_what_is_no_image_is_refused_in_one_line(given, said):
@@ -117,6 +120,7 @@ def test_grey_items_have_one_channel():
         ([], "samples: is empty, expected images"),
         (iter([1]), "samples: list_iterator has no length or no items by number, expected a path, a tensor"),
         (3, "samples: int has no length"),
+        ({0: PIXELS[0], 1: PIXELS[1]}, "samples: dict has no length or no items by number"),
         (["a.png"], "samples: item 0: str, expected a path, a tensor"),
         ([Image.new("RGBA", (4, 4))], "samples: item 0: a picture of mode RGBA, expected L or RGB"),
         ([PIXELS[0], PIXELS[1, 1:]], r"samples: item 1: \[H, W, C\] is \[3, 6, 3\], expected \[4, 6, 3\] as the first"),
@@ -131,6 +135,33 @@ def test_an_item_that_is_no_image_is_named(given, said):
 def test_a_label_that_is_no_integer_is_named():
     with pytest.raises(InputError, match="samples: item 1: label 0.5, expected an integer"):
         Items([(PIXELS[0], 1), (PIXELS[1], 0.5)], "samples").labels()
+
+
+@pytest.mark.parametrize("label", [torch.eye(30)[1].long(), np.eye(30)[1], "cat", None])
+def test_a_label_that_is_none_is_one_line(label):
+    with pytest.raises(InputError, match="samples: item 0: label .*, expected an integer") as caught:
+        Items([(PIXELS[0], label)], "samples").labels()
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"labels": np.arange(5) / 2}, "images: labels: float64, expected integers"),
+        ({"labels": np.arange(4)}, r"images: labels: \[4\], expected integers \[5\]"),
+        ({"seeds": np.arange(3)}, r"images: seeds: \[3\], expected integers \[5\]"),
+        ({"index": np.zeros(5)}, "images: index: float64, expected integers"),
+        ({"images": torch.from_numpy(PIXELS)}, "images: a SampleSet's images are a Tensor, expected an array, uint8"),
+        ({"images": PIXELS / 255}, "images: float64"),
+    ],
+)
+def test_a_sample_set_that_a_caller_made_is_looked_at(columns, said):
+    """Half of its images would be left out, or a label rounded, without a word."""
+    given = SampleSet(**{"images": PIXELS, **columns})
+    for function in (inputs.image_set, lambda one, where: inputs.sample_set(one, None, where)):
+        with pytest.raises(InputError, match=said):
+            function(given, "images")
+    assert inputs.sample_set(SampleSet(PIXELS, [0, 1, 2, 1, 0]), None, "images").labels.dtype == np.int64
 
 
 def test_labels_are_the_given_ones_or_the_images_own():
@@ -153,6 +184,8 @@ def test_labels_are_the_given_ones_or_the_images_own():
         ([0, 1, -1, 0, 0], "images: labels: holds -1, expected 0 or more"),
         (True, "images: labels: bool"),
         ("cat", "images: labels: <U3"),
+        ([[1], [1, 2]], r"images: labels: list, expected integers \[5\]"),
+        (np.full(5, 2**63 + 1, np.uint64), "images: labels: holds 9223372036854775809, expected less"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(labels, said):

@@ -187,6 +187,14 @@ def test_public_weights_are_given_by_name(tmp_path, monkeypatch):
         ({"first": {"other": 5}}, "--first other=5: expected a label of --reference: reference"),
         ({"weights": {"resnet": "x"}, "extractor": "inception"}, "--weights resnet=x: expected one of"),
         ({"per_class": True}, "reference.*no"),
+        ({"extractor": 3}, "extractor: int, expected the name of one, a weights file, what load_extractor gives"),
+        ({"extractor": pagboost.Guide(torch.nn.Flatten(), 3, 1, 8)}, "extractor: Guide, expected"),
+        ({"also": "fid"}, "also: fid, expected of: density, coverage, cmmd"),
+        ({"first": 5}, "first: int, expected a mapping"),
+        ({"memorisation": 3}, "memorisation: 3, expected two labels of references"),
+        ({"weights": "x.pth", "extractor": "inception"}, "weights: str, expected a mapping"),
+        ({"reference": {"a/b": pixels(20, 1)}}, "reference: label 'a/b', expected text without a slash"),
+        ({"samples": ""}, "'': no such file or folder, expected an .npz of images"),
     ],
 )
 def test_what_does_not_fit_is_one_line(changed, said, extractor):
@@ -194,6 +202,26 @@ def test_what_does_not_fit_is_one_line(changed, said, extractor):
     with pytest.raises(InputError, match=said) as caught:
         pagboost.evaluate(given.pop("samples"), given.pop("reference"), **given)
     assert "\n" not in str(caught.value)
+
+
+def test_a_reference_is_of_one_set_and_one_extractor(extractor):
+    loaded, real = pagboost.load_extractor(extractor), pixels(20, 1)
+    with pytest.raises(InputError, match="extractor: 2 of them, expected one for a reference"):
+        pagboost.make_reference(real, extractor=[loaded, loaded], device="cpu")
+    with pytest.raises(InputError, match="images: a mapping, expected those of one reference"):
+        pagboost.make_reference({"a": real, "b": real}, extractor=loaded, device="cpu")
+    several = pagboost.evaluate(pixels(20, 0), {"a": real, "b": real}, extractor=loaded, also="density", **QUICK)
+    assert several.metrics("a")["density"] > 0
+    with pytest.raises(KeyError, match="several references, expected the label of one: a, b"):
+        several["fid"]
+
+
+def test_labels_of_a_file_may_have_another_name(extractor, tmp_path):
+    np.savez(tmp_path / "y.npz", arr_0=pixels(30, 0), y=np.arange(30) % 3)
+    found = pagboost.evaluate(
+        tmp_path / "y.npz", tmp_path / "y.npz", extractor=extractor, per_class=True, labels="y", **QUICK
+    )
+    assert [row["class"] for row in found.classes] == [0, 1, 2]
 
 
 def test_a_reference_of_statistics_alone(extractor, tmp_path):
@@ -215,7 +243,7 @@ def test_a_module_has_to_say_what_it_sees_and_others_say_it():
 
 def test_what_was_not_computed_is_named(extractor):
     found = pagboost.evaluate(pixels(20, 0), {"a": pixels(20, 1), "b": pixels(20, 2)}, extractor=extractor, **QUICK)
-    with pytest.raises(KeyError, match="reference None: expected one of: a, b"):
+    with pytest.raises(KeyError, match="several references, expected the label of one: a, b"):
         found["fid"]
     with pytest.raises(KeyError, match="reference c"):
         found.metrics("c")

@@ -100,12 +100,18 @@ def test_numbered_folders_are_their_numbers():
     [
         (Labelling(label=3), r"--label 3: expected 0..2 \(the guide's\)"),
         (Labelling(key="y"), r"--labels y: expected with an .npz \(.*pictures holds pictures; none: without labels"),
-        (Labelling(key="none", names=["a", "b", "c"]), "--classes: .* has no class folders"),
     ],
 )
 def test_what_is_said_wrongly_of_labels(folder, weights, said, message):
     with pytest.raises(InputError, match=message):
         sets.with_guide(folder, str(weights), said)
+
+
+def test_names_of_classes_are_for_class_folders():
+    sets.check_names_used(["a"], True, "set")
+    sets.check_names_used(None, False, "set")
+    with pytest.raises(InputError, match="--classes: set has no class folders, expected pictures in folders of these"):
+        sets.check_names_used(["a"], False, "set")
 
 
 def test_an_npz_says_what_is_wrong_with_it(guide, samples, tmp_path):

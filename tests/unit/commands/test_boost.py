@@ -90,6 +90,7 @@ def test_killed_in_the_middle_the_same_command_ends_in_the_same_bytes(folder, ca
         (("--out", "b.npz", "--plan-out", "p.npz"), "mine: holds pictures, expected an .npz with --plan"),
         (("--out", "b", "--classes", "[]"), "--classes: not a list of names"),
         (("--out", "b", "--classes", '["x", "y", "z"]'), "--classes: mine has no class folders"),
+        (("--out", "b", "--real", ""), "argument --real: an empty name, expected a file or folder"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_leaves_nothing(folder, called, change, message):

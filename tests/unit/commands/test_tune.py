@@ -16,6 +16,7 @@ from pagboost.boosting import walks
 from pagboost.boosting.guide import Guide
 from pagboost.options.boosts import StepBoost
 from pagboost.options.reading import read
+from pagboost.sources import pictures
 
 CPU = torch.device("cpu")
 BOOST = json.dumps({"objective": "ce", "sampler": "pgd", "alpha": 0.3})
@@ -59,6 +60,20 @@ def test_a_part_is_looked_at_and_the_command_boosts_the_rest(ask, called):
     boosted, rest = (artifacts.load_samples(f"tuned/{name}.npz") for name in ("boosted", "test"))
     assert boosted.same_streams(rest) and boosted.labels.tolist() == rest.labels.tolist()
     assert (boosted.images != rest.images).any((1, 2, 3)).all()
+
+
+def test_folders_that_are_no_classes_stay_none(ask, called):
+    """In the parts that are dealt out too, and in the command that boosts the rest."""
+    for i, one in enumerate(artifacts.load_samples("drawn.npz").images):
+        path = Path("drawn", "abc"[i % 3], f"{i:02}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pictures.image_of(one).save(path)
+    ask[1], none = "drawn", ("--labels", "none", "--label-rule", "argmax", "--share", "0.5", "--steps", "3")
+    code, out, error = called(*ask, *none, "--out", "tuned")
+    assert code == 0, error
+    assert artifacts.load_json("tuned/tune.json")["labels"]["rule"] == "argmax"
+    if "pagboost boost" in out:
+        assert "--labels=none" in out.splitlines()[-1]
 
 
 def test_other_samples_are_boosted_where_there_are_any(ask, called):

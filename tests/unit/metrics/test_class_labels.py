@@ -104,6 +104,7 @@ def test_edm_s_dataset_json_of_one_shard_or_without_labels(tmp_path: Path) -> No
         ([["0.png", 1], ["1.png", [0.0, 1.0]]], r"label \[0.0, 1.0\] of 1.png, expected an integer"),
         ([["0.png", 1], ["1.png", -1]], "holds label -1, expected 0 or more"),
         ([1, 2], r"labels are \[1, 2\], expected pairs of a picture and its class"),
+        ([["0.png", 1], ["1.png", 0], ["0.png", 2]], "labels 1 and 2 of 0.png, expected one"),
     ],
 )
 def test_edm_s_labels_that_do_not_fit(tmp_path: Path, labels: list, message: str) -> None:
@@ -120,6 +121,18 @@ def test_webdataset_s_labels(tmp_path: Path, kind: str, suffix: str) -> None:
 
     files = {"b/01.png": png(1), f"b/01{suffix}": said(4), f"a/00{suffix}": said(2), "a/00.jpg.png": png(0)}
     assert by_level(packed(tmp_path / kind, files)) == {0: 2, 1: 4}
+
+
+@KINDS
+def test_what_lies_beside_pictures_may_say_no_class(tmp_path: Path, kind: str) -> None:
+    """As what img2dataset writes: then folders may be classes, as they would be without."""
+    files = {f"{folder}{i}.png": png(i) for i, folder in enumerate(("", ""))}
+    said = {name.replace("png", "json"): '{"caption": "a cat", "width": 4}' for name in files}
+    assert by_level(packed(tmp_path / kind, {**files, **said})) is None
+    files = {f"{folder}{i}.png": png(i) for i, folder in enumerate(("cat/", "dog/"))}
+    said = {name.replace("png", "json"): '{"caption": "a cat"}' for name in files}
+    path = packed(tmp_path / f"c{kind}", {**files, **said})
+    assert by_level(path) == {0: 0, 1: 1} and open_images(path).labels().names == ("cat", "dog")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import pickle
 import tarfile
 import threading
 import tracemalloc
@@ -105,8 +106,16 @@ def test_paths_that_are_neither_folder_nor_samples(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("text")
     with pytest.raises(InputError, match="text.npz: not readable as an .npz file"):
         open_images(tmp_path / "text.npz")
-    with pytest.raises(InputError, match="none.npz: no such file"):
+    with pytest.raises(InputError, match="none.npz: no such file or folder, expected an .npz of images, or pictures"):
         open_images(tmp_path / "none.npz")
+    with pytest.raises(InputError, match="'': no such file or folder"):  # not the working folder
+        open_images("")
+    np.save(tmp_path / "bare.npy", pixels(3))
+    with pytest.raises(InputError, match=r"bare.npy: not readable as an .npz file \(it is one array without a name"):
+        open_images(tmp_path / "bare.npy")
+    (tmp_path / "edm2.pkl").write_bytes(pickle.dumps({"mu": 1}))
+    with pytest.raises(InputError, match=r"edm2.pkl: not readable as an .npz file \(it is a pickle, which can run any"):
+        open_images(tmp_path / "edm2.pkl")
 
 
 @pytest.fixture

@@ -138,6 +138,9 @@ def test_statistics_of_other_features(tmp_path: Path, monkeypatch: pytest.Monkey
     ("sigma", "message"),
     [
         (np.triu(np.ones((64, 64))), "sigma is not symmetric, expected a covariance"),
+        (3 - 2 * np.eye(64), "sigma has eigenvalues below 0, expected a covariance"),
+        (np.eye(64) * (1 + 1j), "sigma is complex128, expected real numbers"),
+        (np.eye(64).astype(str), "sigma is <U32, expected real numbers"),
         (-np.eye(64), "sigma has a variance of -1, expected 0 or more"),
         (np.full((64, 64), np.nan), "sigma holds NaN or infinity"),
         (np.ones(64), r"mu and sigma are \[64\] and \[64\], expected \[64\] and \[64, 64\]"),

@@ -43,7 +43,7 @@ def test_csv(tmp_path: Path) -> None:
     assert [first[f"fid{part}"] for part in sheets.PARTS] == ["3.25", "", "3.0", "3.5"]
     assert [first[f"auth_pct{part}"] for part in ("", "_low", "_high")] == ["48.0", "40", "55"]
     assert [second[f"fid{part}"] for part in sheets.PARTS] == ["2.5", "0.5", "", ""]
-    assert second["precision"] == "" and second["not_available"] == "precision: needs images; recall: needs images"
+    assert second["precision"] == "" and second["not_available"] == "precision, recall: needs images"
     assert not {"sfid", "cmmd", "auth_pct_seeds_std"} & first.keys()  # columns without any value
     assert list(first)[:5] == ["set", "reference", "extractor", "resize", "n"]
 
@@ -64,7 +64,7 @@ def test_markdown_is_a_table_for_each_reference_and_extractor(tmp_path: Path) ->
         "| --- | --- | --- | --- | --- |",
         "| mine | 100 x 2 seeds | 2.500 ± 0.500 | – | – |",
         "",
-        "Not available: precision: needs images; recall: needs images.",
+        "Not available: precision, recall: needs images.",
     ]
 
 
