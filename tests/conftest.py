@@ -1,8 +1,11 @@
-"""What all tests share: Inception's public file, made up; and how they are dealt out to workers (pytest -n)."""
+"""What all tests share: Inception's public file, made up; slow imports; and how they are dealt out to workers."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import torch
 
 from pagboost import networks
 
+THREADS = torch.get_num_threads()
 # Tests that look at one small run of the whole workflow: whoever asks for it stands here, and one worker makes it
 SMALL_RUN = {f"tests/workflow/test_{name}.py" for name in ("faults", "moved", "pipeline", "report")}
 
@@ -31,6 +35,22 @@ def turn(nodeid: str) -> tuple[bool, ...]:
     """Long ones first, so that no worker is left alone with one at the end."""
     file = file_of(nodeid)
     return file not in SMALL_RUN, not file.startswith("tests/workflow/"), file.count("/") > 2
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cores() -> Iterator[None]:
+    """As many as this process has threads: commands start one for each, and those that wait for each other compute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "cpu_count", lambda: THREADS)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """As many as at first, whatever the commands that were run in this process have set."""
+    torch.set_num_threads(THREADS)
+    yield
+    torch.set_num_threads(THREADS)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,6 +74,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"tests/conftest.py: SMALL_RUN lacks {', '.join(sorted(looking - SMALL_RUN))}")
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: turn(item.nodeid))
+
+
+WARM = """
+import os, sys
+from pagboost import warm
+warm.start()
+print(os.environ.get(warm.VARIABLE, ""), flush=True)
+sys.stdin.read()
+warm.stop()
+"""
+
+
+@pytest.fixture(scope="session")
+def warm_process() -> Iterator[dict[str, str]]:
+    """The environment in which scripts of one thread hand over to a process that has done the slow imports."""
+    source = str(Path(__file__).parents[1] / "src")
+    environment = os.environ | {"PAGBOOST_WARM": "", "PYTHONPATH": source}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", WARM], env=environment, **pipes) as starter:
+        yield {"PAGBOOST_WARM": starter.stdout.readline().strip()}
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """What tests of several processes run in each: `members.py MODE FOLDER`, in two processes that find each other.
 
-MODE: whole (every recipe alone; in both a training with states and every recipe, then both wait for an end), killed
-(the training with states; the second process ends itself in it), again (it is resumed; then the second raises).
+MODE: alone (every recipe, in one process), both (a training with states and every recipe), wait (both wait for an end),
+killed (the training with states; the second process ends itself in it), again (it is resumed; then the second raises).
+MEMBERS_WARM: the process, as PAGBOOST_WARM names it, that this one and those it starts let run them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,13 @@ import signal
 import sys
 import time
 from pathlib import Path
+
+from pagboost import warm
+
+if __name__ == "__main__" and "MEMBERS_WARM" in os.environ and "torch" not in sys.modules:
+    sys.argv[3:] = ["--threads", "1"]
+    os.environ[warm.VARIABLE] = os.environ["MEMBERS_WARM"]
+    warm.run_elsewhere()
 
 import torch
 
@@ -103,13 +111,15 @@ def train_with_states(folder: Path, processes: team.Team, killed: bool) -> None:
 
 def member(mode: str, folder: Path) -> None:
     with team.joined(CPU) as processes:
-        train_with_states(folder, processes, mode == "killed")
-        if mode == "whole":
-            train_all(folder, processes)
+        if mode == "wait":
             (folder / f"pid.{processes.rank}").write_text(str(os.getpid()))
             if not processes.first:
                 time.sleep(600)
-        elif not processes.first:
+        else:
+            train_with_states(folder, processes, mode == "killed")
+        if mode == "both":
+            train_all(folder, processes)
+        elif mode == "again" and not processes.first:
             raise InputError("iterations: 3, expected 4")
         processes.mean(1.0)
 
@@ -120,8 +130,9 @@ def main() -> None:
     if team.is_member():
         member(mode, folder)
         return
-    if mode == "whole":
+    if mode == "alone":
         train_all(folder, team.ALONE)
+        return
     launching.together(["GPU-a", "GPU-b"], threads=2)
 
 

@@ -23,13 +23,6 @@ DIGITS = {"source": "sklearn_digits", "size": 8, "options": {}, "num_classes": 1
 BOOST = {"objective": "ce", "sampler": "pgd", "alpha": 0.1}
 
 
-def run(folder, name, *arguments):
-    """src/<name>.py with these arguments, in `folder`."""
-    command = [sys.executable, SOURCE / f"{name}.py", "--threads", "1", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    return subprocess.run(list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True)
-
-
 @pytest.fixture
 def folder(tmp_path, samples, classifier, cnn_spec):
     """Made-up inputs: samples.npz, unlabelled.npz, y.npz (labels under y), a classifier's and a generator's weights,
@@ -55,7 +48,7 @@ def outputs(folder, before):
     return sorted(str(path.relative_to(folder)) for path in {*folder.rglob("*")} - before)
 
 
-def test_data_to_boosted_samples(folder):
+def test_data_to_boosted_samples(script, folder):
     """prepare_data, train, sample and boost, each on the files of those before."""
     splits = {"train": 1097, "validation": 250, "heldout": 450}
     declared = DIGITS | {"splits": splits}
@@ -68,7 +61,7 @@ def test_data_to_boosted_samples(folder):
         ("sample", "--real data/heldout.npz --seeds 3 4 --out raw.npz --per-seed", "5"),
         ("boost", "raw.npz --guide w.safetensors --steps 3 --out boosted.npz --boost", "scale.yaml:boosts.good"),
     ):
-        done = run(folder, name, *arguments.split(), spec)
+        done = script(folder, name, *arguments.split(), spec)
         assert (done.returncode, done.stdout) == (0, "")
         assert [line for line in done.stderr.splitlines() if "classifier: iteration" not in line] == []
     data = [f"data/{name}.npz" for name in sorted(splits)]
@@ -163,9 +156,9 @@ KEEPING = json.dumps({"kind": "ddpm", "network": UNET, "training": DIFFUSION | {
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(folder, command, named):
+def test_bad_input_is_one_line_and_leaves_nothing(script, folder, command, named):
     before = {*folder.rglob("*")}
-    done = run(folder, *(text.replace("{url}", (folder / "samples.npz").as_uri()) for text in command))
+    done = script(folder, *(text.replace("{url}", (folder / "samples.npz").as_uri()) for text in command))
     assert done.returncode != 0
     assert done.stdout == ""
     lines = done.stderr.splitlines()
@@ -188,13 +181,13 @@ def test_every_script_declares_what_it_writes():
         assert not re.search(r'add_argument\("--(out|arrays|choice-out|plan-out)', code), name
 
 
-def test_a_boost_by_ranks_takes_real_images(folder):
+def test_a_boost_by_ranks_takes_real_images(script, folder):
     """And one of a fixed number of steps no length: neither needs what chooses."""
     real = SampleSet(np.random.default_rng(3).integers(0, 256, (30, 8, 8, 1), np.uint8), np.arange(30) % 3)
     artifacts.save_samples(folder / "real.npz", real)
     ranks = json.dumps(BOOST | {"objective": "bce", "stop": "ranks", "fixed_steps": 20, "direction": "raw"})
     common = ("boost", "samples.npz", "--guide", "classifier.safetensors", "--out", "s.npz", "--choice-out", "c.json")
-    done = run(folder, *common, "--boost", ranks, "--real", "real.npz")
+    done = script(folder, *common, "--boost", ranks, "--real", "real.npz")
     assert done.returncode == 0, done.stderr
     chosen = json.loads((folder / "c.json").read_text())
     assert (chosen["steps"], chosen["alpha"], chosen["direction"]) == (20, 0.1, "raw")
@@ -208,39 +201,39 @@ def test_a_boost_by_ranks_takes_real_images(folder):
         (("--boost", GOOD, "--steps", "1", "--real", "real.npz"), "real.npz: the boost ranks nothing"),
         (("--boost", ranks, "--real", "real.npz", "--steps", "1"), "boost.fixed_steps: 20, expected no --steps"),
     ):
-        done = run(folder, *common, *arguments)
+        done = script(folder, *common, *arguments)
         assert done.returncode == 1 and named in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert not (folder / "s.npz").exists()
 
 
-def test_a_choice_states_all_candidates_and_no_boosting(folder):
+def test_a_choice_states_all_candidates_and_no_boosting(script, folder):
     """What choice curves are drawn from; without a choice nothing is scored."""
-    made = run(folder, "make_reference", "samples.npz", "--extractor", "classifier.safetensors", "--out", "r.npz")
+    made = script(folder, "make_reference", "samples.npz", "--extractor", "classifier.safetensors", "--out", "r.npz")
     assert made.returncode == 0, made.stderr
     common = ("boost", "samples.npz", "--guide", "classifier.safetensors", "--boost", GOOD, "--out", "s.npz")
     published = json.dumps({"steps": 2, "alpha": 0.1, "pixels": 64, "multiples": [1, 2, 4]})
     seen = ("--validation", "samples.npz", "--reference", "r.npz", "--extractor", "classifier.safetensors")
-    done = run(folder, *common, "--published", published, *seen, "--choice-out", "c.json")
+    done = script(folder, *common, "--published", published, *seen, "--choice-out", "c.json")
     assert done.returncode == 0, done.stderr
     chosen = json.loads((folder / "c.json").read_text())
     assert [one["steps"] for one in chosen["candidates"]] == [2, 4, 8]
     # the reference's own images, whose FID is 0 but for rounding
     assert abs(chosen["unboosted_fid"]) < min(one["fid"] for one in chosen["candidates"])
-    done = run(folder, *common, "--steps", "3", "--choice-out", "c.json")
+    done = script(folder, *common, "--steps", "3", "--choice-out", "c.json")
     assert done.returncode == 0 and "unboosted_fid" not in json.loads((folder / "c.json").read_text())
 
 
-def test_labels_under_another_key_are_those_that_are_boosted_towards(folder):
+def test_labels_under_another_key_are_those_that_are_boosted_towards(script, folder):
     """As if they were under arr_1, by boost.py and by import_samples.py."""
     samples = artifacts.load_samples(folder / "samples.npz")
     artifacts.save_samples(folder / "own.npz", SampleSet(samples.images, samples.labels))
     common = "--guide classifier.safetensors --steps 2 --boost scale.yaml:boosts.good --out"
     for name, arguments in (("own", common), ("y", f"--labels y {common}")):
-        assert run(folder, "boost", f"{name}.npz", *arguments.split(), f"{name}_boosted.npz").returncode == 0
+        assert script(folder, "boost", f"{name}.npz", *arguments.split(), f"{name}_boosted.npz").returncode == 0
     own, other = (artifacts.load_samples(folder / f"{name}_boosted.npz") for name in ("own", "y"))
     assert np.array_equal(own.images, other.images) and np.array_equal(own.labels, other.labels)
     arguments = "y.npz --labels y --size 8 --num-classes 3 --per-seed 12 --out dealt.npz"
-    assert run(folder, "import_samples", *arguments.split()).returncode == 0
+    assert script(folder, "import_samples", *arguments.split()).returncode == 0
     dealt = artifacts.load_samples(folder / "dealt.npz")
     by_image = {image.tobytes(): label for image, label in zip(samples.images, samples.labels, strict=True)}
     assert dealt.labels.tolist() == [by_image[image.tobytes()] for image in dealt.images]

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,47 +69,41 @@ HOSTILE = f'it\'s a "test" & $x `touch {INJECTED}` $(touch {INJECTED}) (é);#'
 
 OWN_WARM = {"PAGBOOST_WARM": ""}  # of a run that starts a warm process of its own
 SHARED: dict[str, str] = {}  # of all others: the environment that names the one they share
-WARM = """
-import os, sys
-from pagboost import warm
-warm.start()
-print(os.environ.get(warm.VARIABLE, ""), flush=True)
-sys.stdin.read()
-warm.stop()
-"""
 forking: list[subprocess.Popen] = []  # the process that Snakemakes are forked from
 
 
 @pytest.fixture(scope="session", autouse=True)
-def imported() -> Iterator[None]:
+def imported(warm_process: dict[str, str]) -> Iterator[None]:
     """Slow imports done once for all runs of these tests: Snakemake's, and those of jobs."""
-    path = os.pathsep.join([str(PRETENDED), str(ROOT / "src")])
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    jobs = subprocess.Popen([sys.executable, "-c", WARM], env=os.environ | OWN_WARM | {"PYTHONPATH": path}, **pipes)
-    snakemakes = subprocess.Popen([sys.executable, Path(__file__).with_name("forking.py")], **pipes)
-    with jobs, snakemakes:
-        SHARED["PAGBOOST_WARM"] = jobs.stdout.readline().strip()
+    with subprocess.Popen([sys.executable, Path(__file__).with_name("forking.py")], **pipes) as snakemakes:
+        SHARED.update(warm_process)
         forking.append(snakemakes)
         yield
         forking.clear()
         SHARED.clear()
 
 
+def fork(arguments: Iterable[str | Path], cwd: Path, environment: dict[str, str], stdout: str, stderr: str) -> int:
+    """Run the real Snakemake of this environment; its exit status. What it writes goes to files or terminals."""
+    asked = {
+        "arguments": list(map(str, arguments)),
+        "cwd": str(cwd),
+        "environment": os.environ | SHARED | environment,
+        "stdout": stdout,
+        "stderr": stderr,
+    }
+    print(json.dumps(asked), file=forking[0].stdin, flush=True)
+    return int(forking[0].stdout.readline())
+
+
 def snakemake(
     *arguments: str | Path, root: Path = ROOT, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the real Snakemake of this environment on a checkout's Snakefile."""
+    """Snakemake on a checkout's Snakefile."""
     command = ["--snakefile", root / "Snakefile", "--cores", "2", *arguments]
     with tempfile.NamedTemporaryFile("r") as stdout, tempfile.NamedTemporaryFile("r") as stderr:
-        asked = {
-            "arguments": list(map(str, command)),
-            "cwd": str(cwd or root),
-            "environment": os.environ | SHARED | environment,
-            "stdout": stdout.name,
-            "stderr": stderr.name,
-        }
-        print(json.dumps(asked), file=forking[0].stdin, flush=True)
-        code = int(forking[0].stdout.readline())
+        code = fork(command, cwd or root, environment, stdout.name, stderr.name)
         return subprocess.CompletedProcess(command, code, stdout.read(), stderr.read())
 
 

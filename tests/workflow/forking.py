@@ -5,12 +5,18 @@ A child has its own arguments, folder, environment and streams. Of this project 
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
 import sys
 from typing import Any
 
 from snakemake.cli import main
+
+# What a run imports when it gets there: Snakemake itself, and what this project's rules are planned with
+LATER = ("snakemake.profiles", "snakemake.report.html_reporter", "snakemake.storage", "docutils.core", "requests")
+LATER += ("smart_open", "yte", "jinja2", "msgspec", "numpy", "PIL.Image", "yaml")
 
 
 def become(asked: dict[str, Any]) -> None:
@@ -25,6 +31,9 @@ def become(asked: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    for name in LATER:
+        importlib.import_module(name)
+    gc.freeze()  # else a child's collections would touch, and so copy, all of it
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -128,7 +128,7 @@ def test_edited_code_remakes_what_it_makes_and_touch_keeps_it(work, tmp_path):
 def test_a_job_that_declares_a_gpu_takes_one_and_no_other_does(work):
     """On a machine that pretends to have one: the whole run, which declares none, never asked for it."""
     with work.changed(lambda scale: scale["jobs"]["reference"].update(gpu=1)):
-        taken = work(work.results / "references/digits16/cross.npz")
+        taken = work(work.results / "references/digits16/cross.npz", PAGBOOST_WARM="off")
     assert taken.returncode == 1
     assert "--device auto" in said(taken)
     assert "NVIDIA" in said(taken) or "CUDA" in said(taken)

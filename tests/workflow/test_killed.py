@@ -77,24 +77,34 @@ def training(folder: Path, asleep: bool = False, **environment: str) -> Iterator
         until(lambda: not jobs_in(folder))
 
 
-@pytest.mark.parametrize("warm", ["", "off"])
-def test_a_killed_snakemake_leaves_no_orphan_and_no_lock(folder, warm):
-    with training(folder, **({"PAGBOOST_WARM": warm} if warm else {})) as killed:
-        os.kill(killed.pid, signal.SIGKILL)
-        killed.wait()
-        assert list(folder.glob(".snakemake/locks/*.lock"))
-        until(lambda: not jobs_in(folder))
+def kill(folder: Path, running: subprocess.Popen) -> None:
+    """Its jobs end with it."""
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    until(lambda: not jobs_in(folder))
+
+
+def go_on(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The same command, of a shorter training."""
     done = snakemake("--configfile", "short.yaml", "--", TARGET, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "lifted, the Snakemake that held it was killed" in done.stderr
     assert (folder / TARGET).exists()
     assert not list(folder.glob("results/**/.*tmp*"))
+    return done
 
 
-def test_a_running_snakemake_keeps_its_lock_and_its_results(folder, tmp_path_factory):
+def test_a_killed_snakemake_leaves_no_orphan_and_no_lock(folder):
+    with training(folder) as running:
+        kill(folder, running)
+        assert list(folder.glob(".snakemake/locks/*.lock"))
+    assert "lifted, the Snakemake that held it was killed" in go_on(folder).stderr
+
+
+def test_a_running_snakemake_keeps_its_lock_and_its_results_until_it_is_killed(folder, tmp_path_factory):
+    """Without a warm process."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     target = folder / "results" / "digits" / "data" / "digits64" / "train.npz"
-    with training(folder, asleep=True, PAGBOOST_WARM="off"):  # what is asked for meanwhile has the cores
+    with training(folder, asleep=True, PAGBOOST_WARM="off") as running:  # what is asked for meanwhile has the cores
         locked = snakemake("--configfile", "short.yaml", "--", TARGET, cwd=folder)
         assert locked.returncode == 1
         assert "lock" in locked.stderr.lower()
@@ -106,5 +116,8 @@ def test_a_running_snakemake_keeps_its_lock_and_its_results(folder, tmp_path_fac
             "--", "results/digits/data/digits64/train.npz", cwd=folder
         )  # of the same folder: Snakemake's to say
         assert beside.returncode == 0, beside.stdout + beside.stderr
+        tell(folder, signal.SIGCONT)
+        kill(folder, running)
+    go_on(folder)
     done = snakemake("--config", f"results={folder / 'results'}", "--", target, cwd=elsewhere)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import OWN_WARM, ROOT, snakemake
+from .conftest import ROOT, snakemake
 
 pytestmark = pytest.mark.workflow
 SHORT = {"training": {"iterations": 4, "batch_size": 16}}
@@ -82,7 +82,7 @@ def outer(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(outer) -> Path:
-    done = snakemake(root=outer, **OWN_WARM)
+    done = snakemake(root=outer)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return outer
 

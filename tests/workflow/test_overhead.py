@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT
+from .conftest import ROOT, snakemake
 
 pytestmark = pytest.mark.workflow
 TOY = """
@@ -36,8 +34,8 @@ def cpu_of(folder: Path, jobs: int) -> float:
     """CPU seconds that Snakemake itself uses while it runs some jobs, two at a time."""
     folder.mkdir()
     (folder / "Snakefile").write_text(TOY.format(source=str(ROOT / "src")))
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy", "--config", f"jobs={jobs}"]
-    subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=3600)
+    done = snakemake("--scheduler", "greedy", "--config", f"jobs={jobs}", root=folder)
+    assert done.returncode == 0, done.stderr
     before, after = (float((folder / name).read_text()) for name in ("before", "after"))
     return after - before
 

@@ -6,14 +6,16 @@ import json
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 
-from .conftest import PRETENDED, ROOT, SHARED, snakemake
+from .conftest import PRETENDED, ROOT, fork, snakemake
 
 pytestmark = pytest.mark.workflow
 WEIGHTS = "results/digits/weights"
@@ -41,19 +43,20 @@ def status(folder: Path, *flags: str) -> str:
 def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     """Snakemake's exit status and all that it wrote to a pseudo terminal."""
     ours, its = pty.openpty()
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *arguments]
-    streams = {"stdin": its, "stdout": its, "stderr": its}
-    environment = os.environ | SHARED | {"TERM": "xterm", "COLUMNS": "110", "LINES": "30"} | environment
-    started = subprocess.Popen(command, cwd=folder, env=environment, **streams)
-    os.close(its)
+    command = ["--snakefile", ROOT / "Snakefile", "--cores", "2", *arguments]
+    size = {"TERM": "xterm", "COLUMNS": "110", "LINES": "30"}
     shown = b""
-    try:
-        while part := os.read(ours, 65536):
-            shown += part
-    except OSError:  # how a terminal ends that nobody has open any more
-        pass
+    with ThreadPoolExecutor(1) as pool:
+        code = pool.submit(fork, command, folder, size | environment, os.ttyname(its), os.ttyname(its))
+        while True:
+            over = code.done()
+            if select.select([ours], [], [], 0.05)[0]:
+                shown += os.read(ours, 65536)
+            elif over:
+                break
     os.close(ours)
-    return started.wait(), shown.decode(errors="replace")
+    os.close(its)
+    return code.result(), shown.decode(errors="replace")
 
 
 def test_a_log_ends_with_the_reason_and_another_terminal_says_the_same(folder):

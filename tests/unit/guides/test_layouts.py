@@ -219,8 +219,7 @@ WRAPPED = {  # layout of a file -> (its content, how it is said)
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WRAPPED)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("name", "dtype"), [*((name, torch.float32) for name in WRAPPED), ("both", torch.bfloat16)])
 def test_wrapped_state_dicts(name, dtype, tmp_path):
     tensors = filled(torchvision_s("resnet18"), dtype)
     network = {key: value for key, value in RN50.items() if key != "bottleneck_width"} | {"block": "basic"}

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +18,6 @@ from pagboost.options.trainings import Attack
 from pagboost.studies import discrimination
 from pagboost.studies import images as image_studies
 
-SOURCE = Path(__file__).parents[3] / "src"
 CPU = torch.device("cpu")
 DATASET = {"num_classes": 3, "channels": 1, "size": 8}
 SPEC = {
@@ -181,21 +176,18 @@ def test_what_does_not_fit_is_named(bench, changes, options, message):
         run(changed(bench, **changes), **options)
 
 
-def test_the_script_takes_sets_and_says_what_they_were(tmp_path, bench, cnn_spec):
+def test_the_script_takes_sets_and_says_what_they_were(script, tmp_path, bench, cnn_spec):
     artifacts.save_samples(tmp_path / "real.npz", bench.samples)
     for name, one in bench.sets.items():
         artifacts.save_samples(tmp_path / f"{name}.npz", one)
     for kind, (name, guide) in zip(("joint", "classifier"), bench.networks.items(), strict=True):
         facts = {"kind": kind, "dataset": DATASET, "l0": 0.5}
         networks.save(tmp_path / f"{name}.safetensors", guide.network, cnn_spec, facts)
-    command = [sys.executable, SOURCE / "study.py", "--threads", "1", "--device", "cpu", "--data", "real.npz"]
+    command = ["--device", "cpu", "--data", "real.npz"]
     command += [f"--network={name}={name}.safetensors" for name in bench.networks]
     command += [f"--set={name}={name}.npz" for name in bench.sets]
     command += ["--spec", json.dumps(SPEC), "--arrays", "s.npz", "--out", "s.json"]
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    done = subprocess.run(
-        list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    done = script(tmp_path, "study", *command)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     content = artifacts.load_json(tmp_path / "s.json")
     assert (content["kind"], content["unit"], content["n"]) == ("discrimination", "image", 9)

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +18,6 @@ from pagboost.options.studies import Study
 from pagboost.studies import gains, noisiness
 from pagboost.studies import images as image_studies
 
-SOURCE = Path(__file__).parents[3] / "src"
 CPU = torch.device("cpu")
 DATASET = {"num_classes": 3, "channels": 1, "size": 8}
 SETS = {"raw": {"generator": "g"}, "up": {"generator": "g", "boost": "b"}, "other": {"generator": "h"}}
@@ -195,21 +190,18 @@ def test_a_boosted_set_needs_the_one_it_was_boosted_from():
         read(Study, SPEC | {"split": "heldout", "seen": "heldout"}, "study")
 
 
-def test_the_script_takes_both_splits_and_a_scorer(tmp_path, bench, cnn_spec):
+def test_the_script_takes_both_splits_and_a_scorer(script, tmp_path, bench, cnn_spec):
     files = {"heldout": bench.samples, "train": bench.seen, **bench.sets}
     for name, one in files.items():
         artifacts.save_samples(tmp_path / f"{name}.npz", one)
     for kind, (name, guide) in zip(("classifier", "joint"), (bench.judge, bench.scorer), strict=True):
         facts = {"kind": kind, "dataset": DATASET, "l0": 0.5}
         networks.save(tmp_path / f"{name}.safetensors", guide.network, cnn_spec, facts)
-    command = [sys.executable, SOURCE / "study.py", "--threads", "1", "--device", "cpu", "--data", "heldout.npz"]
+    command = ["--device", "cpu", "--data", "heldout.npz"]
     command += ["--seen=train=train.npz", "--judge=judge=judge.safetensors", "--scorer=scorer=scorer.safetensors"]
     command += [f"--set={name}={name}.npz" for name in bench.sets]
     command += ["--spec", json.dumps(SPEC), "--arrays", "s.npz", "--out", "s.json"]
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    done = subprocess.run(
-        list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    done = script(tmp_path, "study", *command)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     content = artifacts.load_json(tmp_path / "s.json")
     assert (content["kind"], content["n"], content["settings"]["real"]) == ("gains", 7, 10)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +19,6 @@ from pagboost.options.studies import Study
 from pagboost.studies import images as image_studies
 from pagboost.studies import interpolation, targeted
 
-SOURCE = Path(__file__).parents[3] / "src"
 DATASET = {"num_classes": 3, "channels": 1, "size": 8}
 TARGETED = {"kind": "targeted", "count": 4, "eps": 4.0, "pixels": 256, "steps": 3, "shown": 2}
 INTERPOLATION = {
@@ -230,7 +225,7 @@ def test_images_and_networks_must_fit(bench, samples, guides, classifier):
 # -- the script
 
 
-def test_the_script_writes_both_files(tmp_path, samples):
+def test_the_script_writes_both_files(script, tmp_path, samples):
     artifacts.save_samples(tmp_path / "set.npz", samples)
     for seed, name in enumerate(("one", "two", "judge")):
         facts = {"kind": "classifier", "dataset": DATASET}
@@ -242,14 +237,11 @@ def test_the_script_writes_both_files(tmp_path, samples):
         "judge": "judge",
         "source": "paper",
     }
-    command = [sys.executable, SOURCE / "study.py", "--threads", "1", "--device", "cpu", "--data", "set.npz"]
+    command = ["--device", "cpu", "--data", "set.npz"]
     command += ["--network=one=one.safetensors", "--network=two=two.safetensors", "--judge=judge=judge.safetensors"]
     command += ["--spec", json.dumps(spec)]
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
     command += ["--arrays", "a.npz", "--out", "a.json"]
-    done = subprocess.run(
-        list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    done = script(tmp_path, "study", *command)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert np.load(tmp_path / "a.npz")["images"].shape == (2, 2, 3, 8, 8, 1)
     content = artifacts.load_json(tmp_path / "a.json")

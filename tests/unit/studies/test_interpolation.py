@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -179,16 +177,9 @@ def folder(tmp_path_factory, resnet) -> Path:
     return path
 
 
-def script(folder, *arguments):
-    command = [sys.executable, SOURCE / "interpolate.py", "--threads", "1", "--device", "cpu", "--steps", "2"]
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    return subprocess.run(
-        [*map(str, command), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-def test_a_strip_of_two_pictures(folder):
-    done = script(folder, "a.png", "set.npz:2", "--network", "w.safetensors", "--ks", "0.5", "1", "--out", "out/s.png")
+def test_a_strip_of_two_pictures(script, folder):
+    arguments = ("--network", "w.safetensors", "--ks", "0.5", "1", "--out", "out/s.png")
+    done = script(folder, "interpolate", "--device", "cpu", "--steps", "2", "a.png", "set.npz:2", *arguments)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     picture = np.asarray(Image.open(folder / "out" / "s.png"))
     assert picture.shape[1:] == (4 * 84, 3)  # 8x8 enlarged 10 times, gaps of 4
@@ -198,8 +189,9 @@ def test_a_strip_of_two_pictures(folder):
     assert not np.array_equal(np.asarray(picture[:80:10, 84 : 84 + 80 : 10, 0]), samples[0])
 
 
-def test_bad_input_is_one_line_and_writes_nothing(folder):
-    done = script(folder, "a.png", "missing.png", "--network", "w.safetensors", "--out", "s.png")
+def test_bad_input_is_one_line_and_writes_nothing(script, folder):
+    arguments = ("a.png", "missing.png", "--network", "w.safetensors", "--out", "s.png")
+    done = script(folder, "interpolate", "--device", "cpu", "--steps", "2", *arguments)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "error: missing.png: no such file, expected a picture (PNG, JPG or FILE.npz:INDEX)"

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
-from pagboost import artifacts, attacks, images, networks, rng
+from pagboost import artifacts, attacks, images, networks, rng, yaml_files
 from pagboost.artifacts import SampleSet
 from pagboost.boosting.walks import Guide
 from pagboost.errors import InputError
@@ -25,7 +21,6 @@ from pagboost.studies import images as image_studies
 from pagboost.studies import times as time_studies
 
 ROOT = Path(__file__).parents[3]
-SOURCE = ROOT / "src"
 CPU = torch.device("cpu")
 DATASET = {"num_classes": 3, "channels": 1, "size": 8}
 CLEAN = {"kind": "robustness", "count": 10, "eps": [0.4, 0.8], "norm": "l2", "steps": 4, "shown": 3}
@@ -208,22 +203,15 @@ def test_images_need_labels(benches, known):
         run(IN_TIME, changed(benches["time_robustness"], samples=SampleSet(known.images)))
 
 
-def test_the_script_writes_both_files(tmp_path, known, cnn_spec):
+def test_the_script_writes_both_files(script, tmp_path, known, cnn_spec):
     artifacts.save_samples(tmp_path / "set.npz", known)
     for seed, name in enumerate(("one", "two")):
         facts = {"kind": "classifier", "dataset": DATASET}
         networks.save(tmp_path / f"{name}.safetensors", cnn(cnn_spec, seed), cnn_spec, facts)
-    command = [sys.executable, SOURCE / "study.py", "--threads", "1", "--device", "cpu", "--data", "set.npz"]
+    command = ["--device", "cpu", "--data", "set.npz"]
     command += ["--network=one=one.safetensors", "--network=two=two.safetensors", "--spec", json.dumps(CLEAN)]
     command += ["--arrays", "a.npz", "--out", "a.json"]
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = script(tmp_path, "study", *command)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert np.load(tmp_path / "a.npz")["images"].shape == (2, 3, 2, 8, 8, 1)
     content = artifacts.load_json(tmp_path / "a.json")
@@ -233,7 +221,7 @@ def test_the_script_writes_both_files(tmp_path, known, cnn_spec):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config/scales").glob("*.yaml")), ids=lambda file: file.stem)
 def test_radii_are_those_of_training_and_twice_them(file):
-    content = yaml.safe_load(file.read_text())
+    content = yaml_files.read(file)
     models, studied = content["models"], content.get("studies", {})
     for study, network in (("robustness", "rn50_robust"), ("time_robustness", "time_robust")):
         trained = models.get(network, {}).get("training", {}).get("attack")

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +22,6 @@ from pagboost.options.studies import Study
 from pagboost.studies import noisiness
 from pagboost.studies import times as time_studies
 
-SOURCE = Path(__file__).parents[3] / "src"
 SHAPE = (1, 8, 8)
 PROCESS = ("linear", 1000)
 CPU = torch.device("cpu")
@@ -396,12 +391,13 @@ def files(tmp_path, samples):
     return tmp_path
 
 
-def study_script(folder, spec, *flags):
-    command = [sys.executable, SOURCE / "study.py", "--threads", "1", "--device", "cpu", "--data", "real.npz", *flags]
-    command += ["--spec", json.dumps(spec), "--arrays", "a.npz", "--out", "a.json"]
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    command = list(map(str, command))
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+@pytest.fixture
+def study_script(script, files):
+    def run(spec, *flags):
+        command = ["--device", "cpu", "--data", "real.npz", *flags, "--spec", json.dumps(spec)]
+        return script(files, "study", *command, "--arrays", "a.npz", "--out", "a.json")
+
+    return run
 
 
 NETWORKS = (
@@ -411,8 +407,8 @@ NETWORKS = (
 )
 
 
-def test_the_script_walks_with_a_diffusion_model(files):
-    done = study_script(files, TRAJECTORIES, *NETWORKS, "--diffusion=ddpm=ddpm.safetensors")
+def test_the_script_walks_with_a_diffusion_model(study_script, files):
+    done = study_script(TRAJECTORIES, *NETWORKS, "--diffusion=ddpm=ddpm.safetensors")
     assert (done.returncode, done.stderr) == (0, "")
     content = artifacts.load_json(files / "a.json")
     assert (content["kind"], content["n"]) == ("trajectories", 5)
@@ -420,18 +416,18 @@ def test_the_script_walks_with_a_diffusion_model(files):
     assert np.load(files / "a.npz")["images"].shape == (2, 2, 3, 8, 8, 1)
 
 
-def test_the_script_compares_sets(files):
+def test_the_script_compares_sets(study_script, files):
     sets = ("--set=rough=rough.npz", "--set=smooth=smooth.npz")
-    done = study_script(files, ADVANTAGES, "--judge=judge=judge.safetensors", *sets)
+    done = study_script(ADVANTAGES, "--judge=judge=judge.safetensors", *sets)
     assert (done.returncode, done.stderr) == (0, "")
     content = artifacts.load_json(files / "a.json")
     assert set(content["quantities"]["wins"]) == set(content["provenance"]["sets_sha256"]) == {"rough", "smooth"}
 
 
-def test_the_script_names_what_is_wrong(files):
-    done = study_script(files, TRAJECTORIES, *NETWORKS, "--diffusion=ddpm=rough.safetensors")
+def test_the_script_names_what_is_wrong(study_script, files):
+    done = study_script(TRAJECTORIES, *NETWORKS, "--diffusion=ddpm=rough.safetensors")
     assert done.returncode == 1
     assert "rough.safetensors: holds a model of kind time_classifier, expected ddpm" in done.stderr
-    done = study_script(files, ADVANTAGES, "--judge=a=judge.safetensors", "--judge=b=judge.safetensors")
+    done = study_script(ADVANTAGES, "--judge=a=judge.safetensors", "--judge=b=judge.safetensors")
     assert (done.returncode, done.stderr) == (2, "error: --judge: 2 given, expected one (see --help)\n")
     assert not (files / "a.json").exists()

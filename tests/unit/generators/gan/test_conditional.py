@@ -1,4 +1,4 @@
-"""Conditional generators obey their label: trained on the digits by their own entries, in fewer and smaller batches."""
+"""Conditional generators obey their label: trained on some digits by their own entries, fewer and smaller batches."""
 
 from __future__ import annotations
 
@@ -6,32 +6,41 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
-from pagboost import images, recipes, training
+from pagboost import images, recipes, training, yaml_files
 from pagboost.generators import sampling
 from pagboost.options.models import Dataset
 from pagboost.options.reading import read
 from pagboost.options.samplers import Latent
 from pagboost.sources import data
 
-SCALE = yaml.safe_load((Path(__file__).parents[4] / "config" / "scales" / "digits.yaml").read_text())
+CONFIG = Path(__file__).parents[4] / "config"
+SCALE = yaml_files.read(CONFIG / "scales" / "digits.yaml")
 CPU = torch.device("cpu")
-SHORT = {"batch_size": 16, "discriminator_steps": 1, "lr_decay": False}
-ITERATIONS = {"cgan": 220, "cgan_pd": 260, "biggan": 320, "diff_biggan": 300, "stylegan2_ada": 170}
-SAMPLES = 200
+CLASSES = 3  # the first of the ten: what takes long is to draw digits, not to obey
+SHORT = {"batch_size": 16, "discriminator_steps": 1, "lr_decay": False, "ema_decay": 0.9}
+ITERATIONS = {"cgan": 70, "cgan_pd": 120, "biggan": 140, "diff_biggan": 110, "stylegan2_ada": 60}
+SAMPLES = 120
+
+
+def of_classes(part) -> training.Data:
+    few = part.labels < CLASSES
+    return training.Data(images.to_float(part.images[few]), torch.from_numpy(part.labels[few]), CLASSES)
 
 
 @pytest.fixture(scope="module")
 def digits() -> dict[str, training.Data]:
     """The real digits' parts, as the scale splits them."""
     parts = data.prepare(read(Dataset, SCALE["datasets"]["digits16"], "datasets.digits16"))
-    return {name: training.Data(images.to_float(p.images), torch.from_numpy(p.labels), 10) for name, p in parts.items()}
+    return {name: of_classes(part) for name, part in parts.items()}
 
 
 def train(model, digits, **changes):
-    entry = SCALE["models"][model]
-    spec = {**entry, "training": {**entry["training"], **changes}}
+    entry, classes = SCALE["models"][model], {"num_classes": CLASSES}
+    options = {**entry["training"], **changes}
+    if "discriminator" in options:
+        options["discriminator"] = {**options["discriminator"], **classes}
+    spec = {**entry, "network": {**entry["network"], **classes}, "training": options}
     return recipes.train(spec, digits["train"], training.Run(0, CPU), {}).network.eval()
 
 
@@ -43,14 +52,14 @@ def agreement(classifier, x, y) -> float:
 @pytest.fixture(scope="module")
 def classifier(digits) -> torch.nn.Module:
     """A small classifier of the same digits that knows others of them."""
-    network = train("cnn_a", digits, iterations=80)
+    network = train("cnn_a", digits, iterations=40)
     assert agreement(network, digits["validation"].x, digits["validation"].y) > 0.95
     return network
 
 
 def test_every_conditional_generator_of_bigroc_is_tried():
-    table = yaml.safe_load((Path(__file__).parents[4] / "config" / "papers" / "ganz2021.yaml").read_text())["tables"]
-    rows = {row["generator"] for row in table["table3"]["rows"]}
+    tables = yaml_files.read(CONFIG / "papers" / "ganz2021.yaml")["tables"]
+    rows = {row["generator"] for row in tables["table3"]["rows"]}
     conditional = {name for name in rows if SCALE["models"][name]["network"].get("num_classes")}
     assert conditional == {*ITERATIONS}
 
@@ -58,5 +67,5 @@ def test_every_conditional_generator_of_bigroc_is_tried():
 @pytest.mark.parametrize("model", ITERATIONS)
 def test_a_generator_obeys_its_label(model, digits, classifier):
     network = train(model, digits, iterations=ITERATIONS[model], **SHORT)
-    made = sampling.generate(network, Latent(), network.shape, 10, [0], SAMPLES, SAMPLES, CPU)
-    assert agreement(classifier, images.to_float(made.images), torch.from_numpy(made.labels)) > 0.4  # by chance 0.1
+    made = sampling.generate(network, Latent(), network.shape, CLASSES, [0], SAMPLES, SAMPLES, CPU)
+    assert agreement(classifier, images.to_float(made.images), torch.from_numpy(made.labels)) > 0.6  # by chance 1/3

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
-from pagboost import images, networks
+from pagboost import images, networks, yaml_files
 from pagboost.generators import sampling
 from pagboost.options.reading import read
 from pagboost.options.samplers import Sampler
 
 CONFIG = Path(__file__).parents[4] / "config"
-SCALE = yaml.safe_load((CONFIG / "scales" / "digits.yaml").read_text())
-TABLES = yaml.safe_load((CONFIG / "papers" / "ganz2021.yaml").read_text())["tables"]
+SCALE = yaml_files.read(CONFIG / "scales" / "digits.yaml")
+TABLES = yaml_files.read(CONFIG / "papers" / "ganz2021.yaml")["tables"]
 ELEVEN = [row["generator"] for row in TABLES["table3"]["rows"]]
 CPU = torch.device("cpu")
 
