@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 WARM = """
 import os, sys
-from pagboost import warm
+from pagboost.machine import warm
 warm.start()
 print(os.environ.get(warm.VARIABLE, ""), flush=True)
 sys.stdin.read()

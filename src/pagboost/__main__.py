@@ -13,6 +13,7 @@ if not __package__:  # run by its path, as the processes of one training are, an
 
 from pagboost import cli, version
 from pagboost.errors import InputError
+from pagboost.machine import called
 
 COMMANDS = Path(__file__).with_name("commands")
 ANYWHERE = (
@@ -52,7 +53,7 @@ def main() -> None:
         near = difflib.get_close_matches(name, known, 1)
         meant = f"expected {near[0]}?" if near else "expected one of those"
         raise InputError(f"{name}: no command, {meant} (pagboost --help lists all)")
-    cli.command = name
+    called.command = name
     importlib.import_module(f"pagboost.commands.{module_of(name)}").main()
 
 

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pagboost import npz
 from pagboost.errors import InputError
-from pagboost.npz import check_directory as check_directory  # offered here too, beside all that is written and read
-from pagboost.npz import identity as identity
-from pagboost.reading import changed, readable
-from pagboost.reading import file_hash as file_hash
-from pagboost.whole import atomic as atomic
+from pagboost.files import npz
+from pagboost.files.npz import (
+    check_directory as check_directory,  # offered here too, beside all that is written and read
+)
+from pagboost.files.npz import identity as identity
+from pagboost.files.reading import changed, readable
+from pagboost.files.reading import file_hash as file_hash
+from pagboost.files.whole import atomic as atomic
 
 log = logging.getLogger(__name__)
 

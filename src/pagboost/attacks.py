@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from pagboost import graphs
 from pagboost.errors import InputError
 from pagboost.images import per_image
+from pagboost.machine import graphs
 
 LossFn = Callable[[torch.Tensor, torch.Tensor], "torch.Tensor | tuple[torch.Tensor, torch.Tensor]"]
 Noise = Callable[[tuple[int, ...], "list[int]"], torch.Tensor]
@@ -82,7 +82,7 @@ PROJECTIONS = {"l2": project_l2, "linf": project_linf}
 
 
 class Repeated:
-    """A loss whose gradients are asked for many times at equal shapes: on a GPU each is one launch (pagboost.graphs).
+    """A loss whose gradients are asked for many times at equal shapes: on a GPU each is one launch (machine.graphs).
 
     It depends on nothing but x, y and weights that stay where they are; lengths that change from call to call belong
     in y. Kept from walk to walk, for a recording takes as long as several gradients.

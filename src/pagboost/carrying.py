@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from pagboost import artifacts
 from pagboost.errors import InputError
-from pagboost.reading import readable
+from pagboost.files.reading import readable
 
 LEFT = ("data", ".runs")  # of a results folder: what is read from the source again, and what watches one run
 STATES = ".state"  # of trainings that did not end

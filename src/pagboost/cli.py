@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pagboost import parents, written
 from pagboost.errors import InputError, listed
+from pagboost.files import written
+from pagboost.machine import called, parents
 
 MOST_THREADS = 1024  # far more, and the libraries die on their own
 LARGEST_COUNT, LARGEST = 2**31 - 1, 2**63 - 1  # of what is held in memory, and of NumPy's integers
-command: str | None = None  # the first argument of `pagboost COMMAND …`, once it is known; None of src/COMMAND.py
 
 
 def run(main: Callable[[], None]) -> None:
@@ -30,7 +30,7 @@ def run(main: Callable[[], None]) -> None:
     log cannot show ("±" in ASCII, a file name that is no UTF-8) is escaped, and ends nothing.
     """
     if "PAGBOOST_WARM" in os.environ:
-        from pagboost import warm
+        from pagboost.machine import warm
 
         warm.run_elsewhere()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -55,12 +55,6 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: not enough memory ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
     except KeyboardInterrupt:
         sys.exit("interrupted")
-
-
-def called() -> str:
-    """How this script is called: "boost.py", "pagboost boost"; "python" where it is no script."""
-    name = os.path.basename(sys.argv[0])
-    return f"pagboost {command}" if command else name or "python"
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -104,7 +98,7 @@ class Distinct(argparse.Action):
 def parser(description: str) -> Parser:
     """An argument parser with the flags all scripts have: --threads."""
     shown = {"description": description, "formatter_class": argparse.ArgumentDefaultsHelpFormatter}
-    result = Parser(prog=called(), **shown)
+    result = Parser(prog=called.name(), **shown)
     result.add_argument("--threads", type=_threads, default=os.cpu_count(), help="CPU threads of this process")
     return result
 
@@ -185,7 +179,7 @@ def parse(arguments: Parser) -> argparse.Namespace:
             plugins.load_inherited()
     except InputError as error:
         arguments.exit(2, f"error: {error}\n")
-    values = arguments.parse_args(sys.argv[2 if command else 1 :])
+    values = arguments.parse_args(sys.argv[2 if called.command else 1 :])
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(values.threads)
     try:
@@ -311,7 +305,7 @@ def spec(text: str) -> Spec:
     file, _, path = text.partition(":")
     if not os.path.isfile(file):
         raise argparse.ArgumentTypeError(f"{_short(file)}: no such file, expected JSON or FILE.yaml:key.path")
-    from pagboost import yaml_files  # which inline JSON need not wait for
+    from pagboost.files import yaml_files  # which inline JSON need not wait for
 
     try:
         value = yaml_files.read(file)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from pagboost.sending import sent
+from pagboost.machine.sending import sent
 
 
 def derive(*parts: int | str) -> int:

@@ -13,9 +13,9 @@ from typing import TypeVar
 import torch
 from tqdm import tqdm
 
-from pagboost import cards, leases
 from pagboost import progress as progress_lines
 from pagboost.errors import InputError, listed
+from pagboost.machine import cards, leases
 
 T = TypeVar("T")
 HELD = "PAGBOOST_HELD_GPUS"  # UUIDs, comma-separated: what this process or the one that started it has leased

@@ -15,11 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from pagboost import artifacts, graphs, images, npz, rng, runtime
+from pagboost import artifacts, images, rng, runtime
 from pagboost.errors import InputError
+from pagboost.files import npz
+from pagboost.machine import graphs
+from pagboost.machine.sending import sent
+from pagboost.machine.team import ALONE, Team
 from pagboost.options.trainings import Decaying
-from pagboost.sending import sent
-from pagboost.team import ALONE, Team
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from pagboost import networks, rng, warm
+from pagboost import networks, rng
 from pagboost.artifacts import SampleSet
+from pagboost.machine import warm
 
 
 @pytest.fixture

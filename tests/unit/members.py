@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from pagboost import warm
+from pagboost.machine import warm
 
 if __name__ == "__main__" and "MEMBERS_WARM" in os.environ and "torch" not in sys.modules:
     sys.argv[3:] = ["--threads", "1"]
@@ -22,8 +22,9 @@ if __name__ == "__main__" and "MEMBERS_WARM" in os.environ and "torch" not in sy
 
 import torch
 
-from pagboost import cli, images, launching, networks, recipes, rng, team, training
+from pagboost import cli, images, networks, recipes, rng, training
 from pagboost.errors import InputError
+from pagboost.machine import launching, team
 
 CPU = torch.device("cpu")
 ITERATIONS, KILLED_AT = 12, 5

@@ -22,9 +22,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pagboost import artifacts, networks, whole
+from pagboost import artifacts, networks
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError
+from pagboost.files import whole
 
 SOURCE = Path(__file__).parents[2] / "src"
 IMAGES = np.zeros((3, 4, 4, 1), np.uint8)

@@ -13,6 +13,8 @@ PACKAGE = Path(__file__).parents[2] / "src" / "pagboost"
 FLOORS = (
     "errors",
     "options",
+    "files",
+    "machine",
     "ground",
     "networks",
     "sources",

@@ -8,12 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pagboost import attacks, graphs, networks, objectives, training
+from pagboost import attacks, networks, objectives, training
 from pagboost.guides import classifier as guide
+from pagboost.machine import graphs
+from pagboost.machine.sending import sent
 from pagboost.networks import kernels
 from pagboost.networks.folding import folded
 from pagboost.networks.frozen import frozen_copy, halved, sampled_copy
-from pagboost.sending import sent
 
 pytestmark = [
     pytest.mark.gpu,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pagboost import artifacts, networks, recipes, rng, training, yaml_files
+from pagboost import artifacts, networks, recipes, rng, training
+from pagboost.files import yaml_files
 
 SCALE = yaml_files.read(Path(__file__).parents[2] / "config" / "scales" / "digits.yaml")
 CPU = torch.device("cpu")

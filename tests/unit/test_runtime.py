@@ -13,15 +13,17 @@ from unittest import mock
 import pytest
 import torch
 
-from pagboost import cards, leases, runtime
+from pagboost import runtime
 from pagboost.errors import InputError
+from pagboost.machine import cards, leases
 
 SOURCE = Path(runtime.__file__).parents[1]
 A, B = "GPU-aaaaaaaa-1111-2222-3333-444444444444", "GPU-bbbbbbbb-1111-2222-3333-444444444444"
 # What a job of several GPUs may start; it fails where it would wait
 CHILD = """
 import json, os
-from pagboost import leases, runtime
+from pagboost import runtime
+from pagboost.machine import leases
 leases.time.sleep = None
 with runtime.devices(2) as both, runtime.device("cuda") as one:
     print(json.dumps([[str(d) for d in (*both, one)], os.environ["CUDA_VISIBLE_DEVICES"]]))

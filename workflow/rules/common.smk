@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
-from pagboost import parents, warm
+from pagboost.machine import parents, warm
 from pagboost.errors import InputError
 from pagboost.planning import base_rows, captions, configuration, fitting, flags, running, runs, submitting
 from pagboost.planning.lineage import Digests, upstream

@@ -18,9 +18,9 @@ from pagboost.boosting import labels as label_rules
 from pagboost.boosting import lengths, planned, sets, stops
 from pagboost.boosting.guide import Guide
 from pagboost.errors import InputError
+from pagboost.files.npz import NONE
 from pagboost.guides import declared
 from pagboost.networks import given, probing
-from pagboost.npz import NONE
 from pagboost.options.boosts import GUIDES, AnyBoost, Boost
 from pagboost.options.reading import read
 from pagboost.sources import class_names

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pagboost import cli, shards, written
+from pagboost import cli, shards
 from pagboost.errors import InputError
+from pagboost.files import written
 from pagboost.metrics import flags as metrics_flags
 
 if TYPE_CHECKING:

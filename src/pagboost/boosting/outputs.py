@@ -13,8 +13,9 @@ from typing import Protocol
 
 import numpy as np
 
-from pagboost import artifacts, whole
+from pagboost import artifacts
 from pagboost.errors import InputError
+from pagboost.files import whole
 from pagboost.metrics.class_labels import EDM
 from pagboost.sources import pictures
 

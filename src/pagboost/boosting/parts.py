@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pagboost import artifacts, npz, rng
+from pagboost import artifacts, rng
 from pagboost.boosting.sets import Opened
 from pagboost.errors import InputError
+from pagboost.files import npz
 from pagboost.metrics.class_labels import EDM
 
 VALIDATION, TEST = "validation", "test"

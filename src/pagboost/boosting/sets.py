@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pagboost import artifacts, npz
+from pagboost import artifacts
 from pagboost.artifacts import SampleSet
 from pagboost.boosting import classes
 from pagboost.boosting.guide import Guide
 from pagboost.boosting.streamed import Streamed
 from pagboost.errors import InputError
+from pagboost.files import npz
 from pagboost.guides import declared
 from pagboost.metrics.image_sets import ImageSet, SampleFile, check_there, open_images
 from pagboost.networks.given import Given

@@ -12,7 +12,8 @@ def main() -> None:
     flags.add_output("--out", folder=True, help="folder of part-01.tar, part-02.tar, …: new, or empty")
     args = cli.parse(flags)
 
-    from pagboost import carrying, written
+    from pagboost import carrying
+    from pagboost.files import written
 
     written.check_new_folder(f"--out {args.out}", args.out, args.results)
     for part in carrying.pack(args.results, args.out, args.limit):

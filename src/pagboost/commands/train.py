@@ -10,7 +10,8 @@ def main() -> None:
 
     flags, args, model = train_flags.parse(__doc__)
 
-    from pagboost import artifacts, launching, networks, recipes, runtime, team, training
+    from pagboost import artifacts, networks, recipes, runtime, training
+    from pagboost.machine import launching, team
 
     if args.gpus > 1 and not team.is_member():
         with runtime.leased(args.gpus, args.device) as gpus:

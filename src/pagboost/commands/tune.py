@@ -15,8 +15,9 @@ def main() -> None:
 
     boost = read(AnyBoost, args.boost, "boost")
 
-    from pagboost import artifacts, npz, runtime, whole
+    from pagboost import artifacts, runtime
     from pagboost.boosting import curve, labels, parts, sets, stops, tuning
+    from pagboost.files import npz, whole
     from pagboost.metrics import public, references, runs
     from pagboost.metrics.scores import Options
 

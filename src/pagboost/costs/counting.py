@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pagboost import networks
-from pagboost.multiply_adds import multiply_adds
+from pagboost.networks.multiply_adds import multiply_adds
 
 Shape = tuple[int, int, int]  # of an image [C, H, W]
 

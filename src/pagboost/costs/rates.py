@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pagboost import yaml_files
 from pagboost.errors import InputError
+from pagboost.files import yaml_files
 
 MEASURED = Path(__file__).with_name("rates.yaml")
 HOUR = 3600

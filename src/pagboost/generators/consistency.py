@@ -18,9 +18,9 @@ from pagboost.errors import InputError
 from pagboost.generators.diffusion import karras
 from pagboost.generators.diffusion.karras import SIGMA_DATA
 from pagboost.images import per_image
+from pagboost.machine.sending import sent
 from pagboost.options.samplers import ConsistencySampler
 from pagboost.options.trainings import SIGMA_MIN, Consistency, ConsistencyDistillation, ConsistencyTraining
-from pagboost.sending import sent
 
 PerImage = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from pagboost import images
-from pagboost.team import ALONE, Team
+from pagboost.machine.team import ALONE, Team
 
 
 def shifted(x: torch.Tensor, pixels: int, generator: torch.Generator, team: Team = ALONE) -> torch.Tensor:

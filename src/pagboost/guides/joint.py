@@ -16,9 +16,9 @@ from pagboost import artifacts, attacks, images, networks, objectives, training
 from pagboost.errors import InputError
 from pagboost.guides.augmentation import augmented
 from pagboost.guides.classifier import accuracy, attacked, attacked_form, chunks, one_cycle
+from pagboost.machine.team import ALONE, Team
 from pagboost.options.kinds import named
 from pagboost.options.trainings import Attack, GrowingAttack, Joint, RealAttack
-from pagboost.team import ALONE, Team
 
 
 def grown(attack: GrowingAttack, i: int) -> Attack:

@@ -14,9 +14,9 @@ import torch
 from pagboost import attacks, networks, training
 from pagboost.generators.diffusion.schedule import make_schedule, q_sample
 from pagboost.guides.augmentation import cropped, mirrored
+from pagboost.machine.sending import sent
 from pagboost.objectives import ce
 from pagboost.options.trainings import FoolingAttack, TimeClassifier
-from pagboost.sending import sent
 
 
 def fooling(classifier: torch.nn.Module, until_fooled: bool) -> attacks.LossFn:

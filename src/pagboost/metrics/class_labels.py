@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pagboost import artifacts, npz, said
+from pagboost import artifacts, said
 from pagboost.errors import InputError, listed
+from pagboost.files import npz
 from pagboost.sources.archives import Listing
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,9 @@ from typing import IO, Protocol, TypeVar
 
 import numpy as np
 
-from pagboost import artifacts, npz, said
+from pagboost import artifacts, said
 from pagboost.errors import InputError, listed
+from pagboost.files import npz
 from pagboost.metrics import class_labels
 from pagboost.metrics.class_labels import Labels
 from pagboost.sources import archives

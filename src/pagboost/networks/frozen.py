@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from pagboost import graphs
+from pagboost.machine import graphs
 from pagboost.networks.fused import Fused
 from pagboost.networks.resnet import NormalisedResNet
 from pagboost.networks.unet import UNet, UNetEncoder
@@ -42,7 +42,7 @@ def halved(network: UNet | UNetEncoder) -> torch.nn.Module:
 
 
 class Replayed(torch.nn.Module):
-    """A network whose whole forward pass is one launch on a GPU (pagboost.graphs); without gradients."""
+    """A network whose whole forward pass is one launch on a GPU (pagboost.machine.graphs); without gradients."""
 
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()

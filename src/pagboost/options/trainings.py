@@ -83,7 +83,7 @@ class Training(Options):
     needs_data: whether it looks at images; else it needs no GPU either.
     trains: whether weights come out that were not there before; else they are the same for all trainings.
     outputs: how many numbers the network gives for each of an image's; None: unlike an image.
-    many_gpus: whether several processes can train it together (pagboost.team).
+    many_gpus: whether several processes can train it together (pagboost.machine.team).
     """
 
     inputs: ClassVar[dict[str, Any]] = {}

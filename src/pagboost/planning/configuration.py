@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pagboost import cli, functions, yaml_files
+from pagboost import cli, functions
 from pagboost.errors import InputError
+from pagboost.files import yaml_files
 from pagboost.options import plugins, reading
 from pagboost.options.networks import Function
 from pagboost.options.papers import Paper

@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pagboost.files.reading import file_hash
 from pagboost.planning.memory import Memory
-from pagboost.reading import file_hash
 from pagboost.sources.archives import skipped
 
 # A folder of more than this is told by names, sizes and times: reading ImageNet through takes an hour, looking at it

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pagboost import yaml_files
 from pagboost.errors import InputError
+from pagboost.files import yaml_files
 
 SETTINGS = "config"  # what no file says: --config, or the settings that another workflow gives
 

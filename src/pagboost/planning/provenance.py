@@ -17,8 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pagboost import artifacts, warm
+from pagboost import artifacts
 from pagboost.errors import InputError
+from pagboost.files.reading import readable
+from pagboost.machine import warm
 from pagboost.planning import kinds_used, runs, sourcecode
 from pagboost.planning.fingerprints import fingerprint
 from pagboost.planning.lineage import Digests, Result, closure
@@ -26,7 +28,6 @@ from pagboost.planning.memory import Memory
 from pagboost.planning.outputs import Outputs
 from pagboost.planning.remembered import Remembered, remembered
 from pagboost.planning.results import PLACES, Results
-from pagboost.reading import readable
 
 SHORT = 12  # digits of digests of parts
 NOT_TOLD = "is not in the table"

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pagboost import cards, warm
+from pagboost.machine import cards, warm
 
 # Distributions whose versions results can depend on
 PACKAGES = ("numpy", "pandas", "pillow", "safetensors", "scikit-learn", "scipy", "snakemake", "torch", "torchvision")

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pagboost import artifacts, networks, version, whole
+from pagboost import artifacts, networks, version
 from pagboost.errors import InputError
+from pagboost.files import whole
 from pagboost.report import model_card, studies, tables
 from pagboost.report.guide_tables import QUANTITY, header, place
 from pagboost.report.judging import HELD, NOISE, NOT_HELD, plain

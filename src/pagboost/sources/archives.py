@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from pagboost import foreign
 from pagboost.errors import InputError
+from pagboost.files import foreign
 
 # RuntimeError: a zip with a password; NotImplementedError, a kind of it: a compression that Python lacks
 UNREADABLE = (OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error)

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pagboost import artifacts, images, npz, rng, runtime, said
+from pagboost import artifacts, images, rng, runtime, said
 from pagboost.artifacts import SampleSet
 from pagboost.errors import InputError, listed
+from pagboost.files import npz
 from pagboost.options import datasets
 from pagboost.options.kinds import named
 from pagboost.options.models import Dataset

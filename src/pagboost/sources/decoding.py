@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pagboost import parents, said
+from pagboost import said
 from pagboost.errors import InputError
+from pagboost.machine import parents
 from pagboost.sources import pictures
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import logging
 import os
 from pathlib import Path
 
-from pagboost import artifacts, foreign
+from pagboost import artifacts
 from pagboost.errors import InputError
+from pagboost.files import foreign
 from pagboost.sources import addresses, answers, locks, packages, pins, transfer
 from pagboost.sources.addresses import SCHEMES
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pagboost import artifacts, foreign, said
+from pagboost import artifacts, said
 from pagboost.errors import InputError, listed
-from pagboost.npz import NONE
+from pagboost.files import foreign
+from pagboost.files.npz import NONE
 from pagboost.sources.archives import LeftOut
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from pagboost import npz
-from pagboost.reading import readable
+from pagboost.files import npz
+from pagboost.files.reading import readable
 from pagboost.sources.stored import FORGED, NumpyArray, Storage, Stored, of_array, torch_type
 from pagboost.sources.unpickling import pickled, unpickled, word
 

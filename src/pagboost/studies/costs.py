@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from pagboost import attacks, networks, objectives, rng
-from pagboost.multiply_adds import multiply_adds
+from pagboost.networks.multiply_adds import multiply_adds
 from pagboost.options import studies
 from pagboost.options.kinds import named
 from pagboost.options.networks import Function, Network

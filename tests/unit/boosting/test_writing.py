@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from pagboost import artifacts, npz
+from pagboost import artifacts
 from pagboost.boosting import outputs, planned, sets, unfinished, walks, writing
 from pagboost.boosting.guide import Guide
 from pagboost.boosting.lengths import Plan
 from pagboost.boosting.sets import Labelling
 from pagboost.errors import InputError
+from pagboost.files import npz
 from pagboost.metrics.image_sets import Folder
 from pagboost.options.boosts import StepBoost
 from pagboost.options.reading import read

@@ -10,7 +10,7 @@ import torch
 from pagboost import networks
 from pagboost.costs import counting, rates, sizes, table, work
 from pagboost.errors import InputError
-from pagboost.multiply_adds import multiply_adds
+from pagboost.networks.multiply_adds import multiply_adds
 from pagboost.planning import configuration
 from pagboost.planning.lineage import closure
 from pagboost.planning.outputs import Outputs

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pagboost import yaml_files
+from pagboost.files import yaml_files
 from pagboost.options import documents
 from pagboost.options.papers import Paper
 from pagboost.options.scale import Scale

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pagboost import yaml_files
 from pagboost.errors import InputError
+from pagboost.files import yaml_files
 from pagboost.options.claims import Claim, CorrelationClaim, MetricClaim, StudyClaim, TrendClaim
 from pagboost.options.figures import BeforeAfter, Figure
 from pagboost.options.kinds import named

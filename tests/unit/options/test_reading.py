@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from msgspec import Meta
 
-from pagboost import yaml_files
 from pagboost.errors import InputError
+from pagboost.files import yaml_files
 from pagboost.options import kinds, reading
 from pagboost.options.boosts import AnyBoost, BallBoost, StepBoost
 from pagboost.options.kinds import MISSING, Declared, Distinct, Doc, OneOf, Options, Refers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from pagboost import warm
+from pagboost.machine import warm
 from pagboost.planning import runs
 
 

@@ -12,7 +12,7 @@ from pagboost import artifacts, attacks, networks, objectives
 from pagboost.commands.study import main
 from pagboost.errors import InputError
 from pagboost.generators import sampling
-from pagboost.multiply_adds import multiply_adds
+from pagboost.networks.multiply_adds import multiply_adds
 from pagboost.options.reading import read
 from pagboost.options.samplers import Sampler
 from pagboost.options.studies import AnyStudy, Step

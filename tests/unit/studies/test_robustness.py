@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from pagboost import artifacts, attacks, images, networks, rng, yaml_files
+from pagboost import artifacts, attacks, images, networks, rng
 from pagboost.artifacts import SampleSet
 from pagboost.boosting.walks import Guide
 from pagboost.errors import InputError
+from pagboost.files import yaml_files
 from pagboost.generators.diffusion.schedule import make_schedule, q_sample
 from pagboost.guides import robustness
 from pagboost.options.reading import read

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 
 from pagboost import networks, rng, training
 from pagboost.generators.diffusion.schedule import Schedule, at, make_schedule, posterior_mean, predict_x_0, q_sample
+from pagboost.machine.sending import sent
 from pagboost.options.samplers import Ancestral
 from pagboost.options.trainings import DDPM
-from pagboost.sending import sent
 
 # (x_t [N, C, H, W], times [N] as networks see them) -> the gradient by which a step's mean moves, times its variance
 Guide = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

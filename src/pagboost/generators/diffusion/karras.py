@@ -15,9 +15,9 @@ import torch
 from pagboost import networks, rng, training
 from pagboost.errors import InputError
 from pagboost.images import per_image
+from pagboost.machine.sending import sent
 from pagboost.options.samplers import Heun
 from pagboost.options.trainings import EDM, RHO, SIGMA_MAX, SIGMA_MIN
-from pagboost.sending import sent
 
 SIGMA_DATA = 0.5  # Karras et al. 2022, Tab. 1
 

@@ -12,10 +12,10 @@ from torch import nn
 
 from pagboost import images, networks, training
 from pagboost.errors import InputError
+from pagboost.machine.sending import sent
 from pagboost.options.kinds import named
 from pagboost.options.networks import Network
 from pagboost.options.trainings import GAN
-from pagboost.sending import sent
 
 MIN_DIVERSITY = 0.1  # of the real images' spread; below, a generator counts as collapsed
 

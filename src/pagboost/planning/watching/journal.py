@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pagboost import parents
+from pagboost.machine import parents
 
 FOLDER = ".runs"
 KEPT = 10  # journals of earlier runs

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pagboost import images, recipes, training, yaml_files
+from pagboost import images, recipes, training
+from pagboost.files import yaml_files
 from pagboost.generators import sampling
 from pagboost.options.models import Dataset
 from pagboost.options.reading import read

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pagboost import images, networks, yaml_files
+from pagboost import images, networks
+from pagboost.files import yaml_files
 from pagboost.generators import sampling
 from pagboost.options.reading import read
 from pagboost.options.samplers import Sampler

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from pagboost.multiply_adds import multiply_adds
+from pagboost.networks.multiply_adds import multiply_adds
 
 
 def passes(device: str, network: nn.Module, shape: tuple[int, ...]) -> tuple[float, float]:

@@ -20,10 +20,10 @@ from typing import NoReturn
 
 import torch
 
-from pagboost import batchnorm
 from pagboost.errors import InputError
+from pagboost.machine import batchnorm
 
-VARIABLE = "PAGBOOST_TEAM"  # [number, of how many, folder where they meet], as JSON; set by pagboost.launching
+VARIABLE = "PAGBOOST_TEAM"  # [number, of how many, folder where they meet], as JSON; set by pagboost.machine.launching
 LOST = 75  # the exit code of a process that ends because another did: it says nothing, the other has
 PATIENCE = datetime.timedelta(hours=1)  # with one that is busy alone: saving a large state to a slow disk
 ENDED = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")  # what backends say

@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pagboost import cards, parents, team, warm
+from pagboost.machine import cards, parents, team, warm
 
 POLL = 0.05  # seconds between looks at what has ended
 GRACE = 5.0  # seconds in which others notice by themselves that one has failed

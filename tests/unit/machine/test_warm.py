@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pagboost import cards, leases, warm
+from pagboost.machine import cards, leases, warm
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
-SOURCE = Path(warm.__file__).parents[1]
+SOURCE = Path(warm.__file__).parents[2]
 SCRIPT = """
 import os, signal, sys, time
 from pagboost import cli
@@ -43,7 +43,7 @@ def main():
         open(sys.argv[2], "w").write(str(os.getpid()))
         time.sleep(600)
     if what == "lease":
-        from pagboost import cards, leases
+        from pagboost.machine import cards, leases
         with leases.lease(cards.visible(), poll=0.02) as mine:
             print(*mine, flush=True)
             time.sleep(600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pagboost import foreign
+from pagboost.files import foreign
 
 
 @pytest.mark.parametrize(

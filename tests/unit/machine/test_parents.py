@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from pagboost import parents
+from pagboost.machine import parents
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="of Linux")
 JOB = """
@@ -27,7 +27,7 @@ cli.run(main)
 """
 PARENT = """
 import subprocess, sys, time
-from pagboost import parents
+from pagboost.machine import parents
 parents.announce()
 job = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
 print(job.pid, flush=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pagboost import yaml_files
 from pagboost.errors import InputError
+from pagboost.files import yaml_files
 
 
 @pytest.mark.parametrize(

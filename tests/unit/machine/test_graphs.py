@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pagboost import graphs
+from pagboost.machine import graphs
 
 
 @pytest.fixture

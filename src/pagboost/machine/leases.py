@@ -20,8 +20,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pagboost import cli
 from pagboost.errors import InputError, listed
+from pagboost.machine import called
 
 FOLDER = Path("/tmp/pagboost-gpus")  # the same for all users and jobs, whatever their TMPDIR
 VARIABLE = "PAGBOOST_LOCKS"
@@ -202,7 +202,7 @@ def _sign(file: int) -> None:
     except KeyError:  # a container's
         user = str(os.getuid())
     since = time.strftime("%d %b %H:%M:%S")
-    line = f"pid {os.getpid()} on {socket.gethostname()} ({user}, {cli.called()}, since {since})\n"
+    line = f"pid {os.getpid()} on {socket.gethostname()} ({user}, {called.name()}, since {since})\n"
     with contextlib.suppress(OSError):  # a full disk, or a file that may only be read
         os.ftruncate(file, os.pwrite(file, line.encode(errors="backslashreplace"), 0))
 

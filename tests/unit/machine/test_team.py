@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from pagboost import artifacts, cards, rng, team, training, warm
+from pagboost import artifacts, rng, training
 from pagboost.errors import InputError
+from pagboost.machine import cards, team, warm
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from pickle import UnpicklingError
 
-from pagboost import foreign
 from pagboost.errors import InputError
+from pagboost.files import foreign
 
 # what readers raise where a file is not what they take it for; unpickling bytes of any kind raises the last three
 FOREIGN = (OSError, ValueError, EOFError, RuntimeError, UnpicklingError, zipfile.BadZipFile)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pagboost.sending import sent
+from pagboost.machine.sending import sent
 
 
 def test_on_the_cpu_a_tensor_is_there_already():

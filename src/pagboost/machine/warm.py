@@ -53,12 +53,12 @@ def start() -> None:
     folder = tempfile.TemporaryDirectory(prefix="pagboost-", ignore_cleanup_errors=True)
     address = os.path.join(folder.name, "warm")
     known = os.environ.get("PYTHONPATH", "")
-    path = os.pathsep.join(filter(None, [known, str(Path(__file__).parents[1])]))
+    path = os.pathsep.join(filter(None, [known, str(Path(__file__).parents[2])]))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(1024)  # from now on: whoever comes early waits for the imports
         worker = subprocess.Popen(
-            [sys.executable, "-m", "pagboost.warm", address, str(listener.fileno())],
+            [sys.executable, "-m", "pagboost.machine.warm", address, str(listener.fileno())],
             stdin=subprocess.PIPE,  # which ends with this process, however that ends
             stdout=subprocess.DEVNULL,
             env=os.environ | dict.fromkeys(THREAD_VARIABLES, THREADS) | {"PYTHONPATH": path},

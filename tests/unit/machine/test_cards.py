@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pagboost import cards
+from pagboost.machine import cards
 
 A, B, C = (f"GPU-{letter * 8}-1111-2222-3333-{letter * 12}" for letter in "abc")
 PARTS = [f"MIG-{n}0000000-1111-5222-8333-444444444444" for n in range(3)]

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pagboost import artifacts, npz
+from pagboost import artifacts
 from pagboost.errors import InputError
+from pagboost.files import npz
 from pagboost.metrics import image_sets
 
 IMAGES = np.arange(2 * 4 * 4, dtype=np.uint8).reshape(2, 4, 4, 1)

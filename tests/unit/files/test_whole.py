@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from pagboost import whole
 from pagboost.errors import InputError
+from pagboost.files import whole
 
 
 def entries(folder):

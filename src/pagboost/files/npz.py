@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from pagboost.errors import InputError, listed
-from pagboost.reading import changed, file_hash, readable
+from pagboost.files.reading import changed, file_hash, readable
 
 COMMENT = b"pagboost sha256 "  # begins the comment of an .npz of artifacts.save_arrays
 NONE = "none"  # in place of a key: a set is unlabelled, whatever else its file holds

@@ -19,14 +19,14 @@ from unittest import mock
 
 import pytest
 
-from pagboost import cards, leases
 from pagboost.errors import InputError
+from pagboost.machine import cards, leases
 
-SOURCE = Path(leases.__file__).parents[1]
+SOURCE = Path(leases.__file__).parents[2]
 # Leases `count` of the GPUs it sees, says which, and holds them until it is told, for a time, or for ever.
 JOB = """
 import json, logging, os, sys, time
-from pagboost import cards, leases
+from pagboost.machine import cards, leases
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 count, slots, seconds = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 with leases.lease(cards.visible(), count, slots, poll=0.02) as mine:
