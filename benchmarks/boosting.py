@@ -19,9 +19,9 @@ import peers
 import torch
 
 from pagboost import attacks, networks, objectives, runtime
-from pagboost.multiply_adds import multiply_adds
 from pagboost.networks.folding import folded
 from pagboost.networks.frozen import frozen_copy
+from pagboost.networks.multiply_adds import multiply_adds
 
 EPS, ALPHA, SIZE = 3.0, 0.5, 64
 PEER = "robustness, as it is"

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
-from pagboost import warm
+from pagboost.machine import warm
 
 # what a job of each rule imports before it does anything
 IMPORTS = {"data": "sklearn.datasets, torch", "report": "pandas"}
@@ -44,7 +44,7 @@ def seconds_to_import(modules: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "script.py")
         script.write_text(f"from pagboost import cli\n\ndef main():\n    import {modules}\n\ncli.run(main)\n")
-        environment = os.environ | {"PYTHONPATH": str(Path(warm.__file__).parents[1])}
+        environment = os.environ | {"PYTHONPATH": str(Path(warm.__file__).parents[2])}
         for _ in range(4):  # the first finds the warm process at its own imports
             start = time.perf_counter()
             subprocess.run([sys.executable, script, "--threads", "1"], check=True, env=environment)

@@ -142,7 +142,7 @@ def job_killed(place: Place, snakemake: subprocess.Popen, draw: random.Random) -
 @contextlib.contextmanager
 def warm_killed(place: Place, snakemake: subprocess.Popen, draw: random.Random) -> Iterator[bool]:
     """kill -9 of the warm process or of a job of its."""
-    yield kill_one(place, snakemake, draw, "pagboost.warm")
+    yield kill_one(place, snakemake, draw, "pagboost.machine.warm")
 
 
 def kill_one(place: Place, snakemake: subprocess.Popen, draw: random.Random, named: str) -> bool:

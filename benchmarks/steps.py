@@ -23,8 +23,8 @@ import torch
 
 from pagboost import attacks, networks, objectives, rng
 from pagboost.generators import sampling
-from pagboost.multiply_adds import multiply_adds
 from pagboost.networks.folding import folded
+from pagboost.networks.multiply_adds import multiply_adds
 from pagboost.options.networks import Network
 from pagboost.options.reading import read
 from pagboost.options.samplers import Sampler

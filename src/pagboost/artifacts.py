@@ -18,9 +18,7 @@ import numpy as np
 
 from pagboost.errors import InputError
 from pagboost.files import npz
-from pagboost.files.npz import (
-    check_directory as check_directory,  # offered here too, beside all that is written and read
-)
+from pagboost.files.npz import check_directory as check_directory  # offered here too, beside all that is read
 from pagboost.files.npz import identity as identity
 from pagboost.files.reading import changed, readable
 from pagboost.files.reading import file_hash as file_hash

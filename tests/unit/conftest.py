@@ -68,7 +68,7 @@ def samples() -> SampleSet:
 def script(warm_process: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """script(folder, "boost", …) runs src/boost.py with one thread in `folder`, as a run's job does; more variables of
     the environment by name. What it used is no part of what it said."""
-    source = Path(warm.__file__).parents[1]
+    source = Path(warm.__file__).parents[2]
 
     def run(folder: Path, name: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, source / f"{name}.py", "--threads", "1", *arguments]

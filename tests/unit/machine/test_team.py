@@ -20,7 +20,7 @@ from pagboost.errors import InputError
 from pagboost.machine import cards, team, warm
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parents[1] / "src"
+SOURCE = HERE.parents[2] / "src"
 spec = importlib.util.spec_from_file_location("members", HERE / "members.py")
 members = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(members)

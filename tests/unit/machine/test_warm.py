@@ -190,7 +190,7 @@ def test_a_process_that_is_gone_is_one_line(run, tmp_path):
 
 
 def test_it_ends_with_whoever_started_it(tmp_path):
-    code = "import os, sys, time; from pagboost import warm; warm.start(); print(warm._started[0][0].pid, flush=True)"
+    code = "import os, sys, time; from pagboost.machine import warm; warm.start(); print(warm._started[0][0].pid, flush=True)"
     code += "; print(warm._started[0][1].name, flush=True); time.sleep(600)"
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     environment.pop(warm.VARIABLE)
