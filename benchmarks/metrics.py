@@ -8,13 +8,13 @@ python benchmarks/metrics.py --n 50000 --device cuda --alone
 from __future__ import annotations
 
 import argparse
-import ctypes
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import memory
 import numpy as np
 import torch
 
@@ -70,22 +70,14 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def resident(key: str) -> float:
-    """MiB of this process by Linux's /proc: VmRSS is now, VmHWM the peak."""
-    line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith(key))
-    return int(line.split()[1]) / 1024
-
-
 def measured(work: Callable[[], Any], device: torch.device) -> tuple[float, float]:
     """(seconds of one call, MiB that it holds at most beyond what was held before)."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         return seconds(work), (torch.cuda.max_memory_allocated() - before) / 2**20
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls left free counts again
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts anew
-    before = resident("VmRSS")
-    return seconds(work), resident("VmHWM") - before
+    before = memory.begin()
+    return seconds(work), memory.resident("VmHWM") - before
 
 
 def all_metrics(sets: Sets, device: torch.device, alone: bool) -> None:

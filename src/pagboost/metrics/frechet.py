@@ -64,12 +64,16 @@ def statistics(features: torch.Tensor, counts: torch.Tensor | None = None) -> Ga
         counts = torch.ones(len(features), dtype=torch.float64, device=features.device)
     n, dims = counts.sum(), features.shape[1]
     parts = list(zip(features.split(ROWS), counts.split(ROWS), strict=True))
-    mu = torch.stack([weight @ rows.double() for rows, weight in parts]).sum(0) / n
-    scaled = (
-        rows.to(torch.float64, copy=True).sub_(mu).mul_((weight / (n - 1)).sqrt()[:, None]) for rows, weight in parts
-    )
+    # one place for all parts in turn: those of their own left holes in memory that added up to the features' size
+    place = torch.empty(min(ROWS, len(features)), dims, dtype=torch.float64, device=features.device)
+
+    def double(rows: torch.Tensor) -> torch.Tensor:
+        return place[: len(rows)].copy_(rows)
+
+    mu = torch.stack([weight @ double(rows) for rows, weight in parts]).sum(0) / n
+    scaled = (double(rows).sub_(mu).mul_((weight / (n - 1)).sqrt()[:, None]) for rows, weight in parts)
     if len(features) <= dims:
-        thin = torch.cat(list(scaled)).T
+        thin = torch.cat([rows.clone() for rows in scaled]).T
         return Gaussian(mu, thin=thin)
     sigma = torch.zeros(dims, dims, dtype=torch.float64, device=features.device)
     panels = [slice(start, min(start + PANEL, dims)) for start in range(0, dims, PANEL)]

@@ -14,6 +14,7 @@ from pagboost.report.render import rendered
 from pagboost.report.reported import (
     Numbers,
     base_of,
+    by_cell,
     disagreements,
     how_measured,
     improvement,
@@ -74,6 +75,7 @@ def _rows(spec: Spec, paper: Spec, results: str | Path, unavailable: Mapping[str
     printed = numbers_of(spec, main)
     run = {key for row in spec["rows"] for key in numbers_of_row(row, main, "as_run")}
     shown = {(metric, protocol) for metric, protocol, _ in {**printed, **dict.fromkeys(run)}}
+    of_cells = by_cell(printed)  # of thousands of rows each looks at its own
     of_bases = numbers(paper) | printed  # a base may stand in another table of the paper
     rows = []
     for declared in spec["rows"]:
@@ -93,7 +95,8 @@ def _rows(spec: Spec, paper: Spec, results: str | Path, unavailable: Mapping[str
                     row[f"{metric}_{protocol}_as_run"] = ran.value
                 row |= _difference(metric, protocol, how_measured(spec, paper), row, found.get(cell))
         row |= {f"protocol_{protocol}": text for protocol, text in facts.items()}
-        rows.append(row | {"note": " ".join(disagreements(printed | own, cell))})
+        near = of_cells.get(cell, {}) | of_cells.get(base_of(cell), {}) | own
+        rows.append(row | {"note": " ".join(disagreements(near, cell))})
     return rows
 
 

@@ -60,6 +60,14 @@ def numbers(paper: Mapping[str, Any]) -> Numbers:
     return result
 
 
+def by_cell(numbers: Numbers) -> dict[Cell, Numbers]:
+    """The same numbers, in their order, of each cell."""
+    result: dict[Cell, Numbers] = {}
+    for key, number in numbers.items():
+        result.setdefault(key[2], {})[key] = number
+    return result
+
+
 def metrics_tables(paper: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """A paper's tables of metrics."""
     return [table for table in paper["tables"].values() if issubclass(Table.of(table), MetricsTable)]

@@ -41,6 +41,14 @@ def test_improvements_are_over_no_boosting_or_a_base():
     assert reported.base_of(("other", "none"), ("other", "none")) is None
 
 
+def test_numbers_are_found_by_their_cell():
+    rows = table({"reported": {"fid": 6.0, "recall": 0.5}}, {"reported": {"fid": {"train": 4.8, "cross": 5.0}}})
+    numbers = reported.numbers_of(rows, "train")
+    found = reported.by_cell(numbers)
+    assert [key for part in found.values() for key in part] == list(numbers)
+    assert all(key[2] == cell for cell, part in found.items() for key in part) and len(found) == 2
+
+
 def test_improvement_goes_with_the_metric():
     assert reported.improvement(4.0, 5.0) == -25
     assert reported.improvement(4.0, 5.0, "inception_score") == 25
