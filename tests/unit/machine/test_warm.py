@@ -190,7 +190,7 @@ def test_a_process_that_is_gone_is_one_line(run, tmp_path):
 
 
 def test_it_ends_with_whoever_started_it(tmp_path):
-    code = "import os, sys, time; from pagboost.machine import warm; warm.start(); (process, folder, *_) = warm._started[0]"
+    code = "import os, sys, time; from pagboost.machine import warm; warm.start(); process, folder = warm._started[0]"
     code += "; print(process.pid, folder.name, sep=chr(10), flush=True); time.sleep(600)"
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     environment.pop(warm.VARIABLE)
