@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pagboost import artifacts, cli
+from pagboost import artifacts
 from pagboost.boosting.lengths import Plan
 from pagboost.boosting.tuning import Scored
+from pagboost.machine import called
 from pagboost.metrics.sheets import write_csv
 
 METRICS = ("fid", "inception_score", "precision", "recall", "kid")
@@ -73,10 +74,10 @@ def command(samples: Path, flags: Mapping[str, Any], folder: Path) -> str:
 
     Their output lies in `folder`, and is of their kind.
     """
-    called = ["pagboost", "boost"] if cli.command else ["python", str(Path(sys.argv[0]).with_name("boost.py"))]
+    program = ["pagboost", "boost"] if called.command else ["python", str(Path(sys.argv[0]).with_name("boost.py"))]
     given = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items() if value is not None]
     out = folder / ("boosted.npz" if samples.suffix == ".npz" else "boosted")
-    return shlex.join([*called, str(samples), *given, f"--out={out}"])
+    return shlex.join([*program, str(samples), *given, f"--out={out}"])
 
 
 def save_png(path: Path, found: Sequence[Mapping[str, Any]], name: str, about: str, ball: bool) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from pagboost import artifacts, cli, rng
+from pagboost import artifacts, rng
 from pagboost.boosting import curve, parts, sets, tuning, walks
 from pagboost.boosting.lengths import Plan
 from pagboost.boosting.sets import Labelling
 from pagboost.boosting.tuning import Scored
 from pagboost.errors import InputError
+from pagboost.machine import called
 from pagboost.metrics import evaluation, reference
 from pagboost.metrics.features import Extractor, extract
 from pagboost.metrics.image_sets import InMemory
@@ -213,7 +214,7 @@ def test_what_was_chosen_in_a_line(fids, said):
 
 
 def test_the_command_can_be_pasted(tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "command", "tune")
+    monkeypatch.setattr(called, "command", "tune")
     flags = {"guide": "a b", "boost": '{"alpha": 1}', "label": None, "batch_size": 5, "steps": 3}
     line = curve.command(tmp_path / "test.npz", flags, tmp_path)
     assert shlex.split(line)[:3] == ["pagboost", "boost", str(tmp_path / "test.npz")]

@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from pagboost import __main__, cli
+from pagboost import __main__
+from pagboost.machine import called as process
 
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """called("boost", …) -> (exit code, standard output, standard error) of `pagboost boost …`, in this process."""
-    monkeypatch.setattr(cli, "command", None)
+    monkeypatch.setattr(process, "command", None)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
 

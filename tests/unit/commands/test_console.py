@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pagboost import __main__, cli, version
+from pagboost.machine import called as process
 
 SOURCE = Path(cli.__file__).parents[1]
 HELP = """
@@ -49,7 +50,7 @@ def test_flags_and_errors_are_the_script_s(called, monkeypatch, capsys, tmp_path
     wrong = ["s.npz", "--guide", "g", "--boost", "{}", "--threads", "1", "--steps", "0", "--out", "o.npz"]
     code, out, err = called("boost", *wrong)
     assert (code, out, err) == (2, "", "error: argument --steps: 0: expected an integer of at least 1 (see --help)\n")
-    monkeypatch.setattr(cli, "command", None)
+    monkeypatch.setattr(process, "command", None)
     monkeypatch.setattr(sys, "argv", ["boost.py", *wrong])
     with pytest.raises(SystemExit, match="2"):
         runpy.run_path(str(SOURCE / "boost.py"), run_name="__main__")
@@ -67,12 +68,12 @@ def test_a_command_reads_and_writes(called, monkeypatch, samples, tmp_path):
 
 
 def test_what_holds_a_gpu_is_called_by_its_name(called, monkeypatch):
-    assert cli.called() == Path(sys.argv[0]).name
+    assert process.name() == Path(sys.argv[0]).name
     called("boost", "--help")
-    assert cli.called() == "pagboost boost"
-    monkeypatch.setattr(cli, "command", None)
+    assert process.name() == "pagboost boost"
+    monkeypatch.setattr(process, "command", None)
     monkeypatch.setattr(sys, "argv", [""])
-    assert cli.called() == "python"
+    assert process.name() == "python"
 
 
 def test_help_imports_nothing_heavy():
