@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pagboost import cli, shards
 from pagboost.errors import InputError
 from pagboost.files import written
 from pagboost.metrics import flags as metrics_flags
+from pagboost.options.boosts import LabelRule
 
 if TYPE_CHECKING:
     from pagboost.boosting.sets import Labelling
 
 SETTLED = ("validation", "real", "reference", "extractor", "choice_out", "plan_out", "label", "label_rule")  # by a plan
-RULES = ("debiased", "argmax", "pseudo", "given")  # options.boosts.LabelRule
+RULES = get_args(LabelRule)
 NPZ = ".npz"
 
 

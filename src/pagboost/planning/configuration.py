@@ -53,11 +53,12 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
             read_yaml(Path(path))
     file = scale_file(root, str(config.get("scale")))
     said = bases(root, file)
-    read_from = [*reversed([path for path, _ in said]), root / "config.yaml", *map(Path, over)]
+    files = [path for path, _ in said]
+    read_from = [*reversed(files), root / "config.yaml", *map(Path, over)]
     placed = functools.partial(layers.placed, read_from, config, file.name)
     with placed():
         plugins.load(read_plugins(config, *(content for _, content in said)))
-    content, files = with_bases(root, file)
+    content = stacked(said)
     merged = merge(content, config)
     for problem in unheard(content, config):
         raise InputError(f"{file.name}: {problem}")
@@ -197,10 +198,12 @@ def bases(root: Path, file: Path) -> list[tuple[Path, dict[str, Any]]]:
 def with_bases(root: Path, file: Path) -> tuple[dict[str, Any], list[Path]]:
     """(a scale file's content over that of the scales below it; the files read, its own first)."""
     found = bases(root, file)
-    merged: dict[str, Any] = {}
-    for _, content in reversed(found):
-        merged = merge(merged, content)
-    return merged, [path for path, _ in found]
+    return stacked(found), [path for path, _ in found]
+
+
+def stacked(found: Sequence[tuple[Path, Mapping[str, Any]]]) -> dict[str, Any]:
+    """The content of `bases`, each over those below it; plug-ins that they name have to be loaded."""
+    return functools.reduce(merge, (content for _, content in reversed(found)), {})
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
