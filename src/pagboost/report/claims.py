@@ -140,10 +140,10 @@ def unmet_premise(claim: inequalities.Claim, given: Sequence[Path], unavailable:
     """Why a claim cannot be judged: what it presupposes does not hold beyond noise; empty where it does.
 
     A claim about a robust network says nothing where that one withstands attacks no more than the other. Where a scale
-    cannot have the premise's study, the claim is judged without.
+    cannot have the premise's study or a network of it, the claim is judged without.
     """
     premise = claim.get("premise")
-    if premise is None or premise["study"] in unavailable:
+    if premise is None or _missing(premise, unavailable):
         return ""
     found = judge(inequalities.pairs(premise | {"id": claim["id"]}, "", {}, given))
     if plain(found["verdict"]) == HELD:
@@ -158,7 +158,8 @@ def unmet_premise(claim: inequalities.Claim, given: Sequence[Path], unavailable:
 def _missing(claim: inequalities.Claim, unavailable: Mapping[str, str]) -> str | None:
     """Why this scale cannot judge a claim, or None."""
     if "study" in claim:
-        return unavailable.get(claim["study"])
+        networks = inequalities.networks(claim)
+        return next((why for network in networks if (why := reason(claim["study"], network, unavailable))), None)
     if sweeps.form_of(claim):
         return sweeps.missing(claim, unavailable)
     return next((why for cell in cells(claim) if (why := reason(*cell, unavailable))), None)

@@ -158,7 +158,12 @@ def test_a_study_is_paired_over_images(study_claim, measured):
     assert (result["n_pairs"], result["unit"], result["basis"]) == (3, "image", "study targeted")
     assert (result["difference"], result["verdict"]) == (pytest.approx(1.0), "held, one training")
     assert (result["lower"], result["than"], result["verdict_heldout"]) == ("v", "r", "")
-    absent = row(claims.evaluate(study_claim, measured.root, {"targeted": "no time"}), "more")
+
+
+@pytest.mark.parametrize("what", ["targeted", "v", "r", "targeted/r"])
+def test_a_claim_of_what_a_scale_cannot_have_is_not_measured(study_claim, measured, what):
+    measured.study("targeted", {"l2": {"s": [2.0, 13.0, 5.0]}})
+    absent = row(claims.evaluate(study_claim, measured.root, {what: "no time"}), "more")
     assert (absent["verdict"], absent["unavailable"]) == ("not measured", "no time")
 
 
