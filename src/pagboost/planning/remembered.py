@@ -38,12 +38,13 @@ def remembered(memory: str | Path, file: str) -> Remembered | None:
     memory: Snakemake's folder, `.snakemake` of the working folder.
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return _read(dict(json.loads(_record(Path(memory, "metadata"), file).read_text(encoding="utf-8"))))
+        return _read(dict(json.loads(record_of(memory, file).read_text(encoding="utf-8"))))
     return None
 
 
-def _record(folder: Path, file: str) -> Path:
+def record_of(memory: str | Path, file: str) -> Path:
     """Where Snakemake notes a file: its path in base 64; pieces as long as names may be, all but the last after @."""
+    folder = Path(memory, "metadata")
     name = urlsafe_b64encode(file.encode()).decode()
     with contextlib.suppress(OSError, ValueError):
         longest = os.pathconf(folder, "PC_NAME_MAX")

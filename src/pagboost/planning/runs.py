@@ -55,6 +55,19 @@ def note(results: str | Path, root: str | Path, touched: bool = False) -> None:
             lines.write(json.dumps(run, sort_keys=True) + "\n")
 
 
+def merged(file: Path, others: bytes) -> bytes:
+    """The lines of a file of runs and of another one, each once, the first run first; what says no run goes last."""
+    own = file.read_bytes() if file.is_file() else b""
+    lines = dict.fromkeys(line for text in (others, own) for line in text.splitlines(keepends=True) if line.strip())
+    return b"".join(sorted(lines, key=_started))
+
+
+def _started(line: bytes) -> float:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return float(json.loads(line)["started"])
+    return float("inf")
+
+
 def noted(results: str | Path) -> list[dict[str, Any]]:
     """All runs that were noted, the first one first; lines that cannot be read are left out."""
     found = []
