@@ -544,3 +544,10 @@ def test_provenance_names_versions_and_no_time():
     assert made == artifacts.provenance(seed=3)
     assert made["seed"] == 3
     assert made["versions"] == {name: metadata.version(name) for name in ("numpy", "torch")}
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".npz", "a." + "b" * 250, "ü" * 125 + ".npz"])
+def test_names_may_be_as_long_as_a_file_system_takes(tmp_path, name):
+    with artifacts.atomic(tmp_path / name) as temporary:
+        temporary.write_bytes(b"x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 
 import pytest
+
+from pagboost.planning import provenance
 
 from .conftest import Workplace
 from .test_pipeline import jobs
@@ -60,3 +64,29 @@ def test_in_a_copy_what_was_deleted_is_made_again_and_what_was_replaced_is_notic
     assert {"Boosting ct1 by wrn_joint", "Scoring ct1, boost wrn_joint"} <= found
     assert not {"Training cnn_a", "Training rn50_robust", "Training wrn_joint"} & found
     assert "Boosting ct1 by rn50_classifier_ce" not in found
+
+
+def test_what_was_packed_is_known_elsewhere(finished, run, tmp_path):
+    """Another machine makes the data and gets what was packed: nothing is left to do, and it knows what made all."""
+    (tmp_path / "elsewhere").mkdir()
+    there = Workplace(tmp_path / "elsewhere", run.root)
+    for file in (run.scale, run.settings):
+        shutil.copy2(file, there.folder)
+    data = [there.results / path.relative_to(run.results) for path in run.results.glob("data/*/train.npz")]
+    assert there(*data).returncode == 0
+    results = run.results.relative_to(run.folder)
+    script = [sys.executable, run.root / "src" / "pack.py", results, "--out", tmp_path / "parts"]
+    subprocess.run(script, cwd=run.folder, check=True)
+    script = [sys.executable, run.root / "src" / "unpack.py", tmp_path / "parts", "--out", results]
+    subprocess.run(script, cwd=there.folder, check=True)
+    assert planned(there) == set()
+    assert there("provenance", "--forcerun", "provenance").returncode == 0
+    before, after = (
+        {row["file"]: row for row in provenance.load(place.results / "provenance.csv")} for place in (run, there)
+    )
+    assert before.keys() == after.keys()
+    varies = {"sha256", "finished", "seconds", "memory_mb"}
+    for file, row in before.items():
+        if not file.startswith("data/"):
+            same = row.keys() - (varies if file.startswith("weights/") else {"sha256"} if file == "report.html" else ())
+            assert {name: row[name] for name in same} == {name: after[file][name] for name in same}, file

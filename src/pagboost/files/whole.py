@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pagboost.errors import InputError
 
+LONGEST, LONGEST_SUFFIX = 160, 32  # bytes of a target's name, and of its ending, that a temporary name has room for
 LEFT_ALONE = 86_400.0  # seconds; no single file takes a day to write
 
 
@@ -29,7 +30,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
-        handle, name = tempfile.mkstemp(prefix=_prefix(path, os.getpid()), suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_prefix(path, os.getpid()), suffix=_suffix(path), dir=path.parent)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     os.close(handle)
@@ -53,7 +54,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     check_new(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
-    temporary = Path(tempfile.mkdtemp(prefix=_prefix(path, os.getpid()), suffix=path.suffix, dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=_prefix(path, os.getpid()), suffix=_suffix(path), dir=path.parent))
     try:
         yield temporary
         move(temporary, path)
@@ -87,14 +88,28 @@ def _umask() -> int:
 
 def _prefix(path: Path, process: int) -> str:
     """How names of temporary files begin: the target's name, then who writes (machine and process)."""
-    machine = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
-    return f".{path.name}.{machine}-{process}."
+    return f".{_name(path)}.{_short_hash(socket.gethostname().encode())}-{process}."
+
+
+def _name(path: Path) -> str:
+    """The target's name, or where a temporary one has no room beside it, its hash."""
+    name = os.fsencode(path.name)
+    return path.name if len(name) <= LONGEST else _short_hash(name)
+
+
+def _suffix(path: Path) -> str:
+    """The target's ending, by which libraries tell what they write; none is so long."""
+    return path.suffix if len(os.fsencode(path.suffix)) <= LONGEST_SUFFIX else ""
+
+
+def _short_hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:8]
 
 
 def _remove_leftovers(path: Path) -> None:
     """Remove temporary files of `path` whose writer is gone; of another machine's, those untouched for a day."""
     here = _prefix(path, 0).removesuffix("0.")
-    pattern = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{8}-(\d+)\.\w+" + re.escape(path.suffix))
+    pattern = re.compile(re.escape(f".{_name(path)}.") + r"[0-9a-f]{8}-(\d+)\.\w+" + re.escape(_suffix(path)))
     with os.scandir(path.parent) as entries:
         found = [(entry, match) for entry in entries if (match := pattern.fullmatch(entry.name))]
     for entry, match in found:

@@ -29,6 +29,7 @@ from pagboost.options.types import (
 )
 
 IMAGE, DRAW, COUNT = "image", "draw", "count"  # what a study has a value of each; a count is exact and the only one
+GOOD, POOR = HALVES = ("good", "poor")  # of a set, by how real its images were found before they were boosted
 REAL, MEAN = RESERVED = ("real", "mean")  # what a study of debiasing has besides its sets: real images, the sets' mean
 Judge = Annotated[str, Refers("models", GUIDES, kept=True)]
 Guides = Annotated[list[Annotated[str, Refers("models", GUIDES, kept=True)]], Meta(min_length=1), Distinct()]
@@ -41,6 +42,10 @@ class AnyStudy(Entry):
     """Studies of whatever. of_images: whether they look at images, or at networks alone, as a scale declares these."""
 
     of_images: ClassVar[bool] = True
+
+    def names(self) -> list[str]:
+        """What its quantities are measured of: networks, unless a kind says otherwise."""
+        return list(self.networks)
 
 
 class Study(AnyStudy):
@@ -139,6 +144,10 @@ class Gains(Study):
     seen: Annotated[Split, Declared(), Doc("images that networks were trained on; none of `split` were")] = None
     count: Annotated[Count, Doc("the first so many images of each set")]
 
+    def names(self) -> list[str]:
+        boosted = [name for name, one in self.sets.items() if self.scorer is not None and one.boost is not None]
+        return [*self.sets, *(f"{name}_{half}" for name in boosted for half in HALVES)]
+
     def unboosted(self, name: str) -> str:
         """The set that a set was boosted from; its own name where nothing boosted it."""
         return next(key for key, one in self.sets.items() if one == StudiedSet(generator=self.sets[name].generator))
@@ -178,6 +187,9 @@ class Debiasing(Study):
     ] = None
     counts: Annotated[list[Count], Meta(min_length=1), Distinct(), Doc("images of the pool that a shift is taken from")]
     draws: Annotated[AtLeast2, Doc("random choices of so many")]
+
+    def names(self) -> list[str]:
+        return [*self.generators, *RESERVED]
 
     def misfit(self) -> Misfit:
         taken = next((name for name in RESERVED if name in (self.generators or {})), None)
@@ -275,6 +287,9 @@ class Advantages(Study):
     of: Annotated[str, Doc("the set whose advantages are looked for")]
     over: Annotated[str, Doc("the other set")]
 
+    def names(self) -> list[str]:
+        return list(self.generators)
+
     def misfit(self) -> Misfit:
         for side in ("of", "over"):
             if self.generators is not None and getattr(self, side) not in self.generators:
@@ -298,6 +313,9 @@ class Costs(AnyStudy):
     boosts: Annotated[
         list[Annotated[str, Refers("boosts")]], Meta(min_length=1), Distinct(), Doc("whose steps are counted")
     ]
+
+    def names(self) -> list[str]:
+        return [*self.samplers, *self.boosts]
 
     def misfit(self) -> Misfit:
         twice = next((name for name in self.boosts if name in self.samplers), None)

@@ -6,10 +6,8 @@ changes.
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import shutil
 import tarfile
 import tempfile
 import time
@@ -99,29 +97,29 @@ def unpack(folder: Path, results: Path, memory: Path) -> int:
         raise InputError(f"{folder}: holds no part-01.tar, expected what pack.py writes")
     done, now = 0, time.time_ns()
     for part in parts:
-        with readable(part, "an archive that pack.py wrote"), tarfile.open(part, "r:") as archive:
-            for member in archive:
-                place = PurePosixPath(member.name)
-                if not member.isfile() or place.is_absolute() or ".." in place.parts:
-                    raise InputError(f"{part}: {member.name} is no file inside it, expected what pack.py writes")
-                content = archive.extractfile(member)
-                if place.parts[0] == RECORDS:
-                    _remember(record_of(memory, str(results.joinpath(*place.parts[1:]))), content.read())
-                    continue
-                target = results / place
-                if target == runs.file_of(results):
-                    content = io.BytesIO(runs.merged(target, content.read()))
-                with artifacts.atomic(target) as temporary, open(temporary, "wb") as file:
-                    shutil.copyfileobj(content, file)
+        for place, content in _members(part):
+            target = results / place
+            if place.parts[0] == RECORDS:
+                target = record_of(memory, str(results.joinpath(*place.parts[1:])))
+            elif target == runs.file_of(results):
+                content = runs.merged(target, content)
+            with artifacts.atomic(target) as temporary:
+                temporary.write_bytes(content)
+            if place.parts[0] != RECORDS:
                 moment = now + done * 1000
                 os.utime(target, ns=(moment, moment))
                 done += 1
     return done
 
 
-def _remember(place: Path, record: bytes) -> None:
-    """Note what Snakemake noted elsewhere; what is no such note raises ValueError."""
-    if not isinstance(json.loads(record), dict):
-        raise ValueError("a note of Snakemake's is no mapping")
-    with artifacts.atomic(place) as temporary:
-        temporary.write_bytes(record)
+def _members(part: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """(place, content) of each file of an archive that `pack` wrote, notes of Snakemake's among them."""
+    with readable(part, "an archive that pack.py wrote"), tarfile.open(part, "r:") as archive:
+        for member in archive:
+            place = PurePosixPath(member.name)
+            if not member.isfile() or place.is_absolute() or ".." in place.parts:
+                raise InputError(f"{part}: {member.name} is no file inside it, expected what pack.py writes")
+            content = archive.extractfile(member).read()
+            if place.parts[0] == RECORDS and not isinstance(json.loads(content), dict):
+                raise InputError(f"{part}: {member.name} is no note of Snakemake's, expected what pack.py writes")
+            yield place, content

@@ -98,7 +98,8 @@ def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ())
         "files": [Path(path).absolute() for path in (root / "config.yaml", *over, *files, *paper_files.values())],
     }
     with placed():
-        for problem in itertools.chain(references.problems(scale, found), problems(result, root)):
+        names = {name: study.names() for name, study in scale.studies.items()}
+        for problem in itertools.chain(references.problems(scale, found), problems(result, root, names)):
             raise InputError(problem)
     return result
 
@@ -264,10 +265,11 @@ def checkpoints(models: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def problems(scale: Mapping[str, Any], root: Path) -> Iterator[str]:
+def problems(scale: Mapping[str, Any], root: Path, measured: Mapping[str, Collection[str]]) -> Iterator[str]:
     """What a scale's papers need and it does not have, and what its jobs could not use, one line each.
 
-    root: a checkout, whose papers that are not rendered here name what a scale may say of them.
+    root: a checkout, whose papers that are not rendered here name what a scale may say of them. measured: the names
+    that each study measures something of.
     """
     yield from device_problems(scale)
     generators, boosts, unavailable = scale["generators"], scale["boosts"], scale["unavailable"]
@@ -285,6 +287,8 @@ def problems(scale: Mapping[str, Any], root: Path) -> Iterator[str]:
         for study in cells.studies(parts):
             if study not in scale["studies"] and study not in unavailable:
                 yield f"studies.{study}: missing key, {where}"
+        for study, name in cells.unmeasured(parts, measured, unavailable):
+            yield f"studies.{study}: has no {name}, {where}"
         for table, spec in content["tables"].items():
             if spec.get("kind") == "survey":
                 yield from survey_problems(f"{paper}.yaml: tables.{table}", spec, scale)

@@ -46,12 +46,12 @@ def record_of(memory: str | Path, file: str) -> Path:
     """Where Snakemake notes a file: its path in base 64; pieces as long as names may be, all but the last after @."""
     folder = Path(memory, "metadata")
     name = urlsafe_b64encode(file.encode()).decode()
-    with contextlib.suppress(OSError, ValueError):
-        longest = os.pathconf(folder, "PC_NAME_MAX")
-        size = (longest if longest > 1 else LONGEST) - 1
-        pieces = [name[start : start + size] for start in range(0, len(name), size)]
-        return folder.joinpath(*(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
-    return folder / name
+    longest = LONGEST
+    with contextlib.suppress(OSError, ValueError):  # where the folder is not there yet
+        longest = max(os.pathconf(folder, "PC_NAME_MAX"), 0) or LONGEST
+    size = longest - 1
+    pieces = [name[start : start + size] for start in range(0, len(name), size)]
+    return folder.joinpath(*(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
 
 
 def _read(record: dict[str, Any]) -> Remembered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,31 @@ def cells(spec: Part | Sequence[Part], unavailable: Mapping[str, str] | None = N
 def studies(parts: Iterable[Part]) -> list[str]:
     """The studies that tables, figures and claims are made from, or start from, each once, in order."""
     return list(dict.fromkeys(one["study"] for part in parts for one in _with_premise(part) if "study" in one))
+
+
+def studied(part: Part) -> list[str]:
+    """The names that a table, a figure or a claim looks up in its study: of networks, generators, boosts or sets."""
+    if "rows" in part:
+        named = [row[side] for row in part["rows"] for side in ("generator", "boost")]
+    elif "networks" in part or "network" in part:
+        named = part.get("networks") or [part["network"]]
+    else:
+        named = [part.get(side) for side in ("lower", "than")]
+    return [name for name in dict.fromkeys(named) if isinstance(name, str)]
+
+
+def unmeasured(
+    parts: Iterable[Part], names: Mapping[str, Collection[str]], unavailable: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """(study, name) that tables, figures and claims look up and a scale's studies, {study: its names}, do not measure.
+
+    What the scale says it cannot have is left out.
+    """
+    asked = [
+        (one["study"], name) for part in parts for one in _with_premise(part) if "study" in one for name in studied(one)
+    ]
+    lacking = (pair for pair in dict.fromkeys(asked) if pair[0] in names and pair[1] not in names[pair[0]])
+    return [pair for pair in lacking if reason(*pair, unavailable) is None]
 
 
 def _with_premise(part: Part) -> list[Part]:

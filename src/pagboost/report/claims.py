@@ -18,7 +18,7 @@ import pandas as pd
 
 from pagboost.report import curves, inequalities, reported, sweeps
 from pagboost.report import measured as ms
-from pagboost.report.cells import Cell, boosts_of_lengths, cells, expand, folders, reason
+from pagboost.report.cells import Cell, boosts_of_lengths, cells, expand, folders, reason, studied
 from pagboost.report.intervals import holm
 from pagboost.report.judging import HELD, NOISE, NOT_HELD, NOT_JUDGED, inside, judge, plain
 from pagboost.report.reported import improvement
@@ -158,8 +158,7 @@ def unmet_premise(claim: inequalities.Claim, given: Sequence[Path], unavailable:
 def _missing(claim: inequalities.Claim, unavailable: Mapping[str, str]) -> str | None:
     """Why this scale cannot judge a claim, or None."""
     if "study" in claim:
-        networks = inequalities.networks(claim)
-        return next((why for network in networks if (why := reason(claim["study"], network, unavailable))), None)
+        return next((why for name in studied(claim) if (why := reason(claim["study"], name, unavailable))), None)
     if sweeps.form_of(claim):
         return sweeps.missing(claim, unavailable)
     return next((why for cell in cells(claim) if (why := reason(*cell, unavailable))), None)

@@ -56,12 +56,6 @@ def basis(claim: Claim, protocol: str, bootstrapped: bool = False) -> str:
     return protocol if by_protocol(claim) else "target labels"
 
 
-def networks(claim: Claim) -> list[str]:
-    """What of a study a claim about it compares, or follows through quantities: the names that it has values of."""
-    sides = [claim["network"]] if "quantities" in claim else [claim["lower"], claim["than"]]
-    return [side for side in sides if isinstance(side, str)]
-
-
 def pairs(claim: Claim, protocol: str, found: Mapping[Cell, ms.Repeated], folders: Sequence[Path]) -> Pairs:
     """Both sides of one inequality, from metrics under a protocol, target labels, a study or walks' candidate lengths.
 

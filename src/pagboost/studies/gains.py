@@ -76,7 +76,7 @@ def gains_study(bench: Bench, options: studies.Gains) -> Study:
 def halves(values: torch.Tensor, by: torch.Tensor) -> dict[str, torch.Tensor]:
     """{good: values [N // 2] of the images whose `by` is greatest, poor: of those whose it is least}, each in order."""
     order, half = by.argsort(descending=True, stable=True), len(by) // 2
-    rows = {"good": order[:half], "poor": order[len(order) - half :]}
+    rows = {studies.GOOD: order[:half], studies.POOR: order[len(order) - half :]}
     return {name: values[own.sort().values] for name, own in rows.items()}
 
 

@@ -76,7 +76,9 @@ def test_parts_are_of_a_limited_size(tmp_path, monkeypatch):
 def test_what_snakemake_noted_goes_along(results, tmp_path):
     made_from, there, memory = "0" * 32, tmp_path / "there", tmp_path / "there" / ".snakemake"
     record = {"rule": "train", "params": [f"'{made_from}'"], "starttime": 3.0, "endtime": 4.5, "log": ["a.log"]}
-    weights, here = "weights/net.safetensors", tmp_path / ".snakemake"
+    weights, here = f"{'long/' * 60}net.safetensors", tmp_path / ".snakemake"  # longer than a name may be
+    (results / weights).parent.mkdir(parents=True)
+    (results / "weights" / "net.safetensors").rename(results / weights)
     place = record_of(here, str(results / weights))
     place.parent.mkdir(parents=True)
     place.write_text(json.dumps(record), encoding="utf-8")
@@ -85,7 +87,7 @@ def test_what_snakemake_noted_goes_along(results, tmp_path):
     found = remembered(memory, str(there / "elsewhere" / weights))
     assert (found.rule, found.made_from, found.started, found.ended) == ("train", made_from, 3.0, 4.5)
     assert remembered(memory, str(there / "elsewhere" / "metrics" / "ct" / "boost=none.json")) is None
-    assert files(there / "elsewhere") == ["metrics/ct/boost=none.json", weights]
+    assert files(there / "elsewhere") == sorted(["metrics/ct/boost=none.json", weights])
 
 
 def test_runs_of_both_machines_are_known(results, tmp_path):
@@ -108,7 +110,7 @@ def test_notes_are_files_of_snakemake_s_folder(tmp_path, name):
         entry = tarfile.TarInfo(name)
         entry.size = 4
         archive.addfile(entry, io.BytesIO(b"[1] "))
-    with pytest.raises(InputError, match=r"is no file inside it|part-01.tar: .*an archive that pack.py wrote"):
+    with pytest.raises(InputError, match=r"is no file inside it|is no note of Snakemake's"):
         carrying.unpack(tmp_path / "in", tmp_path / "there", tmp_path / "memory")
     assert not (tmp_path / "outside").exists() and not (tmp_path / "memory").exists()
 

@@ -15,6 +15,7 @@ import yaml
 
 from pagboost import images, networks
 from pagboost.boosting import lengths
+from pagboost.errors import InputError
 from pagboost.options.boosts import AnyBoost, PublishedRadius, PublishedSteps
 from pagboost.options.reading import read
 from pagboost.planning import configuration
@@ -260,3 +261,24 @@ def test_numbers_of_public_references_are_like_for_like(imagenet):
         assert {entry["called"] for entry in protocol["reference"].values()} == {how["train"]["reference"]}
         assert how["train"]["n"] == imagenet["samples"]["eval"]["per_seed"]
         assert (how["train"]["statistics"], how["train"]["reference_n"]) == ("openai", 10000)
+
+
+@pytest.mark.parametrize(
+    ("study", "change", "lacks"),
+    [
+        ("robustness", {"networks": ["rn50_robust"]}, "wrn_robust"),
+        ("step_costs", {"boosts": ["rn50_joint"]}, "wrn_joint"),
+        ("gains", {"scorer": None}, "ct1_rn50_joint_good"),
+    ],
+)
+def test_what_a_study_does_not_measure_is_said_before_any_job_starts(study, change, lacks):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text()) | {"scale": "digits_full"}
+    with pytest.raises(InputError, match=rf"studies.{study}: has no {lacks}, config/papers/\w+.yaml needs it; declare"):
+        configuration.load(ROOT, config | {"studies": {study: change}})
+
+
+def test_a_network_that_a_scale_cannot_have_need_not_be_measured():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    studied = config | {"scale": "digits", "studies": {"step_costs": {"boosts": ["rn50_joint"]}}}
+    loaded = configuration.load(ROOT, studied | {"unavailable": {"step_costs/wrn_joint": "no time"}})
+    assert loaded["studies"]["step_costs"]["boosts"] == ["rn50_joint"]
