@@ -58,9 +58,12 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Python's and NumPy's MemoryError, torch's of a GPU and of the CPU, which is known by its text alone."""
+    """Python's and NumPy's MemoryError, torch's of a GPU and of the CPU, which is known by its text alone.
+
+    CUDA's libraries have texts of their own: on a full card they cannot allocate, or not even start.
+    """
     names = {kind.__name__ for kind in type(error).__mro__}
-    said = ("DefaultCPUAllocator", "Storage size calculation overflowed")
+    said = ("DefaultCPUAllocator", "Storage size calculation overflowed", "_STATUS_ALLOC_FAILED", "Create(handle)")
     return bool(names & {"MemoryError", "OutOfMemoryError"}) or any(text in str(error) for text in said)
 
 

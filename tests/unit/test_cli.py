@@ -40,6 +40,10 @@ def raising(error):
     return main
 
 
+CUSOLVER = "cusolver error: CUSOLVER_STATUS_INTERNAL_ERROR, when calling `cusolverDnCreate(handle)`."
+CUBLAS = "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -51,6 +55,8 @@ def raising(error):
         (MemoryError(), "error: not enough memory (MemoryError)"),
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA\nmore"), "error: not enough memory (CUDA)"),
         (RuntimeError("[] DefaultCPUAllocator: can't"), "error: not enough memory ([] DefaultCPUAllocator: can't)"),
+        (RuntimeError(CUSOLVER), f"error: not enough memory ({CUSOLVER})"),
+        (RuntimeError(CUBLAS), f"error: not enough memory ({CUBLAS})"),
         (KeyboardInterrupt(), "interrupted"),
     ],
 )
