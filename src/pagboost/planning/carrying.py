@@ -98,17 +98,14 @@ def unpack(folder: Path, results: Path, memory: Path) -> int:
     done, now = 0, time.time_ns()
     for part in parts:
         for place, content in _members(part):
-            target = results / place
             if place.parts[0] == RECORDS:
-                target = record_of(memory, str(results.joinpath(*place.parts[1:])))
-            elif target == runs.file_of(results):
-                content = runs.merged(target, content)
-            with artifacts.atomic(target) as temporary:
-                temporary.write_bytes(content)
-            if place.parts[0] != RECORDS:
-                moment = now + done * 1000
-                os.utime(target, ns=(moment, moment))
-                done += 1
+                _write(record_of(memory, str(results.joinpath(*place.parts[1:]))), content)
+                continue
+            target = results / place
+            _write(target, runs.merged(target, content) if target == runs.file_of(results) else content)
+            moment = now + done * 1000
+            os.utime(target, ns=(moment, moment))
+            done += 1
     return done
 
 
@@ -123,3 +120,8 @@ def _members(part: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
             if place.parts[0] == RECORDS and not isinstance(json.loads(content), dict):
                 raise InputError(f"{part}: {member.name} is no note of Snakemake's, expected what pack.py writes")
             yield place, content
+
+
+def _write(target: Path, content: bytes) -> None:
+    with artifacts.atomic(target) as temporary:
+        temporary.write_bytes(content)

@@ -48,8 +48,8 @@ def record_of(memory: str | Path, file: str) -> Path:
     name = urlsafe_b64encode(file.encode()).decode()
     longest = LONGEST
     with contextlib.suppress(OSError, ValueError):  # where the folder is not there yet
-        longest = max(os.pathconf(folder, "PC_NAME_MAX"), 0) or LONGEST
-    size = longest - 1
+        longest = os.pathconf(folder, "PC_NAME_MAX")
+    size = (longest if longest > 1 else LONGEST) - 1
     pieces = [name[start : start + size] for start in range(0, len(name), size)]
     return folder.joinpath(*(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
 

@@ -63,20 +63,24 @@ def merged(file: Path, others: bytes) -> bytes:
 
 
 def _started(line: bytes) -> float:
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        return float(json.loads(line)["started"])
-    return float("inf")
+    run = _read(line)
+    return run["started"] if run else float("inf")
+
+
+def _read(line: str | bytes) -> dict[str, Any] | None:
+    """The run that a line notes; None where it cannot be read."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        run = json.loads(line)
+        run["started"] = float(run["started"])
+        return run
+    return None
 
 
 def noted(results: str | Path) -> list[dict[str, Any]]:
     """All runs that were noted, the first one first; lines that cannot be read are left out."""
-    found = []
+    found: list[dict[str, Any]] = []
     with contextlib.suppress(OSError), open(file_of(results), encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                run = json.loads(line)
-                run["started"] = float(run["started"])
-                found.append(run)
+        found.extend(run for line in lines if (run := _read(line)) is not None)
     return sorted(found, key=lambda run: run["started"])
 
 
