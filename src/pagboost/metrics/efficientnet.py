@@ -6,12 +6,16 @@ the same conversion under other names. Its Fréchet distance is FD-EfficientNet-
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pagboost import images
+from pagboost.networks import kernels
 from pagboost.options import extractors
 from pagboost.sources import packages
 from pagboost.sources.stored import Stored
@@ -49,6 +53,22 @@ class EfficientNetLite0(nn.Module):
         maps = self.model.forward_features(2 * images.resize(x, SIZE) - 1)
         features = maps.mean((2, 3))
         return features, self.model.classifier(features)
+
+    def fixed(self, device: torch.device) -> EfficientNetLite0:
+        """The same function of weights that stay: on a CPU, BatchNorm and ReLU6 are inside the convolutions."""
+        if not kernels.onednn_fuses(device):
+            return self
+        result = copy.deepcopy(self).eval()
+        padded = packages.optional("timm.layers", "extractors").Conv2dSame  # all of its maps here are of even size
+        for module in list(result.model.modules()):
+            names = list(module._modules)
+            for conv, norm in itertools.pairwise(names):
+                first, then = module._modules[conv], module._modules[norm]
+                if isinstance(first, nn.Conv2d) and isinstance(then, nn.BatchNorm2d):
+                    folded, relu6 = fuse_conv_bn_eval(first, then), isinstance(then.act, nn.ReLU6)
+                    module._modules[conv] = kernels.FixedConv(folded, relu6, isinstance(first, padded))
+                    module._modules[norm] = nn.Identity()
+        return result
 
     @staticmethod
     def of_file(found: Mapping[str, Stored]) -> dict[str, Stored]:

@@ -140,7 +140,8 @@ class Seen:
                 f"{extractor.network.in_channels}"
             )
         self.extractor, self.n, self.device, self.where = extractor, n, device, where
-        self.network = extractor.network.to(device=device, memory_format=torch.channels_last).eval()
+        network = extractor.network.to(device=device, memory_format=torch.channels_last).eval()
+        self.network = network.fixed(device) if hasattr(network, "fixed") else network
         self.parts: list[torch.Tensor] = []
         self.done = 0
 

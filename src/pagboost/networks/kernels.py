@@ -139,11 +139,38 @@ class OneDnnConv(Conv):
         return weight
 
 
+class FixedConv(nn.Module):
+    """A convolution, its bias and the ReLU6 after it, if there is one, in one kernel; nothing is differentiated.
+
+    uneven: maps of even size are padded as TensorFlow pads them under a stride, by one less in front than behind. That
+    is a first row and column of zeros in the weight, and no padded copy of the maps.
+    """
+
+    def __init__(self, conv: nn.Conv2d, relu6: bool, uneven: bool = False) -> None:
+        super().__init__()
+        weight, self.padding = conv.weight.detach(), tuple(conv.padding)
+        if uneven:
+            self.padding = tuple(size // 2 for size in weight.shape[2:])
+            weight = F.pad(weight, (1, 0, 1, 0))
+        self.register_buffer("weight", weight.contiguous(memory_format=CL))
+        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
+        self.stride, self.groups = tuple(conv.stride), conv.groups
+        self.then = ("hardtanh", [0.0, 6.0], "") if relu6 else ("none", [], "")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return _pointwise(x, self.weight, self.bias, self.padding, self.stride, ONE, self.groups, *self.then)
+
+
 def _pointwise_of_onednn() -> Any:
     return getattr(torch.ops.mkldnn, "_convolution_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 
 _pointwise = _pointwise_of_onednn()
+
+
+def onednn_fuses(device: torch.device) -> bool:
+    """Whether what runs on this device can be oneDNN's."""
+    return device.type == "cpu" and _pointwise is not None
 
 
 def _first_line(error: Exception) -> str:
@@ -169,6 +196,6 @@ def kind(conv: nn.Conv2d, relu: bool, device: torch.device) -> type[Conv]:
     """By which kernels a convolution runs fastest where it is."""
     if device.type == "cuda" and relu and conv.in_channels % 8 == 0 and conv.out_channels % 8 == 0 and cudnn_fuses():
         return CudnnConv
-    if device.type == "cpu" and _pointwise is not None:
+    if onednn_fuses(device):
         return OneDnnConv
     return Conv

@@ -63,6 +63,28 @@ def test_features_are_what_its_own_classifier_looks_at(extractor):
     assert extractor.network.input_size == net.default_cfg["input_size"][1]
 
 
+@pytest.mark.parametrize("count", [1, 3, 17])  # torch chooses its kernels by the number of images
+def test_fixed_for_reading_it_sees_the_same_to_rounding(extractor, count):
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("torch was built without oneDNN")
+    fixed = extractor.network.fixed(CPU)
+    assert not [module for module in fixed.model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    x = torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(count))
+    with torch.inference_mode():
+        for mine, theirs in zip(fixed.features(x), extractor.network.features(x), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5 * float(theirs.abs().max()))
+    seen = features.extract(extractor, images.to_uint8(x), count, CPU)
+    with torch.inference_mode():
+        assert torch.equal(seen.features, fixed.features(images.to_float(images.to_uint8(x)))[0])
+
+
+def test_fixing_copies_weights_and_changes_none(extractor):
+    before = {name: value.clone() for name, value in extractor.network.state_dict().items()}
+    extractor.network.fixed(CPU)
+    after = extractor.network.state_dict()
+    assert list(after) == list(before) and all(torch.equal(after[name], before[name]) for name in before)
+
+
 def test_as_an_entry_of_a_scale_it_sees_the_same_and_is_called_by_its_name(extractor, tmp_path):
     spec = {"kind": "pretrained", "network": {"kind": "efficientnet_lite0"}}
     spec["training"] = {"file": efficientnet.FILE, "sha256": efficientnet.SHA256}
