@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from pagboost.errors import InputError, listed
 from pagboost.files import written
-from pagboost.machine import called, parents
+from pagboost.machine import allocation, called, parents
 
 MOST_THREADS = 1024  # far more, and the libraries die on their own
 LARGEST_COUNT, LARGEST = 2**31 - 1, 2**63 - 1  # of what is held in memory, and of NumPy's integers
@@ -33,6 +33,7 @@ def run(main: Callable[[], None]) -> None:
         from pagboost.machine import warm
 
         warm.run_elsewhere()
+    allocation.keep()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parents.watch()
     for stream in (sys.stdout, sys.stderr):

@@ -24,6 +24,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pagboost.machine import allocation
+
 VARIABLE = "PAGBOOST_WARM"  # [address, interpreter] as JSON, or "off"
 # Libraries read how many threads to use when they are imported: jobs of one thread alone find what they would set.
 THREADS = "1"
@@ -135,6 +137,7 @@ def _umask() -> int:
 
 def main(address: str, file: int) -> None:
     """Import, then run one script for each connection to the socket at `address`, until standard input ends."""
+    allocation.keep()  # before torch reads the environment: the children find what they would set
     with socket.socket(fileno=file) as listener:
         _import(IMPORTED)
         job = _next_job(listener)
