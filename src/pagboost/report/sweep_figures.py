@@ -13,7 +13,7 @@ from PIL import Image
 from pagboost.report import measured as ms
 from pagboost.report import pictures
 from pagboost.report.cells import RAW, folders, name_of, reason
-from pagboost.report.measured import LOWER_IS_BETTER, Repeated
+from pagboost.report.measured import LOWER_IS_BETTER, METRICS, Repeated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +32,7 @@ DPI = 100  # three plots beside each other are as wide as a page
 MOST_BESIDE = 3
 MOST_UPRIGHT = 6  # settings below a plot; more stand at a slant
 ROOM = (0.14, 0.07)  # what a number at a point takes up, in widths and heights of the axes
+LONGEST = 34  # characters of a label in one line
 LEGEND = 0.22  # inches of a line of the legend, which has an entry below each plot
 APART = 0.08  # between series at the same place, in distances between places
 
@@ -100,18 +101,22 @@ def sweep(spec: Spec, names: Names, results: str | Path, unavailable: Mapping[st
     spec = {**spec, "plots": plots}
     compared = [name for name in protocols if name not in unavailable]
     facts = [f"{name}: {ms.describe(ms.same_facts(ms.of_trainings(measured.values()), name))}" for name in compared]
-    dashed = any(reported(series, plot, _places(spec)).settings for series in spec["series"] for plot in spec["plots"])
+    places = _places(spec)
+    printed = [plot for plot in spec["plots"] if any(reported(one, plot, places).settings for one in spec["series"])]
+    drawn = [plot for plot in printed if _as_the_paper(plot, measured)]
+    others = sorted({_called(q, measured) for plot in printed if plot not in drawn for q in quantities(plot)})
     against = {"x" in plot for plot in spec["plots"]}
     remarks = {
         f"Lines: {', '.join(series['name'] for series in spec['series'])}. Points: {_spread(spec, measured)}.": True,
         f"The values of {spec['axis']} stand at even distances, not to scale.": False in against,
         f"Where one metric is drawn against another, the numbers are {spec['axis']}, if there is room.": True
         in against,
-        "Dashed: the numbers the paper prints, for its own data and evaluation.": dashed,
+        "Dashed: the numbers the paper prints, for its own data and evaluation.": bool(drawn),
+        f"The paper's are not drawn beside {', '.join(others)}, which it does not measure.": bool(others),
         f"Protocols: {'; '.join(facts)}.": True,
         f"Left out: {'; '.join(absent)}.": bool(absent),
     }
-    return _draw(spec, measured, dashed), " ".join(remark for remark, applies in remarks.items() if applies)
+    return _draw(spec, measured, bool(drawn)), " ".join(remark for remark, applies in remarks.items() if applies)
 
 
 def _places(spec: Spec) -> list[float]:
@@ -165,7 +170,8 @@ def _plot(axes: Axes, spec: Spec, plot: Spec, measured: Mapping[str, Repeated], 
     against, middle = "x" in plot, (len(spec["series"]) - 1) / 2
     for i, (series, (colour, marker)) in enumerate(zip(spec["series"], STYLES, strict=False)):
         printed, found = reported(series, plot, places), curve(series, plot, measured, places)
-        axes.plot(*_means(printed), "--", color=colour, linewidth=1, zorder=1)
+        if _as_the_paper(plot, measured):
+            axes.plot(*_means(printed), "--", color=colour, linewidth=1, zorder=1)
         x, y = _means(found)
         shift = 0 if against else APART * (i - middle)
         bars = {"xerr": _deviations(found.x), "yerr": _deviations(found.y)}
@@ -182,7 +188,7 @@ def _plot(axes: Axes, spec: Spec, plot: Spec, measured: Mapping[str, Repeated], 
         axes.set_xticks(range(len(places)), [f"{place:g}" for place in places])
         axes.tick_params("x", labelrotation=45 if len(places) > MOST_UPRIGHT else 0)
         better = "lower" if plot["metric"] in LOWER_IS_BETTER else "higher"
-        axes.set(xlabel=spec["axis"], ylabel=f"{_called(plot, measured)} ({better} is better)")
+        axes.set(xlabel=spec["axis"], ylabel=_label(plot, measured, f"{better} is better"))
         axes.set_title(_label(plot, measured), fontsize=10)
 
 
@@ -218,8 +224,15 @@ def _deviations(values: Sequence[Point]) -> list[float] | None:
     return lengths if any(deviation is not None for _, deviation in values) else None
 
 
-def _label(quantity: Quantity, measured: Mapping[str, Repeated]) -> str:
-    return f"{_called(quantity, measured)} ({quantity['protocol']})"
+def _label(quantity: Quantity, measured: Mapping[str, Repeated], remark: str | None = None) -> str:
+    """A metric's name and its protocol, or another remark; on two lines where it is too long for a plot's side."""
+    name, remark = _called(quantity, measured), f"({remark or quantity['protocol']})"
+    return f"{name} {remark}" if len(name) + len(remark) < LONGEST else f"{name}\n{remark}"
+
+
+def _as_the_paper(plot: Spec, measured: Mapping[str, Repeated]) -> bool:
+    """Whether a plot's metrics are the paper's: distances of another network's features are on scales of their own."""
+    return all(_called(quantity, measured) == METRICS[quantity["metric"]] for quantity in quantities(plot))
 
 
 def _called(quantity: Quantity, measured: Mapping[str, Repeated]) -> str:

@@ -121,6 +121,18 @@ def test_every_series_has_its_colour_and_dashes_are_drawn(drawn):
     )  # nothing cut
 
 
+def test_another_networks_distance_stands_whole_and_without_the_papers_fid(drawn, swept):
+    kept, _ = drawn()
+    for generator, fids in (("g1", [5.0, 6.0, 7.0]), ("g2", [2.5, 3.0, 3.5]), ("g3", [4.0])):
+        swept.metrics(generator, "none", fids, distance="FD-EfficientNet-Lite0")
+    picture, caption = drawn()
+    assert (picture[:3] == 255).all() and (picture[:, :2] == 255).all() and (picture[:, -2:] == 255).all()
+    assert "Dashed" not in caption
+    assert "The paper's are not drawn beside FD-EfficientNet-Lite0, which it does not measure." in caption
+    undashed, _ = drawn(series=[{k: v for k, v in SERIES.items() if k != "reported"}])
+    assert np.array_equal(picture, undashed) and not np.array_equal(picture, kept)
+
+
 def test_every_series_that_a_figure_may_have_has_a_colour():
     assert len(sweep_figures.STYLES) == MOST_SERIES
 
