@@ -17,6 +17,8 @@ from pagboost.metrics.kernel import SIZE, SUBSETS, GaussianProduct, KernelProduc
 from pagboost.metrics.pairwise import TILE, Pairs
 from pagboost.metrics.precision_recall import SPARE, Covers, Neighbours
 
+FEW = 8  # as many times fewer pairs make up for many small passes
+
 
 @dataclass(frozen=True)
 class Also:
@@ -139,15 +141,28 @@ def completed(points: Points, also: Also) -> Points:
 
 
 def resized(points: Points, role: str, size: int) -> Points:
-    """The same points with KID's subsets of another size; one pass, or none where they have it already."""
-    subsets = points.members.shape[1]
+    """The same points with KID's subsets of another size.
+
+    No pass where they have it already; one over the pairs of each subset, where these are few among all; else one over
+    all pairs.
+    """
+    n, subsets = points.members.shape
     if size == round(float(points.members[:, 0].sum())):
         return points
-    pairs = Pairs(points.features)
-    members = kernel.subsets(len(points.features), role, subsets, size).to(points.features.device)
+    members = kernel.subsets(n, role, subsets, size).to(points.features.device)
+    if FEW * subsets * size**2 < n**2:
+        means = torch.cat([_kernel_means(points.features[one.bool()], one[one.bool(), None]) for one in members.T])
+    else:
+        means = _kernel_means(points.features, members)
+    return replace(points, members=members, kernel_means=means)
+
+
+def _kernel_means(features: torch.Tensor, members: torch.Tensor) -> torch.Tensor:
+    """The kernel's mean over pairs of each subset [C] of features [N, D], members [N, C]; one pass."""
+    pairs = Pairs(features)
     own = KernelProduct(pairs, members)
     pairs.visit(own)
-    return replace(points, members=members, kernel_means=kernel.mean_within(own.result, members))
+    return kernel.mean_within(own.result, members)
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,8 @@ class EfficientNetLite0(nn.Module):
             for conv, norm in itertools.pairwise(names):
                 first, then = module._modules[conv], module._modules[norm]
                 if isinstance(first, nn.Conv2d) and isinstance(then, nn.BatchNorm2d):
-                    folded, relu6 = fuse_conv_bn_eval(first, then), isinstance(then.act, nn.ReLU6)
-                    module._modules[conv] = kernels.FixedConv(folded, relu6, isinstance(first, padded))
+                    folded, last = fuse_conv_bn_eval(first, then), "relu6" if isinstance(then.act, nn.ReLU6) else ""
+                    module._modules[conv] = kernels.FixedConv(folded, last, isinstance(first, padded))
                     module._modules[norm] = nn.Identity()
         return result
 

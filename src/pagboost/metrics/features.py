@@ -24,7 +24,10 @@ from pagboost.networks.given import EXTRACTOR
 
 @runtime_checkable
 class FeatureNetwork(Protocol):
-    """What a network offers to be measured with; it resizes images [N, C, H, W] in [0, 1] to input_size itself."""
+    """What a network offers to be measured with; it resizes images [N, C, H, W] in [0, 1] to input_size itself.
+
+    It may have fixed(device) -> FeatureNetwork: the same function, to rounding, of weights that no longer change.
+    """
 
     in_channels: int
     input_size: int

@@ -5,6 +5,7 @@ The architecture is that of the pytorch-fid package, whose public weights were c
 
 from __future__ import annotations
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -14,7 +15,10 @@ import torch
 import torch.nn.functional as F
 from pytorch_fid import inception as pytorch_fid
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models.inception import BasicConv2d
 
+from pagboost.networks import kernels
 from pagboost.options import extractors
 
 SIZE = 299
@@ -48,6 +52,17 @@ class Inception(nn.Module):
         pool3 = last.mean((2, 3))
         spatial = sixth[:, :SPATIAL].permute(0, 2, 3, 1).flatten(1)
         return pool3, F.linear(pool3, self.model.fc.weight), spatial
+
+    def fixed(self, device: torch.device) -> Inception:
+        """The same function of weights that stay: on a CPU, BatchNorm and ReLU are inside the convolutions."""
+        if not kernels.onednn_fuses(device):
+            return self
+        result = copy.deepcopy(self).eval()
+        for module in list(result.model.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, BasicConv2d):
+                    module._modules[name] = kernels.FixedConv(fuse_conv_bn_eval(child.conv, child.bn), "relu")
+        return result
 
     def maps(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(Mixed_6d [N, 768, 17, 17], Mixed_7c [N, 2048, 8, 8]) of x [N, 3, 299, 299] in [-1, 1]."""

@@ -139,14 +139,17 @@ class OneDnnConv(Conv):
         return weight
 
 
+THEN = {"": ("none", [], ""), "relu": ("relu", [], ""), "relu6": ("hardtanh", [0.0, 6.0], "")}  # oneDNN's names
+
+
 class FixedConv(nn.Module):
-    """A convolution, its bias and the ReLU6 after it, if there is one, in one kernel; nothing is differentiated.
+    """A convolution, its bias and what comes after it (of THEN) in one kernel of oneDNN's; nothing is differentiated.
 
     uneven: maps of even size are padded as TensorFlow pads them under a stride, by one less in front than behind. That
     is a first row and column of zeros in the weight, and no padded copy of the maps.
     """
 
-    def __init__(self, conv: nn.Conv2d, relu6: bool, uneven: bool = False) -> None:
+    def __init__(self, conv: nn.Conv2d, then: str, uneven: bool = False) -> None:
         super().__init__()
         weight, self.padding = conv.weight.detach(), tuple(conv.padding)
         if uneven:
@@ -155,7 +158,7 @@ class FixedConv(nn.Module):
         self.register_buffer("weight", weight.contiguous(memory_format=CL))
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
         self.stride, self.groups = tuple(conv.stride), conv.groups
-        self.then = ("hardtanh", [0.0, 6.0], "") if relu6 else ("none", [], "")
+        self.then = THEN[then]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return _pointwise(x, self.weight, self.bias, self.padding, self.stride, ONE, self.groups, *self.then)

@@ -119,10 +119,12 @@ def test_memory_bound_does_not_change_the_result(tile: int) -> None:
     torch.testing.assert_close(found.replicates["kid"], expected.replicates["kid"])
 
 
-def test_subsets_of_another_size_are_those_of_points_made_with_it() -> None:
+@pytest.mark.parametrize("size", [40, 9])  # most of all pairs, and few of them
+def test_subsets_of_another_size_are_those_of_points_made_with_it(size: int) -> None:
     _, reference = sets()
-    made, other = (points(reference, "reference", k=3, subsets=5, size=size) for size in (60, 40))
-    changed = comparison.resized(made, "reference", 40)
+    made, other = (points(reference, "reference", k=3, subsets=5, size=size) for size in (60, size))
+    assert (comparison.FEW * 5 * size**2 < len(reference) ** 2) == (size == 9)
+    changed = comparison.resized(made, "reference", size)
     assert torch.equal(changed.members, other.members) and torch.equal(changed.radii, made.radii)
     torch.testing.assert_close(changed.kernel_means, other.kernel_means)
     assert comparison.resized(made, "reference", 60) is made

@@ -50,6 +50,20 @@ def test_features_are_those_of_pytorch_fid(extractor, inception_weights, stored,
     torch.testing.assert_close(seen.logits, expected @ inception_weights["fc.weight"].T, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
+def test_fixed_for_reading_it_sees_the_same_to_rounding(extractor, stored):
+    kept = {name: value.clone() for name, value in extractor.network.state_dict().items()}
+    fixed = extractor.network.fixed(CPU)
+    assert not [module for module in fixed.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    x = images.to_float(stored)
+    with torch.inference_mode():
+        for mine, theirs in zip(fixed.features(x), extractor.network.features(x), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5 * float(theirs.abs().max()))
+    for name, value in extractor.network.state_dict().items():
+        assert torch.equal(value, kept.pop(name))
+    assert not kept
+
+
 def test_it_is_an_extractor_of_colour_images(extractor, stored):
     assert extractor.network.input_size == 299 and not extractor.network.training
     with pytest.raises(InputError, match="images of 1 channels, extractor inception expects 3"):
@@ -62,7 +76,8 @@ def test_spatial_features_are_seven_channels_of_mixed_6_in_tensorflow_s_order(ex
     branch = extractor.network.model.Mixed_6d.branch1x1
     handle = branch.register_forward_hook(lambda module, args, output: seen.append(output))
     try:
-        spatial = features.extract(extractor, stored, 3, CPU).spatial
+        with torch.inference_mode():
+            spatial = extractor.network.features(images.to_float(stored))[2]
     finally:
         handle.remove()
     assert seen[0].shape == (3, 192, 17, 17)
