@@ -47,8 +47,9 @@ def run(main: Callable[[], None]) -> None:
     except InputError as error:
         sys.exit(f"error: {error}")
     except BrokenPipeError:  # whoever read the output has seen enough; all files are written by then
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_output()
     except OSError as error:
+        _let_go_of_output()
         sys.exit(f"error: {error.filename or 'output'}: {error.strerror or error}")
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
@@ -56,6 +57,16 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: not enough memory ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
     except KeyboardInterrupt:
         sys.exit("interrupted")
+
+
+def _let_go_of_output() -> None:
+    """Where standard output cannot take what it was given: else Python tries again at its end, and exits with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        pass
 
 
 def _out_of_memory(error: Exception) -> bool:

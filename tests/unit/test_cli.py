@@ -91,6 +91,7 @@ PRINTS = "from pagboost import cli; import os; cli.run(lambda: print('1 ± 2', o
 )
 def test_what_a_terminal_cannot_show_ends_nothing(encoding, stdout, code, said):
     environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    environment["PYTHONUNBUFFERED"] = ""  # as it is where nobody sets it: what was not written waits for Python's end
     reader, writer = os.pipe()
     os.close(reader)
     target = writer if stdout is None else open(stdout, "wb") if isinstance(stdout, str) else stdout  # noqa: SIM115
