@@ -75,6 +75,7 @@ include: "workflow/rules/base_rows.smk"
 onstart:
     claim_results()
     lift_default_rate_limit(workflow)
+    free_sigterm(workflow)
     if workflow.local_exec and any(entry["threads"] == 1 for entry in SCALE["jobs"].values()):
         warm.start()
     runs.note(RESULTS, ROOT, getattr(workflow, "touch", False))

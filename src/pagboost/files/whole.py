@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pagboost.errors import InputError
+from pagboost.machine import parents
 
 LONGEST, LONGEST_SUFFIX = 160, 32  # bytes of a target's name, and of its ending, that a temporary name has room for
 LEFT_ALONE = 86_400.0  # seconds; no single file takes a day to write
@@ -40,6 +41,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())
+        parents.check_wanted()
         temporary.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
@@ -68,6 +70,7 @@ def move(folder: Path, path: Path) -> None:
         with open(file, "rb") as written:
             os.fsync(written.fileno())
     folder.chmod(0o777 & ~_umask())
+    parents.check_wanted()
     folder.replace(path)
 
 

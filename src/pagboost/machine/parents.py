@@ -23,27 +23,65 @@ def announce() -> None:
 
 
 def watch() -> None:
-    """End this process, as SIGTERM does, once the announced one is gone; nowhere but on Linux."""
+    """End this process, as SIGTERM does, once what started it is gone (`ends`); nowhere but on Linux."""
+    if (waited := ends()) is not None:
+        threading.Thread(target=_outlive, args=(waited,), daemon=True, name="parent").start()
+
+
+def ends() -> list[int] | None:
+    """What is ready (for select) once what started this job is gone: the announced process, or the shell between it
+    and this one. None: nobody is announced. Raises nothing; one that is gone already is ready at once.
+    """
     pid, _, when = os.environ.get(VARIABLE, "").partition("/")
     if not (pid.isdecimal() and when and hasattr(os, "pidfd_open")):
-        return
+        return None
+    announced = handle(int(pid))
+    if announced is None or started(int(pid)) not in (when, None):
+        return [_ready()]
+    shell = os.getppid()
+    return [announced, *filter(None, [handle(shell) if shell > 1 else None])]
+
+
+def handle(pid: int) -> int | None:
+    """What is ready (for select) once a process has ended; None: there is no such process."""
     try:
-        parent = os.pidfd_open(int(pid))
+        return os.pidfd_open(pid)
     except OSError:
-        parent = None
-    if parent is not None and started(int(pid)) not in (when, None):
-        os.close(parent)
-        parent = None
-    threading.Thread(target=_outlive, args=(parent, pid), daemon=True, name="parent").start()
+        return None
 
 
-def _outlive(parent: int | None, pid: str) -> None:
-    if parent is not None:
-        select.select([parent], [], [])
-    log.error("what started this job (process %s) is gone: this ends too", pid)
+def _ready() -> int:
+    reader, writer = os.pipe()
+    os.close(writer)
+    return reader
+
+
+def _outlive(waited: list[int]) -> None:
+    select.select(waited, [], [])
+    log.error("what started this job is gone: this ends too")
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE)
     os._exit(128 + signal.SIGTERM)
+
+
+_asker: int | None = None  # what is ready once the script is gone for which this process works (machine.warm)
+
+
+def works_for(pid: int) -> None:
+    """Name the process whose work this one does, and which answers for its result."""
+    global _asker
+    _asker = handle(pid)
+    if _asker is None:
+        _asker = _ready()
+
+
+def check_wanted() -> None:
+    """Raise KeyboardInterrupt where whoever answers for the result is gone: no file may appear after its end.
+
+    Snakemake has cleared up behind it by then, and would take the file for another run's.
+    """
+    if _asker is not None and select.select([_asker], [], [], 0)[0]:
+        raise KeyboardInterrupt
 
 
 def started(pid: int) -> str | None:

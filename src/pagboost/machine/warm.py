@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pagboost.machine import allocation
+from pagboost.machine import allocation, parents
 
 VARIABLE = "PAGBOOST_WARM"  # [address, interpreter] as JSON, or "off"
 # Libraries read how many threads to use when they are imported: jobs of one thread alone find what they would set.
@@ -91,10 +91,12 @@ def run_elsewhere() -> None:
     if connection is None:
         return
     request = {"argv": sys.argv, "cwd": os.getcwd(), "umask": _umask(), "environment": dict(os.environ)}
-    body = json.dumps(request).encode()
+    body = json.dumps(request | {"script": os.getpid()}).encode()
     with connection:
         socket.send_fds(connection, [len(body).to_bytes(8)], range(STREAMS))
         connection.sendall(body)
+        if connection not in select.select([connection, *(parents.ends() or ())], [], [])[0]:
+            sys.exit("error: what started this job is gone")
         answer = connection.recv(16)
     if not answer:
         sys.exit("error: the warm process ended before its job did (PAGBOOST_WARM=off does without)")
@@ -211,12 +213,13 @@ def _run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
     os.umask(request["umask"])
     os.environ.clear()
     os.environ.update(request["environment"] | {VARIABLE: "off"})
+    parents.works_for(request["script"])
     sys.argv = request["argv"]
     sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
     code = _outcome(sys.argv[0])
     if code == 0:  # else the reason is the log's last line
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux's are KiB
-        print(f"{PEAK}{most:.0f} MB", file=sys.stderr)
+        _say(f"{PEAK}{most:.0f} MB")
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -234,12 +237,18 @@ def _outcome(script: str) -> int:
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             return end.code or 0
-        print(end.code, file=sys.stderr)
+        _say(end.code)
         return 1
     except BaseException:
-        traceback.print_exc()
+        _say(traceback.format_exc().rstrip())
         return 1
     return 0
+
+
+def _say(what: object) -> None:
+    """A line on standard error, unless its disk is full: the code says the rest."""
+    with contextlib.suppress(OSError):
+        print(what, file=sys.stderr)
 
 
 if __name__ == "__main__":

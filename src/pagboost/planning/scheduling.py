@@ -1,7 +1,9 @@
-"""Snakemake's limit on how many jobs start in a second: it costs more than it saves where jobs run on this machine."""
+"""Two habits of Snakemake's scheduler that runs do without: a limit on starting jobs, a lock that SIGTERM waits for."""
 
 from __future__ import annotations
 
+import _thread
+import signal
 from typing import Any
 
 DEFAULT = (100, 1)  # jobs, seconds: what Snakemake sets unless a user does
@@ -23,4 +25,18 @@ def lift_default_rate_limit(workflow: Any) -> bool:
     if (getattr(limit, "max_jobs", None), getattr(limit, "timespan", None)) != DEFAULT:
         return False
     scheduler.job_rate_limiter = None
+    return True
+
+
+def free_sigterm(workflow: Any) -> bool:
+    """Let SIGTERM end a run whenever it comes; whether there was anything to change.
+
+    Snakemake's handler (9.3 to 9.27) takes a lock that the interrupted code may hold, as it does whenever it looks at
+    jobs that have finished: then both wait for ever. Here a thread of its own takes it, once it is free. A handler that
+    is not Snakemake's stays.
+    """
+    ends = getattr(getattr(workflow, "scheduler", None), "exit_gracefully", None)
+    if ends is None or signal.getsignal(signal.SIGTERM) != ends:
+        return False
+    signal.signal(signal.SIGTERM, lambda *_: _thread.start_new_thread(ends, ()))
     return True

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from pagboost.files import whole
 from pagboost.machine import parents
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="of Linux")
@@ -25,8 +26,15 @@ def main():
         Path("cleaned").touch()
 cli.run(main)
 """
+SHELL = """
+import subprocess, sys
+job = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+print(job.pid, flush=True)
+job.wait()
+"""
 PARENT = """
 import subprocess, sys, time
+from pagboost.files import whole
 from pagboost.machine import parents
 parents.announce()
 job = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
@@ -62,6 +70,40 @@ def test_a_job_ends_with_its_parent(tmp_path):
     parent.wait()
     until(lambda: not alive(job))
     assert (tmp_path / "cleaned").exists()
+
+
+def test_a_job_ends_with_the_shell_between(tmp_path):
+    """Snakemake takes the shell's end for the job's, and clears up behind it."""
+    mine = f"{os.getpid()}/{parents.started(os.getpid())}"
+    between = subprocess.Popen(
+        [sys.executable, "-c", SHELL, JOB], cwd=tmp_path, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL,
+        env=os.environ | {parents.VARIABLE: mine},
+    )  # fmt: skip
+    job = int(between.stdout.readline())
+    until((tmp_path / "begun").exists)
+    between.kill()
+    between.wait()
+    until(lambda: not alive(job))
+    assert (tmp_path / "cleaned").exists()
+
+
+def test_nothing_appears_once_whoever_answers_for_it_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(parents, "_asker", None)
+    script = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    parents.works_for(script.pid)
+    with whole.atomic(tmp_path / "early") as path:
+        path.write_text("whole")
+    script.kill()
+    script.wait()
+    with pytest.raises(KeyboardInterrupt), whole.atomic(tmp_path / "late") as path:
+        path.write_text("whole")
+    folder = tmp_path / "folder"
+    with pytest.raises(KeyboardInterrupt), whole.atomic_folder(folder) as path:
+        (path / "file").write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["early"]
+    parents.works_for(script.pid)  # gone before it was named
+    with pytest.raises(KeyboardInterrupt):
+        parents.check_wanted()
 
 
 @pytest.mark.parametrize("named", ["", "junk", "999999999/1", f"{os.getpid()}/1"], ids=["none", "no", "gone", "other"])

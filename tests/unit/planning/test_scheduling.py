@@ -1,12 +1,15 @@
-"""The default limit on starting jobs goes, a user's and a cluster's stay."""
+"""The default limit on starting jobs goes, a user's and a cluster's stay; SIGTERM waits for no lock of its own run."""
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from types import SimpleNamespace
 
 import pytest
 
-from pagboost.planning.scheduling import lift_default_rate_limit
+from pagboost.planning.scheduling import free_sigterm, lift_default_rate_limit
 
 
 def workflow(max_jobs=100, timespan=1, local_exec=True):
@@ -43,3 +46,45 @@ def test_snakemake_s_default_is_the_one_that_is_lifted():
     given = workflow()
     given.scheduling_settings = SchedulingSettings(max_jobs_per_timespan=args.max_jobs_per_timespan)
     assert lift_default_rate_limit(given)
+
+
+class Scheduler:
+    """What Snakemake's is to SIGTERM."""
+
+    def __init__(self):
+        self.lock, self.ending = threading.Lock(), threading.Event()
+        signal.signal(signal.SIGTERM, self.exit_gracefully)
+
+    def exit_gracefully(self, *_):
+        with self.lock:
+            self.ending.set()
+
+
+@pytest.fixture
+def handler():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_sigterm_ends_a_run_whose_scheduler_holds_its_lock(handler):
+    """Else it would wait for itself, for ever."""
+    scheduler = Scheduler()
+    assert free_sigterm(SimpleNamespace(scheduler=scheduler))
+    with scheduler.lock:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert not scheduler.ending.wait(0.2)
+    assert scheduler.ending.wait(60)
+
+
+def test_another_s_handler_of_sigterm_stays(handler):
+    scheduler, mine = Scheduler(), signal.default_int_handler
+    signal.signal(signal.SIGTERM, mine)
+    assert not free_sigterm(SimpleNamespace(scheduler=scheduler)) and not free_sigterm(SimpleNamespace())
+    assert signal.getsignal(signal.SIGTERM) is mine
+
+
+def test_snakemake_s_handler_is_the_one_that_is_changed():
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    assert callable(JobScheduler.exit_gracefully)
