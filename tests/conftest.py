@@ -17,6 +17,9 @@ import torch
 
 from pagboost import networks
 
+if not torch.cuda.is_available():  # before Triton is imported: its kernels run in an interpreter
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 THREADS = torch.get_num_threads()
 # Tests that look at one small run of the whole workflow: whoever asks for it stands here, and one worker makes it
 SMALL_RUN = {f"tests/workflow/test_{name}.py" for name in ("faults", "moved", "pipeline", "report")}

@@ -40,15 +40,20 @@ def recordings_work(monkeypatch):
     monkeypatch.delenv(graphs.VARIABLE, raising=False)
 
 
-@pytest.fixture
-def resnet():
+def built(**options):
+    """One whose BatchNorms have moved."""
     torch.manual_seed(0)
-    network = networks.build(RESNET).eval()
+    network = networks.build({key: value for key, value in (RESNET | options).items() if value is not None}).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
     return network.to(GPU, memory_format=torch.channels_last)
+
+
+@pytest.fixture
+def resnet():
+    return built()
 
 
 @pytest.fixture
@@ -73,16 +78,31 @@ def ce(network):
     return lambda x, y: objectives.ce(network(x), y)
 
 
-def test_cudnn_fuses_convolutions():
-    assert kernels.cudnn_fuses()
+def test_cudnn_and_triton_fuse_convolutions():
+    assert kernels.cudnn_fuses() and kernels.triton_works()
 
 
 @pytest.mark.parametrize("fold", [False, True])
-def test_a_fused_resnet_in_bf16_is_the_network(resnet, batch, fold):
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({}, (32, 32)),
+        ({}, (33, 47)),
+        ({"stem": {"kernel": 3, "stride": 1, "pool": False}}, (16, 16)),
+        ({"bottleneck_width": None, "block": "basic"}, (32, 32)),
+        ({"width": 20}, (32, 32)),  # some layers have 20 channels, for which there are only plain kernels
+        ({"mean": [0.5], "std": [0.25]}, (32, 32)),
+    ],
+    ids=["bottleneck", "odd", "cifar", "basic", "twenty", "grey"],
+)
+def test_a_fused_resnet_in_bf16_is_the_network(options, size, batch, fold):
     """Eight bits: gradients point the same way as in fp32, as those of autocast do."""
     x, y = batch
+    x, resnet = F.interpolate(x, size, mode="bilinear")[:, : len(options.get("mean", "RGB"))], built(**options)
     fast = frozen_copy(folded(resnet) if fold else resnet, GPU)
-    assert any(isinstance(conv, kernels.CudnnConv) for conv in fast.modules())
+    kinds = {type(conv) for conv in fast.modules() if isinstance(conv, kernels.Conv)}
+    assert (kernels.Pointwise in kinds) == ("block" not in options)
+    assert isinstance(fast.stem, kernels.StemConv) == ("width" not in options)
     with attacks.frozen(resnet):
         logits, expected = resnet(x), attacks.gradient(ce(resnet), x, y)[0]
     assert torch.allclose(fast(x), logits, atol=0.05 * float(logits.abs().max()))

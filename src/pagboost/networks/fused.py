@@ -6,12 +6,42 @@ here can be trained, but weights that go on changing are taken over by `Fused.re
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pagboost.networks.kernels import Conv, kind
+from pagboost.networks.kernels import Conv, Passed, kind, pool_of
 from pagboost.networks.resnet import Bottleneck, NormalisedResNet
+
+Kept = list[Passed]  # what backward will ask for, in the order in which it arose
+
+
+class _Body(torch.autograd.Function):
+    """Normalised images to the averages [N, C], float32, of the last maps; backward to the images, never to weights.
+
+    One function, not one for each layer: a gradient passes a ReLU where it arises, together with the sum over the two
+    ways into a block, and whoever takes it over need not know of either.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, fused: Fused) -> torch.Tensor:
+        ctx.fused, ctx.size, ctx.kept = fused, x.shape, []
+        maps, ctx.places = fused.run(x, ctx.kept)
+        return averages(maps)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        n, channels, height, width = ctx.kept[-1].size
+        each = (grad / (height * width)).to(ctx.fused.stem.weight.dtype)
+        maps = each.view(n, channels, 1, 1).expand(n, channels, height, width)
+        return ctx.fused.back(maps, ctx.size, list(ctx.kept), ctx.places), None
+
+
+def averages(maps: torch.Tensor) -> torch.Tensor:
+    """[N, C], float32, of maps [N, C, H, W]."""
+    return maps.mean((2, 3), dtype=torch.float32)
 
 
 class Block(nn.Module):
@@ -21,11 +51,30 @@ class Block(nn.Module):
         super().__init__()
         self.convs, self.shortcut = nn.ModuleList(convs), shortcut
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def run(self, x: torch.Tensor, kept: Kept | None) -> torch.Tensor:
+        """The block's result, after its last ReLU; what its ReLUs' gradients ask for is put on `kept`."""
         branch = x
         for conv in self.convs[:-1]:
-            branch = conv(branch)
-        return self.convs[-1](branch, x if self.shortcut is None else self.shortcut(x))
+            branch = _run(conv, branch, None, kept)
+        shortcut = x if self.shortcut is None else self.shortcut.run(x)[0]
+        return _run(self.convs[-1], branch, shortcut, kept)
+
+    def back(self, grad: torch.Tensor, kept: Kept) -> torch.Tensor:
+        """From before its last ReLU to before the ReLU that its input came out of."""
+        side = grad
+        for conv in reversed(self.convs[1:]):
+            grad = conv.back_through(grad, kept.pop())
+        x = kept.pop()
+        if self.shortcut is not None:
+            side = self.shortcut.back(side, x.size)
+        return self.convs[0].back_through(grad, x, side)
+
+
+def _run(conv: Conv, x: torch.Tensor, shortcut: torch.Tensor | None, kept: Kept | None) -> torch.Tensor:
+    out, passed = conv.run(x, shortcut, tells=kept is not None)
+    if kept is not None:
+        kept.append(passed)
+    return out
 
 
 class Fused(nn.Module):
@@ -35,13 +84,13 @@ class Fused(nn.Module):
         super().__init__()
         self.pairs: list[tuple[Conv, nn.Conv2d, nn.Module]] = []
         self.source, model = [network], network.model  # in a list: no child, whose state and mode would be shared
-        self.maxpool = model.maxpool
-        self.stem = self._conv(model.conv1, model.bn1, True, device)
-        self.blocks = nn.Sequential(*(self._block(block, device) for stage in model.stages() for block in stage))
+        self.pool = pool_of(model.maxpool, device)
+        self.stem = self._conv(model.conv1, model.bn1, True, device, stem=True)
+        self.blocks = nn.ModuleList(self._block(block, device) for stage in model.stages() for block in stage)
         self.refresh()
 
-    def _conv(self, conv: nn.Conv2d, norm: nn.Module, relu: bool, device: torch.device) -> Conv:
-        made = kind(conv, relu, device)(conv, relu, device)
+    def _conv(self, conv: nn.Conv2d, norm: nn.Module, relu: bool, device: torch.device, stem: bool = False) -> Conv:
+        made = kind(conv, relu, device, stem)(conv, relu, device)
         self.pairs.append((made, conv, norm))
         return made
 
@@ -65,9 +114,30 @@ class Fused(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         network = self.source[0]
         with torch.autocast(x.device.type, enabled=False):
-            x = self.maxpool(self.stem(network.normalizer(x.float())))
-            features = self.blocks(x).float().mean((2, 3))
+            x = self.stem.taken(network.normalizer(x.float()))
+            differentiated = torch.is_grad_enabled() and x.requires_grad
+            features = _Body.apply(x, self) if differentiated else averages(self.run(x, None)[0])
             return F.linear(features, network.model.fc.weight, network.model.fc.bias)
+
+    def run(self, x: torch.Tensor, kept: Kept | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(the last block's maps of normalised images, where pooled ones are from); `kept` gets what `back` needs."""
+        x, places = _run(self.stem, x, None, kept), None
+        if self.pool is not None:
+            x, passed, places = self.pool.run(x)
+            if kept is not None:
+                kept.append(passed)
+        for block in self.blocks:
+            x = block.run(x, kept)
+        return x, places
+
+    def back(self, grad: torch.Tensor, size: torch.Size, kept: Kept, places: torch.Tensor | None) -> torch.Tensor:
+        """d loss / d normalised images, of `size`, of d loss / d the last block's maps."""
+        grad = kept.pop().through(grad)
+        for block in reversed(self.blocks):
+            grad = block.back(grad, kept)
+        if self.pool is not None:
+            grad = self.pool.back(grad, kept.pop().size, places)
+        return self.stem.back(grad, size)
 
 
 def _factors(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -12,26 +14,30 @@ from torch import nn
 
 ONE = (1, 1)
 CL = torch.channels_last
+WINDOW = [3, 3], [2, 2], [1, 1]  # of a ResNet's max pooling: size, stride, padding
 IMAGES = 16  # in a batch: what weights are put in order for
+LONGEST = 200  # of an error in a line of a log
 log = logging.getLogger(__name__)
 
 
-class _Step(torch.autograd.Function):
-    """relu(convolution(x) + shortcut); backward to x and to the shortcut, never to weights."""
+@dataclass(frozen=True)
+class Passed:
+    """What the gradient of a ReLU asks for, of the maps that came out: their size, and where they are above zero."""
 
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, shortcut: torch.Tensor | None, conv: Conv) -> torch.Tensor:
-        out = conv.run(x, shortcut)
-        ctx.conv, ctx.adds = conv, shortcut is not None
-        ctx.save_for_backward(x, out if conv.relu else None)
-        return out
+    size: torch.Size  # [N, C, H, W]
+    maps: torch.Tensor | None = None  # the maps themselves
+    bits: torch.Tensor | None = None  # a sixteenth of that in bf16 (networks.gpu_kernels); of both None: all passes
 
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, out = ctx.saved_tensors
-        if out is not None:
-            grad = torch.ops.aten.threshold_backward(grad, out, 0)
-        return ctx.conv.back(grad, x), grad if ctx.adds else None, None
+    def through(self, grad: torch.Tensor, summand: torch.Tensor | None = None) -> torch.Tensor:
+        """d loss / d what the ReLU saw, of d loss / d the maps in two parts."""
+        if self.bits is not None:
+            return _triton().passed(grad, self.bits, summand)
+        grad = grad if summand is None else grad + summand
+        return grad if self.maps is None else torch.ops.aten.threshold_backward(grad, self.maps, 0)
+
+
+def _kept(maps: torch.Tensor) -> Passed:
+    return Passed(maps.shape, maps=maps.detach())  # not what autograd returns: that would hold itself
 
 
 class Conv(nn.Module):
@@ -56,23 +62,35 @@ class Conv(nn.Module):
             torch.mul(weight, scale.view(-1, 1, 1, 1), out=self.weight)
         self.bias.copy_(bias)
 
-    def forward(self, x: torch.Tensor, shortcut: torch.Tensor | None = None) -> torch.Tensor:
-        x = x.to(self.weight.dtype, memory_format=CL)
-        return _Step.apply(x, shortcut, self)
+    def taken(self, x: torch.Tensor) -> torch.Tensor:
+        """Images as `run` sees them, where this convolution is the first."""
+        return x.to(self.weight.dtype, memory_format=CL)
 
-    def run(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
-        """relu(conv(x) + shortcut), of tensors that are not differentiated here."""
+    def run(
+        self, x: torch.Tensor, shortcut: torch.Tensor | None = None, tells: bool = False
+    ) -> tuple[torch.Tensor, Passed | None]:
+        """(relu(conv(x) + shortcut), what its gradient will ask for where `tells`); nothing is differentiated here."""
+        out = self.computed(x, shortcut)
+        return out, _kept(out) if tells else None
+
+    def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
+        """relu(conv(x) + shortcut)"""
         out = F.conv2d(x, self.weight, self.bias if self.relu else None, self.stride, self.padding)
         if shortcut is not None:
             out += shortcut
         return out.relu_() if self.relu else out
 
-    def back(self, grad: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """d loss / d x of d loss / d (conv(x)); x gives the shape."""
+    def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
+        """d loss / d x, of `size`, of d loss / d (conv(x))."""
+        x = torch.empty(size, dtype=grad.dtype, device=grad.device, memory_format=CL)  # for its shape: never read
         only_x = (True, False, False)
         return torch.ops.aten.convolution_backward(
             grad, x, self.weight, None, self.stride, self.padding, ONE, False, (0, 0), 1, only_x
         )[0]
+
+    def back_through(self, grad: torch.Tensor, x: Passed, summand: torch.Tensor | None = None) -> torch.Tensor:
+        """`back`, plus what comes to x from elsewhere, and back through the ReLU that x came out of."""
+        return x.through(self.back(grad, x.size), summand)
 
 
 class CudnnConv(Conv):
@@ -80,20 +98,116 @@ class CudnnConv(Conv):
 
     works = True
 
-    def run(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
+    def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
         if self.works:
             try:
                 return self._fused(x, shortcut)
             except RuntimeError as error:
                 log.warning("a convolution of %s runs in plain kernels: %s", tuple(x.shape), _first_line(error))
                 self.works = False
-        return super().run(x, shortcut)
+        return super().computed(x, shortcut)
 
     def _fused(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
         rest = (self.bias, self.stride, self.padding, ONE, 1)
         if shortcut is None:
             return torch.cudnn_convolution_relu(x, self.weight, *rest)
         return torch.cudnn_convolution_add_relu(x, self.weight, shortcut, 1.0, *rest)
+
+
+class TellingConv(CudnnConv):
+    """Of what comes out the bits are kept."""
+
+    def run(
+        self, x: torch.Tensor, shortcut: torch.Tensor | None = None, tells: bool = False
+    ) -> tuple[torch.Tensor, Passed | None]:
+        out = self.computed(x, shortcut)
+        return out, Passed(out.shape, bits=_triton().told(out)) if tells else None
+
+
+class Pointwise(Conv):
+    """A 1x1 convolution of stride 1 as a product of matrices, with all else in its kernel."""
+
+    def run(
+        self, x: torch.Tensor, shortcut: torch.Tensor | None = None, tells: bool = False
+    ) -> tuple[torch.Tensor, Passed | None]:
+        bias, weight = self.bias if self.relu else None, self._matrix().t()
+        out, bits = _triton().product(x, weight, bias=bias, summand=shortcut, relu=self.relu, tells=tells)
+        return out, Passed(out.shape, bits=bits) if tells else None
+
+    def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
+        return _triton().product(grad, self._matrix())[0]
+
+    def back_through(self, grad: torch.Tensor, x: Passed, summand: torch.Tensor | None = None) -> torch.Tensor:
+        if x.maps is not None:
+            return super().back_through(grad, x, summand)
+        return _triton().product(grad, self._matrix(), summand=summand, passing=x.bits)[0]
+
+    def _matrix(self) -> torch.Tensor:
+        return self.weight.flatten(1)
+
+
+class StemConv(TellingConv):
+    """A convolution of images, whose few channels leave matrix units idle.
+
+    Under a stride of 2 the four pixels of a square become channels, and the kernel has half the side; zeros fill the
+    channels up to a multiple of eight.
+    """
+
+    def __init__(self, conv: nn.Conv2d, relu: bool, device: torch.device) -> None:
+        super().__init__(conv, relu, device)
+        (self.factor, _), (side, _), (padding, _) = conv.stride, conv.kernel_size, conv.padding
+        self.channels = conv.in_channels * self.factor**2
+        self.first = padding % self.factor  # rows of zeros before the kernel, for its squares to be the images'
+        self.last = -(side + self.first) % self.factor
+        self.before = (padding + self.first) // self.factor
+        self.after = (side + self.first + self.last) // self.factor - 1 - self.before
+        self.stride, self.padding = ONE, (0, 0)
+        shape = (conv.out_channels, -(-self.channels // 8) * 8, *[self.before + self.after + 1] * 2)
+        self.weight = torch.zeros(shape, dtype=self.weight.dtype, device=device).to(memory_format=CL)
+
+    def fill(self, weight: torch.Tensor, scale: torch.Tensor | None, bias: torch.Tensor) -> None:
+        weight = weight if scale is None else weight * scale.view(-1, 1, 1, 1)
+        squares = F.pixel_unshuffle(F.pad(weight, (self.first, self.last) * 2), self.factor)
+        self.weight[:, : self.channels] = squares
+        self.bias.copy_(bias)
+
+    def taken(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
+        border = {"before": self.before, "after": self.after}
+        maps = _triton().spread(x, self.weight.dtype, factor=self.factor, channels=self.weight.shape[1], **border)
+        return super().computed(maps, shortcut)
+
+    def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
+        high, wide = (side + self.before + self.after for side in grad.shape[2:])
+        maps = super().back(grad, torch.Size((size[0], self.weight.shape[1], high, wide)))
+        return _triton().gathered(maps, size, factor=self.factor, before=self.before)
+
+
+class Pool:
+    """Max pooling 3x3 at stride 2 of what came out of a ReLU, and back to the pixel that was the largest."""
+
+    def run(self, x: torch.Tensor) -> tuple[torch.Tensor, Passed, torch.Tensor]:
+        """(pooled maps, what the ReLU's gradient will ask for, where each is from)"""
+        out, places = torch.ops.aten.max_pool2d_with_indices(x, *WINDOW)
+        return out, _kept(out), places
+
+    def back(self, grad: torch.Tensor, size: torch.Size, places: torch.Tensor) -> torch.Tensor:
+        """d loss / d x, of `size`, of d loss / d pooled maps, which has been through the ReLU."""
+        x = torch.empty(size, dtype=grad.dtype, device=grad.device, memory_format=CL)  # for its shape: never read
+        return torch.ops.aten.max_pool2d_with_indices_backward(grad, x, *WINDOW, ONE, False, places)
+
+
+class TritonPool(Pool):
+    """The same, of one byte a place, which says where nothing passes, too."""
+
+    def run(self, x: torch.Tensor) -> tuple[torch.Tensor, Passed, torch.Tensor]:
+        out, places = _triton().pooled(x)
+        return out, Passed(out.shape), places
+
+    def back(self, grad: torch.Tensor, size: torch.Size, places: torch.Tensor) -> torch.Tensor:
+        return _triton().unpooled(grad, places, size)
 
 
 class OneDnnConv(Conv):
@@ -110,17 +224,19 @@ class OneDnnConv(Conv):
         super().fill(weight, scale, bias)
         self.packed.clear()
 
-    def run(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
+    def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
         weight, rest = self._in_order(x, False), (self.padding, self.stride, ONE, 1)
         if not self.relu:
             return _pointwise(x, weight, None, *rest, "none", [], "")
         if shortcut is None:
             return _pointwise(x, weight, self.bias, *rest, "relu", [], "")
+        if shortcut.shape[2:] == ONE:  # "could not create a memory", says torch 2.11 of a summand of one pixel
+            return _pointwise(x, weight, self.bias, *rest, "none", [], "").add_(shortcut).relu_()
         return _pointwise.binary(x, shortcut, weight, self.bias, *rest, "add", 1.0, "relu", [], "")
 
-    def back(self, grad: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
         if self.stride != ONE:
-            return super().back(grad, x)
+            return super().back(grad, size)
         return _pointwise(grad, self._in_order(grad, True), None, self._reach(), ONE, ONE, 1, "none", [], "")
 
     def _reach(self) -> tuple[int, ...]:
@@ -177,7 +293,7 @@ def onednn_fuses(device: torch.device) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return str(error).partition("\n")[0][:LONGEST]
 
 
 @cache
@@ -195,10 +311,51 @@ def cudnn_fuses() -> bool:
         return False
 
 
-def kind(conv: nn.Conv2d, relu: bool, device: torch.device) -> type[Conv]:
-    """By which kernels a convolution runs fastest where it is."""
-    if device.type == "cuda" and relu and conv.in_channels % 8 == 0 and conv.out_channels % 8 == 0 and cudnn_fuses():
-        return CudnnConv
-    if onednn_fuses(device):
-        return OneDnnConv
-    return Conv
+def _triton() -> ModuleType:
+    from pagboost.networks import gpu_kernels  # where there is a GPU, there is Triton; nowhere else it need be
+
+    return gpu_kernels
+
+
+@cache
+def triton_works() -> bool:
+    """Whether Triton compiles what is asked of it here: found by trying."""
+    try:
+        x = torch.ones(2, 16, 4, 4, device="cuda", dtype=torch.bfloat16).to(memory_format=CL)
+        weight = torch.ones(16, 16, device="cuda", dtype=torch.bfloat16)
+        out, bits = _triton().product(x, weight, summand=-x, relu=True, tells=True)
+        return float(out.min()) == 15.0 and int(bits.min()) == 255
+    except Exception as error:  # no compiler, no such module, an architecture unknown: there are kernels without it
+        log.warning("Triton compiles no kernels here, cuDNN's and torch's run: %s", _first_line(error))
+        return False
+
+
+def kind(conv: nn.Conv2d, relu: bool, device: torch.device, stem: bool = False) -> type[Conv]:
+    """By which kernels a convolution runs fastest where it is; stem: it sees images."""
+    if device.type == "cuda":
+        return _gpu_kind(conv, relu, stem)
+    return OneDnnConv if onednn_fuses(device) else Conv
+
+
+def _gpu_kind(conv: nn.Conv2d, relu: bool, stem: bool) -> type[Conv]:
+    ins, outs = (count % 8 == 0 for count in (conv.in_channels, conv.out_channels))
+    if ins and outs and conv.kernel_size == conv.stride == ONE and triton_works():
+        return Pointwise
+    if not (relu and outs and cudnn_fuses()):
+        return Conv
+    if stem and _square(conv) and triton_works():
+        return StemConv
+    if not ins:
+        return Conv
+    return TellingConv if triton_works() else CudnnConv
+
+
+def _square(conv: nn.Conv2d) -> bool:
+    return conv.stride in (ONE, (2, 2)) and len({*conv.kernel_size}) == len({*conv.padding}) == 1
+
+
+def pool_of(module: nn.Module, device: torch.device) -> Pool | None:
+    """What stands for a ResNet's max pooling on a device; None where it has none."""
+    if isinstance(module, nn.Identity):
+        return None
+    return TritonPool() if device.type == "cuda" and triton_works() else Pool()

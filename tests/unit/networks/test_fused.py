@@ -39,12 +39,25 @@ def gradient(network, x):
     return attacks.gradient(lambda x, y: objectives.ce(network(x), y), x, torch.arange(len(x)) % 5)[0]
 
 
-@pytest.fixture(params=[kernels.OneDnnConv, kernels.Conv], ids=["onednn", "plain"])
+@pytest.fixture(params=["onednn", "plain", "gpu"])
 def by_kernels(request, monkeypatch):
-    if request.param is kernels.OneDnnConv and kernels._pointwise is None:
+    """The class of the stem's convolution; of a GPU Triton's kernels, interpreted, and for cuDNN's the plain ones."""
+    if request.param == "gpu":
+        pytest.importorskip("triton")
+        if torch.cuda.is_available():
+            pytest.skip("Triton compiles here: test_gpu_speed.py")
+        monkeypatch.setattr(kernels, "triton_works", lambda: True)
+        monkeypatch.setattr(kernels, "cudnn_fuses", lambda: True)
+        monkeypatch.setattr(
+            "pagboost.networks.fused.kind", lambda conv, relu, _, stem: kernels._gpu_kind(conv, relu, stem)
+        )
+        monkeypatch.setattr("pagboost.networks.fused.pool_of", lambda *_: kernels.TritonPool())
+        return kernels.StemConv
+    if request.param == "onednn" and kernels._pointwise is None:
         pytest.skip("no oneDNN here")
-    monkeypatch.setattr("pagboost.networks.fused.kind", lambda *_: request.param)
-    return request.param
+    kind = kernels.OneDnnConv if request.param == "onednn" else kernels.Conv
+    monkeypatch.setattr("pagboost.networks.fused.kind", lambda *_: kind)
+    return kind
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=["basic", "bottleneck"])
@@ -104,7 +117,7 @@ def test_a_shape_that_cudnn_has_no_kernel_for_runs_in_plain_ones(x, caplog):
     fused = kernels.CudnnConv(conv, True, CPU)  # on the CPU it has none at all
     fused.fill(conv.weight, None, torch.zeros(4))
     for _ in range(2):
-        assert torch.allclose(fused(x), conv(x).relu(), atol=1e-6)
+        assert torch.allclose(fused.run(x)[0], conv(x).relu(), atol=1e-6)
     assert len(caplog.records) == 1 and "runs in plain kernels" in caplog.text
 
 
