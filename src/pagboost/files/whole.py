@@ -10,14 +10,21 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pagboost.errors import InputError
-from pagboost.machine import parents
 
 LONGEST, LONGEST_SUFFIX = 160, 32  # bytes of a target's name, and of its ending, that a temporary name has room for
 LEFT_ALONE = 86_400.0  # seconds; no single file takes a day to write
+
+_check: Callable[[], object] = bool  # called before anything appears: what it raises keeps it from that
+
+
+def ask_first(check: Callable[[], object]) -> None:
+    """Let nothing appear from now on that `check` does not let pass: it raises what is to be raised."""
+    global _check
+    _check = check
 
 
 @contextlib.contextmanager
@@ -41,7 +48,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())
-        parents.check_wanted()
+        _check()
         temporary.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
@@ -70,7 +77,7 @@ def move(folder: Path, path: Path) -> None:
         with open(file, "rb") as written:
             os.fsync(written.fileno())
     folder.chmod(0o777 & ~_umask())
-    parents.check_wanted()
+    _check()
     folder.replace(path)
 
 

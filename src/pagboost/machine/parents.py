@@ -64,24 +64,21 @@ def _outlive(waited: list[int]) -> None:
     os._exit(128 + signal.SIGTERM)
 
 
-_asker: int | None = None  # what is ready once the script is gone for which this process works (machine.warm)
-
-
 def works_for(pid: int) -> None:
-    """Name the process whose work this one does, and which answers for its result."""
-    global _asker
-    _asker = handle(pid)
-    if _asker is None:
-        _asker = _ready()
-
-
-def check_wanted() -> None:
-    """Raise KeyboardInterrupt where whoever answers for the result is gone: no file may appear after its end.
+    """Name the process whose work this one does (machine.warm): no file appears once it is gone.
 
     Snakemake has cleared up behind it by then, and would take the file for another run's.
     """
-    if _asker is not None and select.select([_asker], [], [], 0)[0]:
-        raise KeyboardInterrupt
+    from pagboost.files import whole
+
+    asker = handle(pid)
+    asker = _ready() if asker is None else asker
+
+    def check() -> None:
+        if select.select([asker], [], [], 0)[0]:
+            raise KeyboardInterrupt
+
+    whole.ask_first(check)
 
 
 def started(pid: int) -> str | None:

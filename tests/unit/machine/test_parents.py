@@ -88,7 +88,7 @@ def test_a_job_ends_with_the_shell_between(tmp_path):
 
 
 def test_nothing_appears_once_whoever_answers_for_it_is_gone(tmp_path, monkeypatch):
-    monkeypatch.setattr(parents, "_asker", None)
+    monkeypatch.setattr(whole, "_check", bool)
     script = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     parents.works_for(script.pid)
     with whole.atomic(tmp_path / "early") as path:
@@ -102,8 +102,8 @@ def test_nothing_appears_once_whoever_answers_for_it_is_gone(tmp_path, monkeypat
         (path / "file").write_text("whole")
     assert [path.name for path in tmp_path.iterdir()] == ["early"]
     parents.works_for(script.pid)  # gone before it was named
-    with pytest.raises(KeyboardInterrupt):
-        parents.check_wanted()
+    with pytest.raises(KeyboardInterrupt), whole.atomic(tmp_path / "later"):
+        pass
 
 
 @pytest.mark.parametrize("named", ["", "junk", "999999999/1", f"{os.getpid()}/1"], ids=["none", "no", "gone", "other"])
