@@ -12,7 +12,8 @@ from pagboost import attacks, networks, objectives, training
 from pagboost.guides import classifier as guide
 from pagboost.machine import graphs
 from pagboost.machine.sending import sent
-from pagboost.networks import kernels
+from pagboost.networks import gpu_convs
+from pagboost.networks.convolutions import Conv
 from pagboost.networks.folding import folded
 from pagboost.networks.frozen import frozen_copy, halved, sampled_copy
 
@@ -79,7 +80,7 @@ def ce(network):
 
 
 def test_cudnn_and_triton_fuse_convolutions():
-    assert kernels.cudnn_fuses() and kernels.triton_works()
+    assert gpu_convs.cudnn_fuses() and gpu_convs.triton_works()
 
 
 @pytest.mark.parametrize("fold", [False, True])
@@ -100,9 +101,9 @@ def test_a_fused_resnet_in_bf16_is_the_network(options, size, batch, fold):
     x, y = batch
     x, resnet = F.interpolate(x, size, mode="bilinear")[:, : len(options.get("mean", "RGB"))], built(**options)
     fast = frozen_copy(folded(resnet) if fold else resnet, GPU)
-    kinds = {type(conv) for conv in fast.modules() if isinstance(conv, kernels.Conv)}
-    assert (kernels.Pointwise in kinds) == ("block" not in options)
-    assert isinstance(fast.stem, kernels.StemConv) == ("width" not in options)
+    kinds = {type(conv) for conv in fast.modules() if isinstance(conv, Conv)}
+    assert (gpu_convs.Pointwise in kinds) == ("block" not in options)
+    assert isinstance(fast.stem, gpu_convs.StemConv) == ("width" not in options)
     with attacks.frozen(resnet):
         logits, expected = resnet(x), attacks.gradient(ce(resnet), x, y)[0]
     assert torch.allclose(fast(x), logits, atol=0.05 * float(logits.abs().max()))

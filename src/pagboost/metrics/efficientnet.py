@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pagboost import images
-from pagboost.networks import kernels
+from pagboost.networks import onednn
 from pagboost.options import extractors
 from pagboost.sources import packages
 from pagboost.sources.stored import Stored
@@ -56,7 +56,7 @@ class EfficientNetLite0(nn.Module):
 
     def fixed(self, device: torch.device) -> EfficientNetLite0:
         """The same function of weights that stay: on a CPU, BatchNorm and ReLU6 are inside the convolutions."""
-        if not kernels.onednn_fuses(device):
+        if not onednn.fuses(device):
             return self
         result = copy.deepcopy(self).eval()
         padded = packages.optional("timm.layers", "extractors").Conv2dSame  # all of its maps here are of even size
@@ -66,7 +66,7 @@ class EfficientNetLite0(nn.Module):
                 first, then = module._modules[conv], module._modules[norm]
                 if isinstance(first, nn.Conv2d) and isinstance(then, nn.BatchNorm2d):
                     folded, last = fuse_conv_bn_eval(first, then), "relu6" if isinstance(then.act, nn.ReLU6) else ""
-                    module._modules[conv] = kernels.FixedConv(folded, last, isinstance(first, padded))
+                    module._modules[conv] = onednn.FixedConv(folded, last, isinstance(first, padded))
                     module._modules[norm] = nn.Identity()
         return result
 

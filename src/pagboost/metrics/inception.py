@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d
 
-from pagboost.networks import kernels
+from pagboost.networks import onednn
 from pagboost.options import extractors
 
 SIZE = 299
@@ -55,13 +55,13 @@ class Inception(nn.Module):
 
     def fixed(self, device: torch.device) -> Inception:
         """The same function of weights that stay: on a CPU, BatchNorm and ReLU are inside the convolutions."""
-        if not kernels.onednn_fuses(device):
+        if not onednn.fuses(device):
             return self
         result = copy.deepcopy(self).eval()
         for module in list(result.model.modules()):
             for name, child in list(module.named_children()):
                 if isinstance(child, BasicConv2d):
-                    module._modules[name] = kernels.FixedConv(fuse_conv_bn_eval(child.conv, child.bn), "relu")
+                    module._modules[name] = onednn.FixedConv(fuse_conv_bn_eval(child.conv, child.bn), "relu")
         return result
 
     def maps(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

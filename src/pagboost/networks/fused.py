@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pagboost.networks.kernels import Conv, Passed, kind, pool_of
+from pagboost.networks.convolutions import Conv, Passed
+from pagboost.networks.kernels import kind, pool_of
 from pagboost.networks.resnet import Bottleneck, NormalisedResNet
 
 Kept = list[Passed]  # what backward will ask for, in the order in which it arose

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from pagboost import attacks, networks, objectives, rng
-from pagboost.networks import frozen, kernels
+from pagboost.networks import frozen, gpu_convs, onednn
+from pagboost.networks.convolutions import Conv
 from pagboost.networks.folding import folded
 from pagboost.networks.fused import Fused
 
@@ -41,21 +42,25 @@ def gradient(network, x):
 
 @pytest.fixture(params=["onednn", "plain", "gpu"])
 def by_kernels(request, monkeypatch):
-    """The class of the stem's convolution; of a GPU Triton's kernels, interpreted, and for cuDNN's the plain ones."""
+    """The class of the stem's convolution. A GPU's: Triton's kernels, interpreted, and plain ones for cuDNN's."""
     if request.param == "gpu":
         pytest.importorskip("triton")
         if torch.cuda.is_available():
             pytest.skip("Triton compiles here: test_gpu_speed.py")
-        monkeypatch.setattr(kernels, "triton_works", lambda: True)
-        monkeypatch.setattr(kernels, "cudnn_fuses", lambda: True)
+        monkeypatch.setattr(gpu_convs, "triton_works", lambda: True)
+        monkeypatch.setattr(gpu_convs, "cudnn_fuses", lambda: True)
         monkeypatch.setattr(
-            "pagboost.networks.fused.kind", lambda conv, relu, _, stem: kernels._gpu_kind(conv, relu, stem)
+            "pagboost.networks.fused.kind", lambda conv, relu, _, stem: gpu_convs.kind(conv, relu, stem)
         )
-        monkeypatch.setattr("pagboost.networks.fused.pool_of", lambda *_: kernels.TritonPool())
-        return kernels.StemConv
-    if request.param == "onednn" and kernels._pointwise is None:
+
+        def pool_of(module, _):
+            return None if isinstance(module, torch.nn.Identity) else gpu_convs.TritonPool()
+
+        monkeypatch.setattr("pagboost.networks.fused.pool_of", pool_of)
+        return gpu_convs.StemConv
+    if request.param == "onednn" and onednn._pointwise is None:
         pytest.skip("no oneDNN here")
-    kind = kernels.OneDnnConv if request.param == "onednn" else kernels.Conv
+    kind = onednn.OneDnnConv if request.param == "onednn" else Conv
     monkeypatch.setattr("pagboost.networks.fused.kind", lambda *_: kind)
     return kind
 
@@ -74,6 +79,26 @@ def test_logits_and_gradients_are_the_networks(block, fold, by_kernels, x):
     assert not any(parameter.requires_grad for parameter in fused.parameters())
 
 
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({}, (17, 23)),
+        ({"stem": {"kernel": 3, "stride": 1, "pool": False}}, (8, 8)),
+        ({"width": 20}, (16, 16)),
+        ({"mean": [0.5], "std": [0.25]}, (16, 16)),
+    ],
+    ids=["odd", "cifar", "twenty", "grey"],
+)
+def test_other_sizes_stems_and_numbers_of_channels(options, size, by_kernels):
+    network = resnet(BLOCKS[1] | options)
+    x = torch.rand(2, len(options.get("mean", "RGB")), *size, generator=rng.generator("images"))
+    fused = Fused(network, CPU)
+    assert torch.allclose(fused(x), network(x), atol=1e-5)
+    with attacks.frozen(network):
+        expected = gradient(network, x)
+    assert torch.allclose(gradient(fused, x), expected, atol=1e-5 * float(expected.abs().max()))
+
+
 def test_weights_and_statistics_that_change_are_taken_over(by_kernels, x):
     network = resnet(BLOCKS[1])
     fused = Fused(network, CPU)
@@ -90,12 +115,12 @@ def test_weights_and_statistics_that_change_are_taken_over(by_kernels, x):
 
 def test_eight_bits_keep_the_direction(x, monkeypatch):
     """bf16, as on a GPU: gradients point where those in fp32 do."""
-    monkeypatch.setattr("pagboost.networks.fused.kind", lambda *_: kernels.Conv)
+    monkeypatch.setattr("pagboost.networks.fused.kind", lambda *_: Conv)
     network = resnet(BLOCKS[1])
     fused = Fused(network, CPU)
     expected = gradient(fused, x)
     for module in fused.modules():
-        if isinstance(module, kernels.Conv):
+        if isinstance(module, Conv):
             module.to(torch.bfloat16)
     assert float(F.cosine_similarity(gradient(fused, x).flatten(1), expected.flatten(1)).min()) > 0.9
     assert fused(x).dtype == torch.float32
@@ -114,7 +139,7 @@ def test_a_walk_on_the_fused_network_ends_where_the_networks_does(x):
 
 def test_a_shape_that_cudnn_has_no_kernel_for_runs_in_plain_ones(x, caplog):
     conv = torch.nn.Conv2d(3, 4, 3, padding=1, bias=False)
-    fused = kernels.CudnnConv(conv, True, CPU)  # on the CPU it has none at all
+    fused = gpu_convs.CudnnConv(conv, True, CPU)  # on the CPU it has none at all
     fused.fill(conv.weight, None, torch.zeros(4))
     for _ in range(2):
         assert torch.allclose(fused.run(x)[0], conv(x).relu(), atol=1e-6)
