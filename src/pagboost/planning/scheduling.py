@@ -1,7 +1,9 @@
-"""Snakemake's limit on how many jobs start in a second: it costs more than it saves where jobs run on this machine."""
+"""Two habits of Snakemake's scheduler that runs are better off without: a limit on starts, a deadlock on SIGTERM."""
 
 from __future__ import annotations
 
+import _thread
+import signal
 from typing import Any
 
 DEFAULT = (100, 1)  # jobs, seconds: what Snakemake sets unless a user does
@@ -23,4 +25,20 @@ def lift_default_rate_limit(workflow: Any) -> bool:
     if (getattr(limit, "max_jobs", None), getattr(limit, "timespan", None)) != DEFAULT:
         return False
     scheduler.job_rate_limiter = None
+    return True
+
+
+def terminate_apart(workflow: Any) -> bool:
+    """Have SIGTERM handled in a thread of its own; whether it is Snakemake's scheduler that handles it.
+
+    The scheduler's handler (Snakemake 9.27) takes a lock that the thread which it interrupts may hold: always while
+    files of a job that has finished are awaited, on a cluster for as long as latency-wait. It would then wait for
+    itself for ever.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    scheduler = getattr(workflow, "scheduler", None)
+    if scheduler is None or getattr(before, "__self__", None) is not scheduler:
+        return False
+    # threading's own start takes locks too, which the interrupted thread may hold as well
+    signal.signal(signal.SIGTERM, lambda *about: _thread.start_new_thread(before, about))
     return True
