@@ -71,11 +71,11 @@ include: "workflow/rules/base_rows.smk"
 
 
 # Jobs of this machine: none waits for a limit that clusters need, and those of one thread find their imports done.
-# What runs is shown; a run that failed says last why.
+# SIGTERM lets running jobs end. What runs is shown; a run that failed says last why.
 onstart:
     claim_results()
     lift_default_rate_limit(workflow)
-    free_sigterm(workflow)
+    terminate_apart(workflow)
     if workflow.local_exec and any(entry["threads"] == 1 for entry in SCALE["jobs"].values()):
         warm.start()
     runs.note(RESULTS, ROOT, getattr(workflow, "touch", False))

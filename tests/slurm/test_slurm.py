@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import os
 import re
@@ -29,6 +30,8 @@ pytestmark = [
 TABLE = "results/small/tables/ganz2021/table2.csv"
 MODELS = ("cnn_a", "cnn_b", "rn50_robust")
 TRAINING = "results/small/weights/{}.safetensors"
+APART = ("logs", "benchmarks", ".running", ".runs")  # of results: what was said, how long it took, and where
+ROOM = "64m"  # of a file system that is to run full
 HANG = 600.0  # seconds: nothing takes as long, however busy the machine
 
 
@@ -67,14 +70,43 @@ def small_scale() -> dict:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A working folder with the small scale. Over it: trainings of many hours, trainings of a moment."""
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small_scale(), sort_keys=False))
-    (tmp_path / "settings.yaml").write_text(yaml.safe_dump({"scale": "small.yaml", "seeds": [0, 1]}))
+    """A working folder with the small scale."""
+    return with_settings(tmp_path)
+
+
+def with_settings(folder: Path) -> Path:
+    """The small scale in a folder. Over it: trainings of many hours, trainings of a moment."""
+    (folder / "small.yaml").write_text(yaml.safe_dump(small_scale(), sort_keys=False))
+    (folder / "settings.yaml").write_text(yaml.safe_dump({"scale": "small.yaml", "seeds": [0, 1]}))
     for name, iterations in (("long", 1_000_000), ("short", 5)):
         models = {model: {"training": {"iterations": iterations}} for model in MODELS}
         content = {"models": models, "jobs": {"train": {"runtime": 60}}}
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content))
-    return tmp_path
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the run makes on one machine if nothing happens to it."""
+    folder = with_settings(tmp_path_factory.mktemp("undisturbed"))
+    on_one_machine(checkout, folder)
+    return made(folder)
+
+
+def on_one_machine(checkout: Path, folder: Path) -> None:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", checkout / "Snakefile", "--cores", "2"]
+    command += ["--configfile", "settings.yaml", "--", TABLE]
+    subprocess.run(list(map(str, command)), cwd=folder, check=True, capture_output=True, timeout=HANG)
+
+
+def made(folder: Path) -> dict[str, str]:
+    """{file of the results: SHA-256}"""
+    results = folder / "results"
+    return {
+        str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(results.rglob("*"))
+        if path.is_file() and not set(path.relative_to(results).parts) & set(APART)
+    }
 
 
 def interruptible() -> None:
@@ -101,7 +133,7 @@ class Run:
             command += ["--default-resources", "slurm_partition=main", "--slurm-init-seconds-before-status-checks", "1"]
         files = ["settings.yaml", f"{over}.yaml"] if over else ["settings.yaml"]
         command += ["--configfile", *files, "--", *(map(TRAINING.format, models) if over else [TABLE])]
-        self.file = folder / "output"
+        self.file = folder.with_name(f"{folder.name}.output")  # not on a disk that is full
         environment |= {name: value for name, value in os.environ.items() if not name.startswith("PAGBOOST")}
         with self.file.open("w") as output:
             self.process = subprocess.Popen(
@@ -124,8 +156,10 @@ class Run:
 
 
 @contextlib.contextmanager
-def training(slurm: Cluster, checkout: Path, folder: Path, *arguments: str, over: str) -> Iterator[tuple[Run, str]]:
-    """A run whose training is under way, and the job's id."""
+def training(
+    slurm: Cluster, checkout: Path, folder: Path, *arguments: str, over: str = ""
+) -> Iterator[tuple[Run, str]]:
+    """A run of whose trainings one is under way, and the latest job's id."""
     run = Run(checkout, folder, *arguments, over=over)
     try:
         until(lambda: scripts(folder) or run.process.poll() is not None)
@@ -169,9 +203,7 @@ def test_tables_are_those_of_one_machine(slurm, checkout, folder):
         sum(f"WorkDir={folder} " in line and re.search(r"TresPerJob=\S*gpu:1", line) is not None for line in shown) == 4
     )
     shutil.rmtree(folder / "results")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", checkout / "Snakefile", "--cores", "2"]
-    command += ["--configfile", "settings.yaml", "--", TABLE]
-    subprocess.run(list(map(str, command)), cwd=folder, check=True, capture_output=True, timeout=HANG)
+    on_one_machine(checkout, folder)
     assert (folder / TABLE).read_bytes() == table
 
 
@@ -248,6 +280,102 @@ def test_jobs_outlive_a_killed_snakemake_and_are_cancelled_by_its_name(slurm, ch
         slurm.ask("scancel", f"--name={name}")
         until(lambda: not scripts(folder))
     completes(checkout, folder)
+
+
+def completes_as_undisturbed(checkout: Path, folder: Path, undisturbed: dict[str, str]) -> None:
+    """The same command makes the rest, and nothing is left of what happened."""
+    before = {path.name for path in folder.iterdir()}
+    again = Run(checkout, folder)
+    assert again.ends() == 0, again.said()
+    assert made(folder) == undisturbed
+    assert {path.name for path in folder.iterdir()} == before
+    assert not unfinished(folder)
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Locks, Snakemake's marks of jobs that have not ended, temporary files."""
+    where = (".snakemake/locks/*", ".snakemake/incomplete/*", "results/**/.*tmp*")
+    return [path for pattern in where for path in folder.glob(pattern)]
+
+
+def test_a_terminated_snakemake_submits_nothing_more_and_awaits_what_it_has(slurm, checkout, folder, undisturbed):
+    with training(slurm, checkout, folder) as (run, _):
+        run.process.send_signal(signal.SIGTERM)
+        assert run.ends() == 1
+        assert len(slurm.jobs(folder, "completed")) == run.submitted()
+        assert not slurm.jobs(folder, "pending,running,completing,cancelled,failed")
+    assert "Will exit after finishing currently running jobs" in run.said()
+    trained = re.findall(r"slurm_logs/rule_train\w*/_(\w+)/", run.said())
+    assert trained and all((folder / TRAINING.format(model)).exists() for model in trained)
+    assert len(made(folder)) < len(undisturbed)
+    assert not unfinished(folder)
+    completes_as_undisturbed(checkout, folder, undisturbed)
+
+
+def test_a_terminated_snakemake_can_be_interrupted(slurm, checkout, folder):
+    """It would wait for hours."""
+    with training(slurm, checkout, folder, over="long") as (run, job):
+        run.process.send_signal(signal.SIGTERM)
+        until(lambda: "Will exit after finishing" in run.said())
+        time.sleep(5)
+        assert run.process.poll() is None
+        assert job in slurm.jobs(folder)
+        run.process.send_signal(signal.SIGINT)
+        assert run.ends() == 1
+        until(lambda: not scripts(folder))
+        assert not unfinished(folder)
+    completes(checkout, folder)
+
+
+@contextlib.contextmanager
+def file_system(folder: Path) -> Iterator[None]:
+    """A file system of its own at a folder: small, so that it can be filled."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tests", folder]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextlib.contextmanager
+def full(folder: Path) -> Iterator[None]:
+    """No room where a folder is."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(1 << 12)):
+            pass
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        ("work/results", "failed: its log is empty; the disk of its log is full"),
+        ("work", "No space left on device"),  # Snakemake has no room either
+    ],
+)
+def test_a_full_disk_ends_the_run_and_is_said(at, why, slurm, checkout, tmp_path, undisturbed):
+    work = tmp_path / "work"
+    with contextlib.ExitStack() as mounted:
+        for folder in (work, work / "results"):
+            if folder == tmp_path / at:
+                mounted.enter_context(file_system(folder))
+            else:
+                folder.mkdir()
+        with_settings(work)
+        with training(slurm, checkout, work) as (run, _), full(tmp_path / at):
+            assert run.ends() == 1
+            until(lambda: not slurm.jobs(work, "pending,running,completing"))
+        assert why in run.said()
+        assert not (work / TABLE).exists()
+        assert not unfinished(work)
+        completes_as_undisturbed(checkout, work, undisturbed)
 
 
 STATUS = """#!/bin/sh

@@ -12,7 +12,7 @@ from pagboost.planning import base_rows, captions, configuration, fitting, flags
 from pagboost.planning.lineage import Digests, upstream
 from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import Results
-from pagboost.planning.scheduling import free_sigterm, lift_default_rate_limit
+from pagboost.planning.scheduling import lift_default_rate_limit, terminate_apart
 from pagboost.planning.watching import hooks
 from pagboost.report import cells
 

@@ -1,4 +1,4 @@
-"""Two habits of Snakemake's scheduler that runs do without: a limit on starting jobs, a lock that SIGTERM waits for."""
+"""Two habits of Snakemake's scheduler that runs are better off without: a limit on starts, a deadlock on SIGTERM."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ def lift_default_rate_limit(workflow: Any) -> bool:
     return True
 
 
-def free_sigterm(workflow: Any) -> bool:
-    """Let SIGTERM end a run whenever it comes; whether there was anything to change.
+def terminate_apart(workflow: Any) -> bool:
+    """Have SIGTERM handled in a thread of its own; whether it is Snakemake's scheduler that handles it.
 
-    Snakemake's handler (9.3 to 9.27) takes a lock that the interrupted code may hold, as it does whenever it looks at
-    jobs that have finished: then both wait for ever. Here a thread of its own takes it, once it is free. A handler that
-    is not Snakemake's stays.
+    The scheduler's handler (Snakemake 9.27) takes a lock that the thread which it interrupts may hold: always while
+    files of a job that has finished are awaited, on a cluster for as long as latency-wait. It would then wait for
+    itself for ever.
     """
-    ends = getattr(getattr(workflow, "scheduler", None), "exit_gracefully", None)
-    if ends is None or signal.getsignal(signal.SIGTERM) != ends:
+    before = signal.getsignal(signal.SIGTERM)
+    scheduler = getattr(workflow, "scheduler", None)
+    if scheduler is None or getattr(before, "__self__", None) is not scheduler:
         return False
-    signal.signal(signal.SIGTERM, lambda *_: _thread.start_new_thread(ends, ()))
+    # threading's own start takes locks too, which the interrupted thread may hold as well
+    signal.signal(signal.SIGTERM, lambda *about: _thread.start_new_thread(before, about))
     return True

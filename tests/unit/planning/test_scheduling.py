@@ -1,15 +1,15 @@
-"""The default limit on starting jobs goes, a user's and a cluster's stay; SIGTERM waits for no lock of its own run."""
+"""The default limit on starting jobs goes, a user's and a cluster's stay; SIGTERM never waits for itself."""
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 
-from pagboost.planning.scheduling import free_sigterm, lift_default_rate_limit
+from pagboost.planning.scheduling import lift_default_rate_limit, terminate_apart
 
 
 def workflow(max_jobs=100, timespan=1, local_exec=True):
@@ -48,43 +48,31 @@ def test_snakemake_s_default_is_the_one_that_is_lifted():
     assert lift_default_rate_limit(given)
 
 
-class Scheduler:
-    """What Snakemake's is to SIGTERM."""
-
-    def __init__(self):
-        self.lock, self.ending = threading.Lock(), threading.Event()
-        signal.signal(signal.SIGTERM, self.exit_gracefully)
-
-    def exit_gracefully(self, *_):
-        with self.lock:
-            self.ending.set()
-
-
 @pytest.fixture
-def handler():
+def handled() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
 
 
-def test_sigterm_ends_a_run_whose_scheduler_holds_its_lock(handler):
-    """Else it would wait for itself, for ever."""
-    scheduler = Scheduler()
-    assert free_sigterm(SimpleNamespace(scheduler=scheduler))
-    with scheduler.lock:
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert not scheduler.ending.wait(0.2)
-    assert scheduler.ending.wait(60)
+@pytest.mark.timeout(60)  # without the thread it waits for ever
+def test_sigterm_ends_a_scheduler_that_holds_its_lock(handled):
+    """Snakemake's own, as far as its handler needs it."""
+    from snakemake.workflow import JobScheduler
+
+    scheduler = JobScheduler.__new__(JobScheduler)
+    scheduler._lock, scheduler._open_jobs, scheduler._user_kill = threading.Lock(), threading.Semaphore(0), None
+    signal.signal(signal.SIGTERM, scheduler.exit_gracefully)
+    assert terminate_apart(SimpleNamespace(scheduler=scheduler))
+    with scheduler._lock:
+        signal.raise_signal(signal.SIGTERM)
+        assert not scheduler._open_jobs.acquire(timeout=0.2)
+    assert scheduler._open_jobs.acquire(timeout=30)
+    assert scheduler._user_kill == "graceful"
 
 
-def test_another_s_handler_of_sigterm_stays(handler):
-    scheduler, mine = Scheduler(), signal.default_int_handler
-    signal.signal(signal.SIGTERM, mine)
-    assert not free_sigterm(SimpleNamespace(scheduler=scheduler)) and not free_sigterm(SimpleNamespace())
-    assert signal.getsignal(signal.SIGTERM) is mine
-
-
-def test_snakemake_s_handler_is_the_one_that_is_changed():
-    from snakemake.scheduling.job_scheduler import JobScheduler
-
-    assert callable(JobScheduler.exit_gracefully)
+@pytest.mark.parametrize("scheduler", ["another", None])
+def test_a_handler_that_is_not_the_scheduler_s_stays(scheduler, handled):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    assert not terminate_apart(SimpleNamespace(scheduler=scheduler))
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

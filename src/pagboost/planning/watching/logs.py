@@ -20,6 +20,7 @@ CLUSTER_STATES = {
     "CANCELLED": "the cluster ended it: cancelled",
 }
 INTERRUPT, KILL = 2, 9
+ROOM = 1 << 16  # bytes: a disk that has less is full
 INTERRUPTED = "interrupted"  # as scripts say it too
 
 
@@ -69,7 +70,17 @@ def reason(path: str | Path | None, said: str = "") -> str:
         return ended
     if CLUSTER_STATES.get(state := _cluster_state(said)):
         return CLUSTER_STATES[state]
-    return last or ended or (f"its log is {'empty' if path and written(path) is not None else 'missing'}")
+    why = last or ended or (f"its log is {'empty' if path and written(path) is not None else 'missing'}")
+    return f"{why}; the disk of its log is full" if path and full(path) else why
+
+
+def full(path: str | Path) -> bool:
+    """Whether the disk of a file is full: what a log on it says, if anything, is not why its job failed."""
+    try:
+        disk = os.statvfs(os.path.dirname(path) or ".")
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < ROOM
 
 
 def how_it_ended(said: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from pagboost.planning.watching import logs
@@ -54,3 +56,20 @@ def test_why_a_job_failed_is_one_line(write, log, said, reason):
 def test_a_job_without_a_log():
     assert logs.reason("missing.log") == "its log is missing"
     assert logs.reason(None, "exit status 1") == "exit status 1"
+
+
+@pytest.mark.parametrize(
+    ("log", "said", "reason"),
+    [
+        ("", "", "its log is empty; the disk of its log is full"),
+        ("", "exit status 1.", "exit status 1; the disk of its log is full"),
+        ("edm: 1 of 9\n", "exit status 1.", "edm: 1 of 9; the disk of its log is full"),
+        ("error: a.npz: 3\n", "exit status 1.", "error: a.npz: 3"),
+        ("", KILLED, "killed by signal 9: out of memory?"),
+    ],
+)
+def test_a_full_disk_is_said_where_nothing_else_tells(write, monkeypatch, log, said, reason):
+    monkeypatch.setattr(logs.os, "statvfs", lambda folder: SimpleNamespace(f_bavail=15, f_frsize=4096))
+    assert logs.reason(write("a.log", log), said) == reason
+    monkeypatch.setattr(logs.os, "statvfs", lambda folder: SimpleNamespace(f_bavail=16, f_frsize=4096))
+    assert logs.reason(write("a.log", log), said) == reason.removesuffix("; the disk of its log is full")
