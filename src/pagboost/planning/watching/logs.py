@@ -70,6 +70,8 @@ def reason(path: str | Path | None, said: str = "") -> str:
         return ended
     if CLUSTER_STATES.get(state := _cluster_state(said)):
         return CLUSTER_STATES[state]
+    if told := progress.read(last):  # that it came so far is no reason
+        last = f"{ended or 'ended without a word'} at {told.label}: {told.amount}"
     why = last or ended or (f"its log is {'empty' if path and written(path) is not None else 'missing'}")
     return f"{why}; the disk of its log is full" if path and full(path) else why
 

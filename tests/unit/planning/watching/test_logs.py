@@ -45,6 +45,7 @@ def test_a_log_that_says_nothing(write):
         ("at it\n", "SLURM status is: 'OUT_OF_MEMORY'. For", "the cluster ended it: out of memory"),
         ("at it\n", "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.", "the cluster ended it: out of time"),
         ("at it\n", "SLURM status is: 'FAILED'", "at it"),
+        ("12:00:00 edm: 1 of 9\n", "SLURM status is: 'FAILED'", "ended without a word at edm: 1 of 9"),
         # what a command says of an exit status is not how it ended
         ("", "Command 'echo exit status 137' returned non-zero exit status 2.", "exit status 2"),
     ],
@@ -63,7 +64,7 @@ def test_a_job_without_a_log():
     [
         ("", "", "its log is empty; the disk of its log is full"),
         ("", "exit status 1.", "exit status 1; the disk of its log is full"),
-        ("edm: 1 of 9\n", "exit status 1.", "edm: 1 of 9; the disk of its log is full"),
+        ("edm: 1 of 9\n", "exit status 1.", "exit status 1 at edm: 1 of 9; the disk of its log is full"),
         ("error: a.npz: 3\n", "exit status 1.", "error: a.npz: 3"),
         ("", KILLED, "killed by signal 9: out of memory?"),
     ],
