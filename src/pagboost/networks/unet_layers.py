@@ -63,6 +63,8 @@ class GroupNorm(nn.GroupNorm):
         return torch.addcmul(summand, x, factor)
 
     def _normalised(self, x: torch.Tensor) -> torch.Tensor:
+        if x.dtype == self.weight.dtype == torch.float32:  # small networks feel each call
+            return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
         weight, bias = self.weight.float(), self.bias.float()
         return F.group_norm(x.float(), self.num_groups, weight, bias, self.eps).to(x.dtype)
 
@@ -133,13 +135,12 @@ class ResBlock(nn.Module):
         self.skip_connection = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, x: torch.Tensor, emb: torch.Tensor) -> torch.Tensor:
-        h = self.in_layers[2](self.resample(self.in_layers[:2](x)))
+        norm, activation, conv = self.in_layers
+        h = conv(self.resample(activation(norm(x))))
         modulation = self.emb_layers(emb).to(h.dtype)
-        if self.scale_shift:
-            h = self.out_layers[1:](self.out_layers[0](h, *modulation.chunk(2, dim=1)))
-        else:
-            h = self.out_layers(h + modulation[:, :, None, None])
-        return self.skip_connection(self.resample(x)) + h
+        norm, activation, dropout, conv = self.out_layers  # a slice of them would be a new module in each call
+        h = norm(h, *modulation.chunk(2, dim=1)) if self.scale_shift else norm(h + modulation[:, :, None, None])
+        return self.skip_connection(self.resample(x)) + conv(dropout(activation(h)))
 
 
 class AttentionBlock(nn.Module):
