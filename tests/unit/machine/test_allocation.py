@@ -28,13 +28,16 @@ def once():
 
 once()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-total = sum(once() for _ in range(20))
+total = sum(once() for _ in range(80))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, total, os.environ.get("THP_MEM_ALLOC_ENABLE"))
 """
 
 
 def passes(how: str, **environment: str) -> tuple[int, float, str]:
-    """Faults of pages during twenty passes, what they compute, and torch's setting."""
+    """Faults of pages during eighty passes, what they compute, and torch's setting.
+
+    So many, for a system without large pages to spare may hand out all of the memory once more.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_", "THP_"))}
     given = kept | {"PYTHONPATH": str(SOURCE)} | environment
     command = [sys.executable, "-c", PASSES, how]
