@@ -20,6 +20,8 @@ from typing import Any
 
 import torch
 
+from pagboost.machine import allocation
+
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 RN50 = {
     "kind": "resnet", "layers": [3, 4, 6, 3], "width": 64, "bottleneck_width": 64, "num_classes": 10,
@@ -191,7 +193,10 @@ def options(parser: Any) -> Any:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: a busy machine's CPU seconds")
     parser.add_argument("--profile", action="store_true", help="on a GPU: which kernels the time goes to")
+    parser.add_argument("--kept", action="store_true", help="memory as this project's scripts take it, for all")
     parser.add_argument("--json", help="where the numbers go")
     found = parser.parse_args()
+    if found.kept:
+        allocation.keep()  # before the first tensor
     found.clock = time.process_time if found.clock == "cpu" else time.perf_counter
     return found

@@ -21,9 +21,12 @@ class Passed:
     maps: torch.Tensor | None = None  # passes where they are above zero; None: everywhere
 
     def through(self, grad: torch.Tensor, summand: torch.Tensor | None = None) -> torch.Tensor:
-        """d loss / d what the ReLU saw, of d loss / d the maps in two parts."""
-        grad = grad if summand is None else grad + summand
-        return grad if self.maps is None else torch.ops.aten.threshold_backward(grad, self.maps, 0)
+        """d loss / d what the ReLU saw, of d loss / d the maps in two parts; in the memory of the first."""
+        if summand is not None:
+            grad += summand
+        if self.maps is None:
+            return grad
+        return torch.ops.aten.threshold_backward.grad_input(grad, self.maps, 0, grad_input=grad)
 
 
 def _kept(maps: torch.Tensor) -> Passed:
@@ -81,6 +84,53 @@ class Conv(nn.Module):
     def back_through(self, grad: torch.Tensor, x: Passed, summand: torch.Tensor | None = None) -> torch.Tensor:
         """`back`, plus what comes to x from elsewhere, and back through the ReLU that x came out of."""
         return x.through(self.back(grad, x.size), summand)
+
+
+@dataclass(frozen=True)
+class Squares:
+    """A convolution of images at stride 1 or 2 as one at stride 1, of squares of as many pixels' side as channels.
+
+    Few channels and strides leave matrix units idle, most of all in the gradient. Zeros fill the kernel up to whole
+    squares, and the channels up to a multiple of eight.
+    """
+
+    factor: int  # the stride, and a square's side
+    channels: int  # of the squares: C factor^2
+    first: int  # rows of zeros before the kernel, for its squares to be the images'
+    last: int
+    before: int  # squares of zeros around the images
+    after: int
+
+    @staticmethod
+    def fits(conv: nn.Conv2d) -> bool:
+        """Whether there are such squares: equal sides, strides and paddings."""
+        return conv.stride in (ONE, (2, 2)) and len({*conv.kernel_size}) == len({*conv.padding}) == 1
+
+    @classmethod
+    def of(cls, conv: nn.Conv2d) -> Squares:
+        """The squares of a convolution that they fit."""
+        (factor, _), (side, _), (padding, _) = conv.stride, conv.kernel_size, conv.padding
+        first = padding % factor
+        last = -(side + first) % factor
+        before = (padding + first) // factor
+        after = (side + first + last) // factor - 1 - before
+        return cls(factor, conv.in_channels * factor**2, first, last, before, after)
+
+    @property
+    def border(self) -> int:
+        """By how much the kernel's side is above 1."""
+        return self.before + self.after
+
+    def weight(self, weight: torch.Tensor) -> torch.Tensor:
+        """[O, C', border + 1, border + 1] of a convolution's weight [O, C, K, K]; C' a multiple of eight."""
+        squares = F.pixel_unshuffle(F.pad(weight, (self.first, self.last) * 2), self.factor)
+        return F.pad(squares, (0, 0, 0, 0, 0, -self.channels % 8))
+
+    def images(self, maps: torch.Tensor, size: torch.Size) -> torch.Tensor:
+        """Images of `size` [N, C, H, W] of their squares [N, C', H', W'], without what zeros were put around."""
+        high, wide = (-(-side // self.factor) for side in size[2:])
+        maps = maps[:, : self.channels, self.before : self.before + high, self.before : self.before + wide]
+        return F.pixel_shuffle(maps, self.factor)[..., : size[2], : size[3]]
 
 
 class Pool:

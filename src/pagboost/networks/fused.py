@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pagboost.networks.convolutions import Conv, Passed
+from pagboost.networks.convolutions import CL, Conv, Passed
 from pagboost.networks.kernels import kind, pool_of
 from pagboost.networks.resnet import Bottleneck, NormalisedResNet
 
@@ -37,7 +37,7 @@ class _Body(torch.autograd.Function):
         n, channels, height, width = ctx.kept[-1].size
         each = (grad / (height * width)).to(ctx.fused.stem.weight.dtype)
         maps = each.view(n, channels, 1, 1).expand(n, channels, height, width)
-        return ctx.fused.back(maps, ctx.size, list(ctx.kept), ctx.places), None
+        return ctx.fused.back(maps.contiguous(memory_format=CL), ctx.size, list(ctx.kept), ctx.places), None
 
 
 def averages(maps: torch.Tensor) -> torch.Tensor:

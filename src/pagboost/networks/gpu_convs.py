@@ -11,10 +11,9 @@ from functools import cache
 from types import ModuleType
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from pagboost.networks.convolutions import CL, ONE, Conv, Passed, Pool
+from pagboost.networks.convolutions import CL, ONE, Conv, Passed, Pool, Squares
 
 LONGEST = 200  # of an error in a line of a log
 log = logging.getLogger(__name__)
@@ -86,42 +85,32 @@ class Pointwise(Conv):
 
 
 class StemConv(TellingConv):
-    """A convolution of images, whose few channels leave matrix units idle.
-
-    Under a stride of 2 the four pixels of a square become channels, and the kernel has half the side; zeros fill the
-    channels up to a multiple of eight.
-    """
+    """A convolution of images by their squares."""
 
     def __init__(self, conv: nn.Conv2d, relu: bool, device: torch.device) -> None:
         super().__init__(conv, relu, device)
-        (self.factor, _), (side, _), (padding, _) = conv.stride, conv.kernel_size, conv.padding
-        self.channels = conv.in_channels * self.factor**2
-        self.first = padding % self.factor  # rows of zeros before the kernel, for its squares to be the images'
-        self.last = -(side + self.first) % self.factor
-        self.before = (padding + self.first) // self.factor
-        self.after = (side + self.first + self.last) // self.factor - 1 - self.before
+        self.squares = Squares.of(conv)
         self.stride, self.padding = ONE, (0, 0)
-        shape = (conv.out_channels, -(-self.channels // 8) * 8, *[self.before + self.after + 1] * 2)
-        self.weight = torch.zeros(shape, dtype=self.weight.dtype, device=device).to(memory_format=CL)
+        self.weight = self.squares.weight(self.weight).contiguous(memory_format=CL)
 
     def fill(self, weight: torch.Tensor, scale: torch.Tensor | None, bias: torch.Tensor) -> None:
         weight = weight if scale is None else weight * scale.view(-1, 1, 1, 1)
-        squares = F.pixel_unshuffle(F.pad(weight, (self.first, self.last) * 2), self.factor)
-        self.weight[:, : self.channels] = squares
+        self.weight.copy_(self.squares.weight(weight))
         self.bias.copy_(bias)
 
     def taken(self, x: torch.Tensor) -> torch.Tensor:
         return x
 
     def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
-        border = {"before": self.before, "after": self.after}
-        maps = _triton().spread(x, self.weight.dtype, factor=self.factor, channels=self.weight.shape[1], **border)
+        of, channels = self.squares, self.weight.shape[1]
+        border = {"before": of.before, "after": of.after}
+        maps = _triton().spread(x, self.weight.dtype, factor=of.factor, channels=channels, **border)
         return super().computed(maps, shortcut)
 
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        high, wide = (side + self.before + self.after for side in grad.shape[2:])
+        high, wide = (side + self.squares.border for side in grad.shape[2:])
         maps = super().back(grad, torch.Size((size[0], self.weight.shape[1], high, wide)))
-        return _triton().gathered(maps, size, factor=self.factor, before=self.before)
+        return _triton().gathered(maps, size, factor=self.squares.factor, before=self.squares.before)
 
 
 class TritonPool(Pool):
@@ -180,12 +169,8 @@ def kind(conv: nn.Conv2d, relu: bool, stem: bool) -> type[Conv]:
         return Pointwise
     if not (relu and outs and cudnn_fuses()):
         return Conv
-    if stem and _square(conv) and triton_works():
+    if stem and Squares.fits(conv) and triton_works():
         return StemConv
     if not ins:
         return Conv
     return TellingConv if triton_works() else CudnnConv
-
-
-def _square(conv: nn.Conv2d) -> bool:
-    return conv.stride in (ONE, (2, 2)) and len({*conv.kernel_size}) == len({*conv.padding}) == 1

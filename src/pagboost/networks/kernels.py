@@ -6,14 +6,17 @@ import torch
 from torch import nn
 
 from pagboost.networks import gpu_convs, onednn
-from pagboost.networks.convolutions import Conv, Pool
+from pagboost.networks.convolutions import ONE, Conv, Pool, Squares
 
 
 def kind(conv: nn.Conv2d, relu: bool, device: torch.device, stem: bool = False) -> type[Conv]:
     """By which kernels a convolution runs fastest; relu: one follows; stem: it sees images."""
     if device.type == "cuda":
         return gpu_convs.kind(conv, relu, stem)
-    return onednn.OneDnnConv if onednn.fuses(device) else Conv
+    if not onednn.fuses(device):
+        return Conv
+    by_squares = stem and conv.stride != ONE and Squares.fits(conv)
+    return onednn.OneDnnStem if by_squares else onednn.OneDnnConv
 
 
 def pool_of(module: nn.Module, device: torch.device) -> Pool | None:

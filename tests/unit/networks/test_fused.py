@@ -60,9 +60,10 @@ def by_kernels(request, monkeypatch):
         return gpu_convs.StemConv
     if request.param == "onednn" and onednn._pointwise is None:
         pytest.skip("no oneDNN here")
-    kind = onednn.OneDnnConv if request.param == "onednn" else Conv
-    monkeypatch.setattr("pagboost.networks.fused.kind", lambda *_: kind)
-    return kind
+    if request.param == "onednn":
+        return onednn.OneDnnConv
+    monkeypatch.setattr("pagboost.networks.fused.kind", lambda *_, **__: Conv)
+    return Conv
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=["basic", "bottleneck"])
