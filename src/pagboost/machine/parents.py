@@ -38,8 +38,8 @@ def ends() -> list[int] | None:
     announced = handle(int(pid))
     if announced is None or started(int(pid)) not in (when, None):
         return [_ready()]
-    shell = os.getppid()
-    return [announced, *filter(None, [handle(shell) if shell > 1 else None])]
+    shell = handle(os.getppid()) if os.getppid() > 1 else None
+    return [announced] if shell is None else [announced, shell]
 
 
 def handle(pid: int) -> int | None:

@@ -16,7 +16,8 @@ import torch
 import triton
 import triton.language as tl
 
-CL = torch.channels_last
+from pagboost.networks.convolutions import CL
+
 ELEMENTS = 2048  # of a program that goes element by element
 
 
@@ -168,18 +169,9 @@ def passed(grad: torch.Tensor, passing: torch.Tensor, summand: torch.Tensor | No
 
 @triton.jit
 def _pooled(
-    x,
-    out,
-    places,
-    count,
-    height,
-    width,
-    low,
-    narrow,
-    channels: tl.constexpr,
-    ELEMENTS: tl.constexpr,
-    INDEX: tl.constexpr,
-):
+    x, out, places, count, height, width, low, narrow,
+    channels: tl.constexpr, ELEMENTS: tl.constexpr, INDEX: tl.constexpr,
+):  # fmt: skip
     at = tl.program_id(0).to(INDEX) * ELEMENTS + tl.arange(0, ELEMENTS)
     inside = at < count
     channel, pixel = at % channels, at // channels

@@ -53,30 +53,31 @@ class OneDnnConv(Conv):
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
         if self.stride != ONE:
             return super().back(grad, size)
+        return self._convolved(grad)
+
+    def _convolved(self, grad: torch.Tensor) -> torch.Tensor:
+        """The gradient of what the weight at stride 1 saw: a convolution too, of that weight turned around."""
         return _pointwise(grad, self._in_order(grad, True), None, self._reach(), ONE, ONE, 1, "none", [], "")
 
     def _reach(self) -> tuple[int, ...]:
         """The gradient's padding."""
         return tuple(k - 1 - p for k, p in zip(self.weight.shape[2:], self.padding, strict=True))
 
-    def _turned(self) -> torch.Tensor:
-        """The weight whose convolution of a gradient at stride 1 is the input's."""
-        return _turned(self.weight)
+    def _at_stride_one(self) -> torch.Tensor:
+        """The weight, of a convolution at stride 1."""
+        return self.weight
 
     def _in_order(self, x: torch.Tensor, backwards: bool) -> torch.Tensor:
         size, weight = self.packed.get(backwards, (None, None))
         if size != x.shape[2:]:
             weight, padding, stride = self.weight, self.padding, self.stride
             if backwards:
-                weight, padding, stride = self._turned(), self._reach(), ONE
+                turned = self._at_stride_one().flip(2, 3).transpose(0, 1)
+                weight, padding, stride = turned.contiguous(memory_format=CL), self._reach(), ONE
             maps = [IMAGES, *x.shape[1:]]
             weight = torch.ops.mkldnn._reorder_convolution_weight(weight, padding, stride, ONE, 1, maps)
             self.packed[backwards] = x.shape[2:], weight
         return weight
-
-
-def _turned(weight: torch.Tensor) -> torch.Tensor:
-    return weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=CL)
 
 
 class OneDnnStem(OneDnnConv):
@@ -87,15 +88,13 @@ class OneDnnStem(OneDnnConv):
         self.squares = Squares.of(conv)
 
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        weight = self._in_order(grad, True)
-        maps = _pointwise(grad, weight, None, self._reach(), ONE, ONE, 1, "none", [], "")
-        return self.squares.images(maps, size)
+        return self.squares.images(self._convolved(grad), size)
 
     def _reach(self) -> tuple[int, ...]:
         return (self.squares.border,) * 2
 
-    def _turned(self) -> torch.Tensor:
-        return _turned(self.squares.weight(self.weight))
+    def _at_stride_one(self) -> torch.Tensor:
+        return self.squares.weight(self.weight)
 
 
 class FixedConv(nn.Module):

@@ -34,7 +34,6 @@ job.wait()
 """
 PARENT = """
 import subprocess, sys, time
-from pagboost.files import whole
 from pagboost.machine import parents
 parents.announce()
 job = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
