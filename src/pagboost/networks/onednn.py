@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,34 +15,37 @@ IMAGES = 16  # in a batch: what weights are put in order for
 THEN = {"": ("none", [], ""), "relu": ("relu", [], ""), "relu6": ("hardtanh", [0.0, 6.0], "")}  # oneDNN's names
 
 
-def _pointwise_of_onednn() -> Any:
-    return getattr(torch.ops.mkldnn, "_convolution_pointwise", None) if torch.backends.mkldnn.is_available() else None
+def _of_onednn(name: str) -> Any:
+    return getattr(torch.ops.mkldnn, name, None) if torch.backends.mkldnn.is_available() else None
 
 
-_pointwise = _pointwise_of_onednn()
+_pointwise, _transposed = map(_of_onednn, ("_convolution_pointwise", "_convolution_transpose_pointwise"))
+_ordered, _ordered_transposed = map(
+    _of_onednn, ("_reorder_convolution_weight", "_reorder_convolution_transpose_weight")
+)
 
 
 def fuses(device: torch.device) -> bool:
     """Whether what runs on this device can be oneDNN's."""
-    return device.type == "cpu" and _pointwise is not None
+    return device.type == "cpu" and None not in (_pointwise, _transposed, _ordered, _ordered_transposed)
 
 
 class OneDnnConv(Conv):
-    """Weights in the order in which oneDNN reads them, and the input's gradient as a convolution of its own.
+    """Weights in the order in which oneDNN reads them, the gradient's in an order of its own.
 
     The order depends on a map's size, not on how many there are: no image's result on the batch that came first.
     """
 
     def __init__(self, conv: nn.Conv2d, relu: bool, device: torch.device) -> None:
         super().__init__(conv, relu, device)
-        self.packed: dict[bool, tuple[torch.Size, torch.Tensor]] = {}  # by whether it is the gradient's
+        self.packed: dict[str, tuple[torch.Size, torch.Tensor]] = {}
 
     def fill(self, weight: torch.Tensor, scale: torch.Tensor | None, bias: torch.Tensor) -> None:
         super().fill(weight, scale, bias)
         self.packed.clear()
 
     def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
-        weight, rest = self._in_order(x, False), (self.padding, self.stride, ONE, 1)
+        weight, rest = self._forwards(x), (self.padding, self.stride, ONE, 1)
         if not self.relu:
             return _pointwise(x, weight, None, *rest, "none", [], "")
         if shortcut is None:
@@ -51,32 +55,41 @@ class OneDnnConv(Conv):
         return _pointwise.binary(x, shortcut, weight, self.bias, *rest, "add", 1.0, "relu", [], "")
 
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        if self.stride != ONE:
-            return super().back(grad, size)
-        return self._convolved(grad)
+        return self._backwards(grad, self.weight, self.padding, self.stride, size[2:])
 
-    def _convolved(self, grad: torch.Tensor) -> torch.Tensor:
-        """The gradient of what the weight at stride 1 saw: a convolution too, of that weight turned around."""
-        return _pointwise(grad, self._in_order(grad, True), None, self._reach(), ONE, ONE, 1, "none", [], "")
+    def _forwards(self, x: torch.Tensor) -> torch.Tensor:
+        def packed(maps: list[int]) -> torch.Tensor:
+            return _ordered(self.weight, self.padding, self.stride, ONE, 1, maps)
 
-    def _reach(self) -> tuple[int, ...]:
-        """The gradient's padding."""
-        return tuple(k - 1 - p for k, p in zip(self.weight.shape[2:], self.padding, strict=True))
+        return self._in_order("forwards", x, packed)
 
-    def _at_stride_one(self) -> torch.Tensor:
-        """The weight, of a convolution at stride 1."""
-        return self.weight
+    def _backwards(
+        self,
+        grad: torch.Tensor,
+        weight: torch.Tensor,
+        padding: tuple[int, ...],
+        stride: tuple[int, ...],
+        size: torch.Size,
+    ) -> torch.Tensor:
+        """The gradient of maps of `size` (H, W) that a convolution by `weight` saw: a transposed convolution."""
+        missed = tuple(  # the last rows and columns, which a stride leaves out
+            whole - ((part - 1) * step - 2 * pad + kernel)
+            for whole, part, step, pad, kernel in zip(
+                size, grad.shape[2:], stride, padding, weight.shape[2:], strict=True
+            )
+        )
 
-    def _in_order(self, x: torch.Tensor, backwards: bool) -> torch.Tensor:
-        size, weight = self.packed.get(backwards, (None, None))
+        def packed(maps: list[int]) -> torch.Tensor:
+            return _ordered_transposed(weight, padding, missed, stride, ONE, 1, maps)
+
+        weight = self._in_order("backwards", grad, packed)
+        return _transposed(grad, weight, None, padding, missed, stride, ONE, 1, "none", [], "")
+
+    def _in_order(self, way: str, x: torch.Tensor, packed: Callable[[list[int]], torch.Tensor]) -> torch.Tensor:
+        size, weight = self.packed.get(way, (None, None))
         if size != x.shape[2:]:
-            weight, padding, stride = self.weight, self.padding, self.stride
-            if backwards:
-                turned = self._at_stride_one().flip(2, 3).transpose(0, 1)
-                weight, padding, stride = turned.contiguous(memory_format=CL), self._reach(), ONE
-            maps = [IMAGES, *x.shape[1:]]
-            weight = torch.ops.mkldnn._reorder_convolution_weight(weight, padding, stride, ONE, 1, maps)
-            self.packed[backwards] = x.shape[2:], weight
+            weight = packed([IMAGES, *x.shape[1:]])
+            self.packed[way] = x.shape[2:], weight
         return weight
 
 
@@ -87,14 +100,14 @@ class OneDnnStem(OneDnnConv):
         super().__init__(conv, relu, device)
         self.squares = Squares.of(conv)
 
+    def fill(self, weight: torch.Tensor, scale: torch.Tensor | None, bias: torch.Tensor) -> None:
+        super().fill(weight, scale, bias)
+        self.of_squares = self.squares.weight(self.weight)
+
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        return self.squares.images(self._convolved(grad), size)
-
-    def _reach(self) -> tuple[int, ...]:
-        return (self.squares.border,) * 2
-
-    def _at_stride_one(self) -> torch.Tensor:
-        return self.squares.weight(self.weight)
+        whole = torch.Size(side + self.squares.border for side in grad.shape[2:])
+        maps = self._backwards(grad, self.of_squares, (0, 0), ONE, whole)
+        return self.squares.images(maps, size)
 
 
 class FixedConv(nn.Module):

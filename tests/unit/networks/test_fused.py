@@ -58,7 +58,7 @@ def by_kernels(request, monkeypatch):
 
         monkeypatch.setattr("pagboost.networks.fused.pool_of", pool_of)
         return gpu_convs.StemConv
-    if request.param == "onednn" and onednn._pointwise is None:
+    if request.param == "onednn" and not onednn.fuses(CPU):
         pytest.skip("no oneDNN here")
     if request.param == "onednn":
         return onednn.OneDnnConv
@@ -98,6 +98,17 @@ def test_other_sizes_stems_and_numbers_of_channels(options, size, by_kernels):
     with attacks.frozen(network):
         expected = gradient(network, x)
     assert torch.allclose(gradient(fused, x), expected, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_one_size_after_another(by_kernels):
+    """Weights are put in order for a size; maps of two sizes become one under a stride."""
+    network = resnet(BLOCKS[1])
+    fused = Fused(network, CPU)
+    for size in (32, 31, 16, 15, 32):
+        x = torch.rand(2, 3, size, size, generator=rng.generator("images"))
+        with attacks.frozen(network):
+            expected = gradient(network, x)
+        assert torch.allclose(gradient(fused, x), expected, atol=1e-5 * float(expected.abs().max()))
 
 
 def test_weights_and_statistics_that_change_are_taken_over(by_kernels, x):
