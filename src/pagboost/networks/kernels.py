@@ -15,8 +15,11 @@ def kind(conv: nn.Conv2d, relu: bool, device: torch.device, stem: bool = False) 
         return gpu_convs.kind(conv, relu, stem)
     if not onednn.fuses(device):
         return Conv
-    by_squares = stem and conv.stride != ONE and Squares.fits(conv)
-    return onednn.OneDnnStem if by_squares else onednn.OneDnnConv
+    if conv.stride == ONE:
+        return onednn.OneDnnConv
+    if conv.kernel_size == ONE and conv.padding == (0, 0):
+        return onednn.OneDnnPicked
+    return onednn.OneDnnStem if stem and Squares.fits(conv) else onednn.OneDnnConv
 
 
 def pool_of(module: nn.Module, device: torch.device) -> Pool | None:

@@ -93,6 +93,23 @@ class OneDnnConv(Conv):
         return weight
 
 
+class OneDnnPicked(OneDnnConv):
+    """A 1x1 convolution under a stride: one at stride 1 of the pixels that it sees."""
+
+    def __init__(self, conv: nn.Conv2d, relu: bool, device: torch.device) -> None:
+        super().__init__(conv, relu, device)
+        self.apart, self.stride = self.stride, ONE
+
+    def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
+        return super().computed(F.avg_pool2d(x, 1, self.apart), shortcut)
+
+    def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
+        whole = torch.empty(size, dtype=grad.dtype, device=grad.device, memory_format=CL).zero_()
+        down, across = self.apart
+        whole[:, :, ::down, ::across] = super().back(grad, grad.shape)
+        return whole
+
+
 class OneDnnStem(OneDnnConv):
     """A strided convolution of images, whose gradient is one of their squares: less than half the time."""
 
