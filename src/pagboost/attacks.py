@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import torch
 
 from pagboost.errors import InputError
 from pagboost.images import per_image
-from pagboost.machine import graphs
+from pagboost.machine import graphs, trying
 
 LossFn = Callable[[torch.Tensor, torch.Tensor], "torch.Tensor | tuple[torch.Tensor, torch.Tensor]"]
 Noise = Callable[[tuple[int, ...], "list[int]"], torch.Tensor]
@@ -72,9 +73,11 @@ def _scale(length: Length, like: torch.Tensor) -> Length:
     return per_image(length, like) if isinstance(length, torch.Tensor) else length
 
 
-def _of(length: Length, rows: torch.Tensor) -> Length:
+def _of(length: Length | None, rows: torch.Tensor) -> Length | None:
     """The lengths of some images of a batch."""
-    return length[rows] if isinstance(length, torch.Tensor) else length
+    if not isinstance(length, torch.Tensor) or len(rows) == len(length):
+        return length
+    return length[rows]
 
 
 DIRECTIONS = {"l2": l2_direction, "linf": torch.sign, "raw": lambda gradient: gradient}
@@ -199,16 +202,55 @@ def pgd_walk(
     """
     _check(alpha, steps, eps, norm)
     centres = (x if centre is None else centre).detach()
-    direct, project = DIRECTIONS[direction or norm], PROJECTIONS[norm]
+    step = _step_on(x)
 
     def move(current: torch.Tensor, grad: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        moved = current - _scale(_of(alpha, rows), grad) * direct(grad)
-        if eps is not None:
-            origin = centres if len(rows) == len(centres) else centres[rows]
-            moved = origin + project(moved - origin, _of(eps, rows))
-        return moved if bounds is None else moved.clamp(*bounds)
+        lengths = {"alpha": _of(alpha, rows), "eps": _of(eps, rows)}
+        origin = centres if len(rows) == len(centres) else centres[rows]
+        return step(current, grad, origin, **lengths, norm=norm, direction=direction or norm, bounds=bounds)
 
     return _walk(x, y, loss_fn, steps, move)
+
+
+def pgd_step(
+    x: torch.Tensor,
+    grad: torch.Tensor,
+    centre: torch.Tensor,
+    *,
+    alpha: Length,
+    eps: Length | None,
+    norm: str,
+    direction: str,
+    bounds: tuple[float, float] | None,
+) -> torch.Tensor:
+    """One step of pgd_walk against a gradient: x - alpha direction(grad), back into centre's ball and the bounds."""
+    moved = x - _scale(alpha, grad) * DIRECTIONS[direction](grad)
+    if eps is not None:
+        moved = centre + PROJECTIONS[norm](moved - centre, eps)
+    return moved if bounds is None else moved.clamp(*bounds)
+
+
+def _step_on(x: torch.Tensor) -> Callable[..., torch.Tensor]:
+    """`pgd_step`, as what x is on computes it fastest."""
+    if not (x.is_cuda and x.dtype == torch.float32 and x.dim() == 4 and len(x) and _moves_in_one_kernel()):
+        return pgd_step
+    from pagboost.machine import gpu_moves  # where there is a GPU, there is Triton; nowhere else it need be
+
+    return gpu_moves.moved
+
+
+@cache
+def _moves_in_one_kernel() -> bool:
+    return trying.works(_moved_alike, "Triton compiles no kernels here, a step of PGD takes a dozen of torch's")
+
+
+def _moved_alike() -> bool:
+    from pagboost.machine import gpu_moves
+
+    x = torch.linspace(0, 1, 96, device="cuda").view(2, 3, 4, 4)
+    options = {"alpha": 0.5, "eps": 0.2, "norm": "l2", "direction": "l2", "bounds": (0.0, 1.0)}
+    steps = (step(x, x - 0.5, x, **options) for step in (pgd_step, gpu_moves.moved))
+    return torch.allclose(*steps, atol=1e-5)
 
 
 def sgld_walk(

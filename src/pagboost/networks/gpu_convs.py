@@ -13,9 +13,9 @@ from types import ModuleType
 import torch
 from torch import nn
 
+from pagboost.machine import trying
 from pagboost.networks.convolutions import CL, ONE, Conv, Passed, Pool, Squares
 
-LONGEST = 200  # of an error in a line of a log
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +41,7 @@ class CudnnConv(Conv):
             try:
                 return self._fused(x, shortcut)
             except RuntimeError as error:
-                log.warning("a convolution of %s runs in plain kernels: %s", tuple(x.shape), _first_line(error))
+                log.warning("a convolution of %s runs in plain kernels: %s", tuple(x.shape), trying.first_line(error))
                 self.works = False
         return super().computed(x, shortcut)
 
@@ -124,23 +124,19 @@ class TritonPool(Pool):
         return _triton().unpooled(grad, places, size)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:LONGEST]
-
-
 @cache
 def cudnn_fuses() -> bool:
     """Whether cuDNN does what is asked of it here: found by trying."""
-    try:
-        x = torch.ones(2, 8, 4, 4, device="cuda", dtype=torch.bfloat16).to(memory_format=CL)
-        weight = torch.ones(8, 8, 3, 3, device="cuda", dtype=torch.bfloat16).to(memory_format=CL)
-        bias = torch.full((8,), -70.0, device="cuda", dtype=torch.bfloat16)
-        alone = torch.cudnn_convolution_relu(x, weight, bias, ONE, ONE, ONE, 1)
-        joined = torch.cudnn_convolution_add_relu(x, weight, x, 1.0, bias, ONE, ONE, ONE, 1)
-        return float(alone.max()) == 2.0 and float(joined.max()) == 3.0
-    except (RuntimeError, AttributeError) as error:
-        log.warning("cuDNN fuses no convolutions here, they run in plain kernels: %s", _first_line(error))
-        return False
+    return trying.works(_cudnn_fuses, "cuDNN fuses no convolutions here, they run in plain kernels")
+
+
+def _cudnn_fuses() -> bool:
+    x = torch.ones(2, 8, 4, 4, device="cuda", dtype=torch.bfloat16).to(memory_format=CL)
+    weight = torch.ones(8, 8, 3, 3, device="cuda", dtype=torch.bfloat16).to(memory_format=CL)
+    bias = torch.full((8,), -70.0, device="cuda", dtype=torch.bfloat16)
+    alone = torch.cudnn_convolution_relu(x, weight, bias, ONE, ONE, ONE, 1)
+    joined = torch.cudnn_convolution_add_relu(x, weight, x, 1.0, bias, ONE, ONE, ONE, 1)
+    return float(alone.max()) == 2.0 and float(joined.max()) == 3.0
 
 
 def _triton() -> ModuleType:
@@ -152,14 +148,14 @@ def _triton() -> ModuleType:
 @cache
 def triton_works() -> bool:
     """Whether Triton compiles what is asked of it here: found by trying."""
-    try:
-        x = torch.ones(2, 16, 4, 4, device="cuda", dtype=torch.bfloat16).to(memory_format=CL)
-        weight = torch.ones(16, 16, device="cuda", dtype=torch.bfloat16)
-        out, bits = _triton().product(x, weight, summand=-x, relu=True, tells=True)
-        return float(out.min()) == 15.0 and int(bits.min()) == 255
-    except Exception as error:  # no compiler, no such module, an architecture unknown: there are kernels without it
-        log.warning("Triton compiles no kernels here, cuDNN's and torch's run: %s", _first_line(error))
-        return False
+    return trying.works(_triton_works, "Triton compiles no kernels here, cuDNN's and torch's run")
+
+
+def _triton_works() -> bool:
+    x = torch.ones(2, 16, 4, 4, device="cuda", dtype=torch.bfloat16).to(memory_format=CL)
+    weight = torch.ones(16, 16, device="cuda", dtype=torch.bfloat16)
+    out, bits = _triton().product(x, weight, summand=-x, relu=True, tells=True)
+    return float(out.min()) == 15.0 and int(bits.min()) == 255
 
 
 def kind(conv: nn.Conv2d, relu: bool, stem: bool) -> type[Conv]:
