@@ -7,38 +7,66 @@ import copy
 import torch
 
 from pagboost.machine import graphs
+from pagboost.networks import onednn
 from pagboost.networks.fused import Fused
 from pagboost.networks.resnet import NormalisedResNet
 from pagboost.networks.unet import UNet, UNetEncoder
+from pagboost.networks.unet_layers import AttentionBlock
 
-LARGE = 4_000_000  # weights; on a CPU smaller ResNets gain nothing, and keep the bytes of their results
+LARGE = 4_000_000  # weights; on a CPU smaller networks keep the bytes of their results, and gain little
 
 
 def fuses(network: torch.nn.Module, device: torch.device) -> bool:
     """Whether a network is attacked in its fused form there."""
     if not isinstance(network, NormalisedResNet):
         return False
-    large = sum(p.numel() for p in network.parameters()) >= LARGE
-    return device.type == "cuda" or (device.type == "cpu" and large)
+    return device.type == "cuda" or (device.type == "cpu" and _large(network))
+
+
+def _large(network: torch.nn.Module) -> bool:
+    return sum(p.numel() for p in network.parameters()) >= LARGE
 
 
 def frozen_copy(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     """A network on a device, in eval mode, for gradients with respect to images and for sampling.
 
-    A ResNet is fused (networks.fused), a UNet on a GPU computes in bf16 throughout, its sums in fp32; any other network
-    is moved there and returned itself.
+    A ResNet is fused (networks.fused), a UNet on a GPU computes in bf16 throughout, its sums in fp32, and a large one
+    on a CPU attends in channels-last memory; any other network is moved there and returned itself.
     """
     network = network.to(device, memory_format=torch.channels_last).eval()
     if fuses(network, device):
         return Fused(network, device).eval()
-    if device.type == "cuda" and isinstance(network, UNet | UNetEncoder):
+    if not isinstance(network, UNet | UNetEncoder):
+        return network
+    if device.type == "cuda":
         return halved(network)
-    return network
+    return _in_channels_last(_twin(network)) if onednn.fuses(device) and _large(network) else network
 
 
 def halved(network: UNet | UNetEncoder) -> torch.nn.Module:
     """A copy in bf16."""
-    return copy.deepcopy(network).to(torch.bfloat16).eval().requires_grad_(False)
+    return _in_channels_last(copy.deepcopy(network).to(torch.bfloat16).eval().requires_grad_(False))
+
+
+def _twin(network: torch.nn.Module) -> torch.nn.Module:
+    """A copy whose weights are the network's own."""
+    return copy.deepcopy(network, {id(one): one for one in (*network.parameters(), *network.buffers())})
+
+
+def _in_channels_last(network: torch.nn.Module) -> torch.nn.Module:
+    for module in network.modules():
+        if isinstance(module, AttentionBlock):
+            module.in_channels_last = True
+    return network
+
+
+def packed(network: torch.nn.Module) -> torch.nn.Module:
+    """The network itself with its convolutions' weights as oneDNN reads them: beside the weights, once more as much."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, torch.nn.Conv1d | torch.nn.Conv2d):
+                module._modules[name] = onednn.PackedConv(child)
+    return network
 
 
 class Replayed(torch.nn.Module):
@@ -60,6 +88,10 @@ class Replayed(torch.nn.Module):
 
 
 def sampled_copy(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
-    """`frozen_copy` for sampling alone: a UNet on a GPU is called without gradients, many times at one shape."""
-    network = frozen_copy(network, device)
-    return Replayed(network) if device.type == "cuda" and isinstance(network, UNet) else network
+    """`frozen_copy` for sampling alone: a UNet is called without gradients, many times at one shape."""
+    made = frozen_copy(network, device)
+    if not isinstance(made, UNet):
+        return made
+    if device.type == "cuda":
+        return Replayed(made)
+    return made if made is network else packed(made)

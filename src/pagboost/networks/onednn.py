@@ -147,3 +147,29 @@ class FixedConv(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return _pointwise(x, self.weight, self.bias, self.padding, self.stride, ONE, self.groups, *self.then)
+
+
+class PackedConv(nn.Module):
+    """A convolution, its weight in the order in which oneDNN reads it; nothing is differentiated.
+
+    Beside the weight itself, which is not copied: maps of another size ask for another order. A Conv1d of kernel 1 is
+    the 1x1 convolution of maps that it would be of their flattened positions.
+    """
+
+    def __init__(self, conv: nn.Conv1d | nn.Conv2d) -> None:
+        super().__init__()
+        flat = conv.weight.dim() == 3
+        self.weight, self.bias = conv.weight.detach(), conv.bias
+        self.weight = self.weight.unsqueeze(-1) if flat else self.weight
+        self.stride, self.padding = (tuple(of) * (1 + flat) for of in (conv.stride, conv.padding))
+        self.packed: tuple[torch.Size | None, torch.Tensor | None] = (None, None)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x [N, C, H, W] to [N, O, H', W'], both in channels-last memory."""
+        x = x.contiguous(memory_format=CL)
+        size, weight = self.packed
+        if size != x.shape[2:]:
+            maps = [IMAGES, *x.shape[1:]]
+            weight = _ordered(self.weight.contiguous(memory_format=CL), self.padding, self.stride, ONE, 1, maps)
+            self.packed = x.shape[2:], weight
+        return _pointwise(x, weight, self.bias, self.padding, self.stride, ONE, 1, *THEN[""])

@@ -142,35 +142,46 @@ class ResBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Residual self-attention over all positions of [N, C, H, W]."""
+    """Residual self-attention over all positions of [N, C, H, W].
+
+    in_channels_last: the same as products of [N, L, C], which is how channels-last maps lie in memory. Nothing is
+    copied then, and on a CPU attention needs no map of all pairs; sums are in another order (networks.frozen).
+    """
 
     def __init__(self, channels: int, *, heads: int, groups: int, order: str, dims: int) -> None:
         super().__init__()
         conv = {1: nn.Conv1d, 2: nn.Conv2d}[dims]
         self.heads, self.order, self.dims = heads, order, dims
+        self.in_channels_last = False
         self.norm = GroupNorm(groups, channels)
         self.qkv = conv(channels, 3 * channels, 1)
         self.proj_out = zeroed(conv(channels, channels, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = self.norm(x)
-        if h.dtype == torch.bfloat16:
+        if self.in_channels_last:
             return x + self._in_channels_last(h)
         qkv = self.qkv(h.flatten(2) if self.dims == 1 else h).flatten(2)
         h = attend(qkv, self.heads, self.order)
         return x + self.proj_out(h if self.dims == 1 else h.reshape(x.shape)).reshape(x.shape)
 
     def _in_channels_last(self, h: torch.Tensor) -> torch.Tensor:
-        """The same as products of [N, L, C], which is how channels-last maps lie in memory: nothing is copied."""
         n, c, height, width = h.shape
-        h = h.permute(0, 2, 3, 1).reshape(n, height * width, c)
-        qkv = F.linear(h, self.qkv.weight.flatten(1), self.qkv.bias)
+        qkv = pointwise(self.qkv, h).permute(0, 2, 3, 1)
         parts = (3, self.heads) if self.order == "new" else (self.heads, 3)
-        qkv = qkv.view(n, height * width, *parts, c // self.heads)
+        qkv = qkv.reshape(n, height * width, *parts, c // self.heads)
         q, k, v = (one.transpose(1, 2) for one in qkv.unbind(2 if self.order == "new" else 3))
-        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, height * width, c)
-        h = F.linear(h, self.proj_out.weight.flatten(1), self.proj_out.bias)
-        return h.view(n, height, width, c).permute(0, 3, 1, 2)
+        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, height, width, c)
+        return pointwise(self.proj_out, h.permute(0, 3, 1, 2))
+
+
+def pointwise(conv: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """A convolution of kernel 1, over positions or maps, of maps x [N, C, H, W] in channels-last memory."""
+    if not isinstance(conv, nn.Conv1d | nn.Conv2d):
+        return conv(x)  # it takes maps (onednn.PackedConv)
+    if x.is_cuda:
+        return F.linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
+    return F.conv2d(x, conv.weight.view(*conv.weight.shape[:2], 1, 1), conv.bias)
 
 
 class AttentionPool(nn.Module):

@@ -7,6 +7,7 @@ import torch
 
 from pagboost import networks
 from pagboost.errors import InputError
+from pagboost.networks import frozen, onednn
 from pagboost.networks.frozen import halved
 from pagboost.networks.unet_layers import AttentionBlock, attend, timestep_embedding
 
@@ -193,3 +194,45 @@ def test_a_copy_in_bf16_is_the_network(changed):
         expected, found = network(x, t, y), halved(network)(x, t, y).float()
     assert float((found - expected).norm() / expected.norm()) < 0.03
     assert next(network.parameters()).dtype == torch.float32
+
+
+CPU = torch.device("cpu")
+by_onednn = pytest.mark.skipif(not onednn.fuses(CPU), reason="no oneDNN here")
+
+
+def apart(found, expected):
+    return float((found - expected).detach().norm() / expected.norm())
+
+
+@by_onednn
+@pytest.mark.parametrize("options", [{}, {"attention_dims": 2}, {"attention_order": "new"}, {"resblock_updown": True}])
+def test_a_large_unet_is_sampled_from_by_packed_weights(options, monkeypatch):
+    """The same function for any size and number of images; the network keeps its weights, and its own way."""
+    network = build(TINY_UNET, **options).eval()
+    assert frozen.sampled_copy(network, CPU) is network  # small ones keep their bytes
+    monkeypatch.setattr(frozen, "LARGE", 1000)
+    fast = frozen.sampled_copy(network, CPU)
+    convs = [module for module in fast.modules() if isinstance(module, onednn.PackedConv)]
+    plain = [module for module in network.modules() if isinstance(module, torch.nn.Conv1d | torch.nn.Conv2d)]
+    assert len(convs) == len(plain)
+    for one, other in zip(convs, plain, strict=True):
+        assert one.weight.data_ptr() == other.weight.data_ptr()
+    for count, size in ((4, 16), (1, 16), (2, 32), (3, 16)):
+        x, t, y = torch.randn(count, 1, size, size), torch.full((count,), 500.0), torch.arange(count)
+        with torch.no_grad():
+            assert apart(fast(x, t, y), network(x, t, y)) < 1e-5
+
+
+@by_onednn
+def test_a_large_time_classifier_on_a_cpu_has_the_same_gradients(monkeypatch):
+    network = build(TINY_ENCODER).eval()
+    assert frozen.frozen_copy(network, CPU) is network
+    monkeypatch.setattr(frozen, "LARGE", 1000)
+    fast = frozen.frozen_copy(network, CPU)
+    assert fast is not network and next(fast.parameters()) is next(network.parameters())
+    found = []
+    for one in (fast, network):
+        x = torch.randn(3, 1, 16, 16, generator=torch.Generator().manual_seed(1)).requires_grad_(True)
+        logits = one(x, torch.tensor([0.0, 10.0, 500.0]))
+        found.append((logits, *torch.autograd.grad(logits.square().sum(), x)))
+    assert max(apart(*pair) for pair in zip(*found, strict=True)) < 1e-5
