@@ -117,7 +117,7 @@ def compared(found: Any, width: str, device: torch.device, options: argparse.Nam
         with runtime.autocast(device):
             return fast(x, t, y).float()
 
-    works = {PEER: peer_forward, "pagboost, neither bf16 nor recorded": before, "pagboost": forward}
+    works = {PEER: peer_forward, "pagboost, the network as it is trained": before, "pagboost": forward}
     seconds = peers.side_by_side(works, device, options.repeats, options.clock)
     truth = works[PEER]()
     said = {
