@@ -19,6 +19,7 @@ import peers
 import torch
 
 from pagboost import attacks, networks, objectives, runtime
+from pagboost.machine import number_format
 from pagboost.networks.folding import folded
 from pagboost.networks.frozen import frozen_copy
 from pagboost.networks.multiply_adds import multiply_adds
@@ -75,6 +76,9 @@ def compared(found: Any, count: int, device: torch.device, options: argparse.Nam
     works["pagboost"] = pgd(frozen_copy(folded(network), device), x, y, options.steps)
     if device.type == "cuda":
         works["robustness, autocast to bf16"] = theirs_in_bf16
+    elif number_format.computes_bf16():
+        with number_format.bf16_on_cpu():
+            works["pagboost, bf16"] = pgd(frozen_copy(folded(network), device), x, y, options.steps)
     seconds = peers.side_by_side(works, device, options.repeats, options.clock)
     work = operations(plain, device) * count * options.steps / 1e12
     rate = peers.matrix_rate(device, torch.bfloat16 if device.type == "cuda" else torch.float32, options.clock)

@@ -150,9 +150,9 @@ def add_second_trainings(flags: Parser) -> None:
     flags.add_argument("--second-trainings", type=natural, nargs="+", required=True, action=Distinct, help=meaning)
 
 
-def add_device(flags: Parser) -> None:
-    """--device: where it is computed."""
-    flags.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is computed")
+def add_device(flags: Parser, *more: str, meaning: str = "where it is computed") -> None:
+    """--device: where it is computed; `more`: choices that not every command has."""
+    flags.add_argument("--device", choices=("auto", "cpu", "cuda", *more), default="auto", help=meaning)
 
 
 def add_batch_size(flags: Parser, default: int) -> None:

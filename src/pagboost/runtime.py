@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from pagboost import progress as progress_lines
 from pagboost.errors import InputError, listed
-from pagboost.machine import cards, leases
+from pagboost.machine import cards, leases, number_format
 
 T = TypeVar("T")
 HELD = "PAGBOOST_HELD_GPUS"  # UUIDs, comma-separated: what this process or the one that started it has leased
@@ -64,7 +64,8 @@ def jobs_per_gpu() -> int:
 
 @contextlib.contextmanager
 def device(wanted: str = "auto") -> Iterator[torch.device]:
-    """The device of a job: "auto" leases a GPU where one is usable, else the CPU; "cpu" and "cuda" insist.
+    """The device of a job: "auto" leases a GPU where one is usable, else the CPU; "cpu" and "cuda" insist, and
+    "cpu-bf16" on a CPU that attacks ResNets in bf16 (machine.number_format).
 
     Of a preset CUDA_VISIBLE_DEVICES one is taken. Raises InputError if "cuda" is not there.
     """
@@ -90,6 +91,8 @@ def devices(count: int, wanted: str = "auto") -> Iterator[tuple[torch.device, ..
             if mine:
                 log.warning("%s: there, but torch cannot use it: computing on the CPU", listed(mine))
             found = (torch.device("cpu"),)
+        if wanted == number_format.CPU_BF16:
+            held.enter_context(number_format.bf16_on_cpu())
         yield found
 
 
@@ -100,7 +103,7 @@ def leased(count: int, wanted: str = "auto") -> Iterator[list[str]]:
     This process does not touch CUDA, which takes memory of a GPU that others are to compute on. Raises InputError if
     fewer than `count` are there.
     """
-    uuids = [] if wanted == "cpu" else _leasable()
+    uuids = [] if wanted in ("cpu", number_format.CPU_BF16) else _leasable()
     if uuids and count > len(uuids):
         raise InputError(f"GPUs: {count} wanted, expected at most the {len(uuids)} there are ({listed(uuids)})")
     with contextlib.ExitStack() as held:

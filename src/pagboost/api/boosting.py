@@ -98,7 +98,7 @@ def boost(
     real: real images with labels, for a boost with stop: ranks. classes: names of the guide's classes, in its order
     (or a file of them): which class folder of pictures is which; without them folders are taken as the command takes
     them, and refused where they may be other classes. seed: names the random streams of SGLD's noise.
-    device: "auto", or what torch.device takes.
+    device: "auto", or what torch.device takes, or "cpu-bf16": ResNets in bf16, on a CPU that computes in it.
 
     Returns the same shape, layout, dtype and device as a tensor or array that is given; of all else a SampleSet
     (images uint8 [N, H, W, C], labels int64 [N] that were boosted towards). Nothing of the input is changed.
@@ -120,7 +120,7 @@ def boost(
     length = {"steps": None if steps is None else inputs.count(steps, "steps")}
     length |= {"eps": None if eps is None else inputs.positive(eps, "eps")}
     candidates = lengths.plans(how, guide, **length)
-    with computing(device, images) as place:
+    with computing(device, images, attacks=True) as place:
         batches = (batch_size, place)
         samples, *_ = label_rules.complete(guide, how.labels, samples, apart, how.resolution, *batches, "images")
         guide = stops.with_real(guide, how, compared, shape[1], *batches)

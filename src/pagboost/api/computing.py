@@ -10,6 +10,7 @@ import torch
 
 from pagboost import runtime
 from pagboost.errors import InputError
+from pagboost.machine import number_format
 
 
 @contextlib.contextmanager
@@ -20,14 +21,19 @@ def with_gradients() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def computing(device: str | torch.device, given: Any) -> Iterator[torch.device]:
+def computing(device: str | torch.device, given: Any, attacks: bool = False) -> Iterator[torch.device]:
     """The device, with the settings of every command for as long as this lasts, and gradients where they are needed.
 
     "auto": that of `given` where it is a tensor on a GPU, else the current GPU, else the CPU; else what torch.device
     takes. None is leased: which of a machine's GPUs a process uses, its owner knows. Raises InputError for no device.
+    attacks: "cpu-bf16" is a device too (machine.number_format).
     """
     with runtime.prepared(), with_gradients():
-        yield _device(device, given)
+        if attacks and device == number_format.CPU_BF16:
+            with number_format.bf16_on_cpu():
+                yield torch.device("cpu")
+        else:
+            yield _device(device, given)
 
 
 def _device(device: str | torch.device, given: Any) -> torch.device:

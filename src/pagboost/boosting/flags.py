@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from pagboost import cli, shards
 from pagboost.errors import InputError
 from pagboost.files import written
+from pagboost.machine import number_format
 from pagboost.metrics import flags as metrics_flags
 from pagboost.options.boosts import LabelRule
 
@@ -35,7 +36,7 @@ def add_shared(flags: cli.Parser, samples: str) -> None:
                        help="names of the guide's classes, in its order: which class folder is which")  # fmt: skip
     flags.add_argument("--real", type=Path, help="real images and labels that a boost with stop: ranks ranks by")
     cli.add_batch_size(flags, 250)
-    cli.add_device(flags)
+    cli.add_device(flags, number_format.CPU_BF16, meaning="where it is computed; cpu-bf16: ResNets in bf16 on a CPU")
 
 
 def parse(description: str) -> argparse.Namespace:

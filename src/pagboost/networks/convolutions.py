@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pagboost.machine import number_format
+
 ONE = (1, 1)
 CL = torch.channels_last
 WINDOW = [3, 3], [2, 2], [1, 1]  # of a ResNet's max pooling: size, stride, padding
@@ -42,7 +44,7 @@ class Conv(nn.Module):
     def __init__(self, conv: nn.Conv2d, relu: bool, device: torch.device) -> None:
         super().__init__()
         self.stride, self.padding, self.relu = tuple(conv.stride), tuple(conv.padding), relu
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        dtype = torch.bfloat16 if number_format.halved(device) else torch.float32
         weight = torch.empty_like(conv.weight, device=device, dtype=dtype, memory_format=CL)
         self.register_buffer("weight", weight)
         self.register_buffer("bias", torch.zeros(len(weight), device=device, dtype=dtype))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
+import logging
 
 import torch
 
-from pagboost.machine import graphs
+from pagboost.machine import graphs, number_format
 from pagboost.networks import onednn
 from pagboost.networks.fused import Fused
 from pagboost.networks.resnet import NormalisedResNet
 from pagboost.networks.unet import UNet, UNetEncoder
 from pagboost.networks.unet_layers import AttentionBlock
 
+log = logging.getLogger(__name__)
 LARGE = 4_000_000  # weights; on a CPU smaller networks keep the bytes of their results, and gain little
 
 
@@ -20,7 +22,7 @@ def fuses(network: torch.nn.Module, device: torch.device) -> bool:
     """Whether a network is attacked in its fused form there."""
     if not isinstance(network, NormalisedResNet):
         return False
-    return device.type == "cuda" or (device.type == "cpu" and _large(network))
+    return number_format.halved(device) or (device.type == "cpu" and _large(network))
 
 
 def _large(network: torch.nn.Module) -> bool:
@@ -36,6 +38,8 @@ def frozen_copy(network: torch.nn.Module, device: torch.device) -> torch.nn.Modu
     network = network.to(device, memory_format=torch.channels_last).eval()
     if fuses(network, device):
         return Fused(network, device).eval()
+    if device.type == "cpu" and number_format.halved(device):
+        log.warning("%s: no ResNet, computed in fp32", type(network).__name__)
     if not isinstance(network, UNet | UNetEncoder):
         return network
     if device.type == "cuda":

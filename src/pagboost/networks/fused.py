@@ -1,7 +1,8 @@
 """A ResNet for attacks: each convolution in one kernel with its BatchNorm, shortcut and ReLU; gradients of images only.
 
-The same function as the network in eval mode, up to rounding: fp32 on the CPU, bf16 with fp32 sums on a GPU. Nothing
-here can be trained, but weights that go on changing are taken over by `Fused.refresh`.
+The same function as the network in eval mode, up to rounding: fp32 on the CPU, bf16 with fp32 sums on a GPU, and on a
+CPU where it is asked for (machine.number_format). Nothing here can be trained, but weights that go on changing are
+taken over by `Fused.refresh`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from pagboost import attacks, networks, objectives, rng
+from pagboost.errors import InputError
+from pagboost.machine import number_format
 from pagboost.networks import frozen, gpu_convs, onednn
 from pagboost.networks.convolutions import Conv
 from pagboost.networks.folding import folded
@@ -167,3 +169,43 @@ def test_large_resnets_alone_are_fused_on_the_cpu(monkeypatch, classifier):
     assert frozen.frozen_copy(classifier, CPU) is classifier
     assert frozen.sampled_copy(classifier, CPU) is classifier
     assert not frozen.fuses(small, torch.device("meta"))
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["basic", "bottleneck"])
+def test_bf16_on_a_cpu_where_it_is_asked_for(block, x, monkeypatch):
+    """Small ones too. Eight bits: gradients point the same way as in fp32, and boosts end as high."""
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("oneDNN takes no bf16 here")
+    monkeypatch.setattr(number_format, "computes_bf16", lambda: True)
+    network = resnet(block)
+    with number_format.bf16_on_cpu():
+        fast = frozen.frozen_copy(network, CPU)
+    assert fast.stem.weight.dtype == torch.bfloat16 and frozen.frozen_copy(network, CPU) is network
+    with attacks.frozen(network):
+        expected = gradient(network, x)
+        found = gradient(fast, x)
+        assert found.dtype == torch.float32 and fast(x).dtype == torch.float32
+        assert float(F.cosine_similarity(found.flatten(1), expected.flatten(1)).min()) > 0.9
+        y = torch.arange(len(x)) % 5
+        ends = [
+            attacks.pgd(lambda x, y, form=form: objectives.ce(form(x), y), x, y, alpha=0.5, eps=2.0, steps=5)
+            for form in (network, fast)
+        ]
+        losses = [float(objectives.ce(network(end), y).mean()) for end in ends]
+        moved = float(objectives.ce(network(x), y).mean()) - losses[0]
+    assert abs(losses[1] - losses[0]) < 0.05 * moved
+
+
+def test_bf16_is_refused_where_the_cpu_has_none(monkeypatch):
+    monkeypatch.setattr(number_format, "computes_bf16", lambda: False)
+    refused = pytest.raises(InputError, match="--device cpu-bf16: this CPU does not compute in it")
+    with refused, number_format.bf16_on_cpu():
+        pass
+
+
+def test_what_is_no_resnet_is_computed_in_fp32_and_says_so(classifier, monkeypatch, caplog):
+    monkeypatch.setattr(number_format, "computes_bf16", lambda: True)
+    with number_format.bf16_on_cpu():
+        assert frozen.frozen_copy(classifier, CPU) is classifier
+    (record,) = caplog.records
+    assert record.getMessage().endswith(": no ResNet, computed in fp32")
