@@ -30,67 +30,59 @@ def fuses(device: torch.device) -> bool:
     return device.type == "cpu" and None not in (_pointwise, _transposed, _ordered, _ordered_transposed)
 
 
-class OneDnnConv(Conv):
-    """Weights in the order in which oneDNN reads them, the gradient's in an order of its own.
+class InOrder:
+    """A weight in the order in which oneDNN reads it, which depends on the maps' size.
 
-    The order depends on a map's size, not on how many there are: no image's result on the batch that came first.
+    Not on how many there are: no image's result depends on the batch that came first.
     """
 
-    def __init__(self, conv: nn.Conv2d, relu: bool, device: torch.device) -> None:
-        super().__init__(conv, relu, device)
-        self.packed: dict[str, tuple[torch.Size, torch.Tensor]] = {}
+    def __init__(self) -> None:
+        self.size: torch.Size | None = None
+        self.weight: torch.Tensor | None = None
+
+    def of(self, maps: torch.Tensor, order: Callable[[list[int]], torch.Tensor]) -> torch.Tensor:
+        """What `order` makes of the shape of maps; kept until those of another size come."""
+        if self.size != maps.shape[2:]:
+            self.size, self.weight = maps.shape[2:], order([IMAGES, *maps.shape[1:]])
+        return self.weight
+
+
+class OneDnnConv(Conv):
+    """A convolution by weights in oneDNN's order, its gradient a transposed one by weights in an order of their own."""
 
     def fill(self, weight: torch.Tensor, scale: torch.Tensor | None, bias: torch.Tensor) -> None:
         super().fill(weight, scale, bias)
-        self.packed.clear()
+        self.forwards, self.backwards = InOrder(), InOrder()
 
     def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
-        weight, rest = self._forwards(x), (self.padding, self.stride, ONE, 1)
+        weight = self.forwards.of(x, lambda maps: _ordered(self.weight, self.padding, self.stride, ONE, 1, maps))
+        rest = (self.padding, self.stride, ONE, 1)
         if not self.relu:
-            return _pointwise(x, weight, None, *rest, "none", [], "")
+            return _pointwise(x, weight, None, *rest, *THEN[""])
         if shortcut is None:
-            return _pointwise(x, weight, self.bias, *rest, "relu", [], "")
+            return _pointwise(x, weight, self.bias, *rest, *THEN["relu"])
         if shortcut.shape[2:] == ONE:  # "could not create a memory", says torch 2.11 of a summand of one pixel
-            return _pointwise(x, weight, self.bias, *rest, "none", [], "").add_(shortcut).relu_()
-        return _pointwise.binary(x, shortcut, weight, self.bias, *rest, "add", 1.0, "relu", [], "")
+            return _pointwise(x, weight, self.bias, *rest, *THEN[""]).add_(shortcut).relu_()
+        return _pointwise.binary(x, shortcut, weight, self.bias, *rest, "add", 1.0, *THEN["relu"])
 
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        return self._backwards(grad, self.weight, self.padding, self.stride, size[2:])
+        return self._transposed(grad, self.weight, size[2:], self.stride, self.padding)
 
-    def _forwards(self, x: torch.Tensor) -> torch.Tensor:
-        def packed(maps: list[int]) -> torch.Tensor:
-            return _ordered(self.weight, self.padding, self.stride, ONE, 1, maps)
-
-        return self._in_order("forwards", x, packed)
-
-    def _backwards(
+    def _transposed(
         self,
         grad: torch.Tensor,
         weight: torch.Tensor,
-        padding: tuple[int, ...],
-        stride: tuple[int, ...],
         size: torch.Size,
+        stride: tuple[int, ...] = ONE,
+        padding: tuple[int, ...] = (0, 0),
     ) -> torch.Tensor:
-        """The gradient of maps of `size` (H, W) that a convolution by `weight` saw: a transposed convolution."""
-        missed = tuple(  # the last rows and columns, which a stride leaves out
-            whole - ((part - 1) * step - 2 * pad + kernel)
-            for whole, part, step, pad, kernel in zip(
-                size, grad.shape[2:], stride, padding, weight.shape[2:], strict=True
-            )
-        )
-
-        def packed(maps: list[int]) -> torch.Tensor:
-            return _ordered_transposed(weight, padding, missed, stride, ONE, 1, maps)
-
-        weight = self._in_order("backwards", grad, packed)
-        return _transposed(grad, weight, None, padding, missed, stride, ONE, 1, "none", [], "")
-
-    def _in_order(self, way: str, x: torch.Tensor, packed: Callable[[list[int]], torch.Tensor]) -> torch.Tensor:
-        size, weight = self.packed.get(way, (None, None))
-        if size != x.shape[2:]:
-            weight = packed([IMAGES, *x.shape[1:]])
-            self.packed[way] = x.shape[2:], weight
-        return weight
+        """The gradient of the maps of `size` (H, W) that a convolution by `weight` saw."""
+        kernel, out = weight.shape[2:], grad.shape[2:]
+        # the last rows and columns, which a stride leaves out
+        missed = tuple(size[i] - (out[i] - 1) * stride[i] + 2 * padding[i] - kernel[i] for i in range(2))
+        rest = (padding, missed, stride, ONE, 1)
+        weight = self.backwards.of(grad, lambda maps: _ordered_transposed(weight, *rest, maps))
+        return _transposed(grad, weight, None, *rest, *THEN[""])
 
 
 class OneDnnPicked(OneDnnConv):
@@ -123,8 +115,7 @@ class OneDnnStem(OneDnnConv):
 
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
         whole = torch.Size(side + self.squares.border for side in grad.shape[2:])
-        maps = self._backwards(grad, self.of_squares, (0, 0), ONE, whole)
-        return self.squares.images(maps, size)
+        return self.squares.images(self._transposed(grad, self.of_squares, whole), size)
 
 
 class FixedConv(nn.Module):
@@ -162,14 +153,11 @@ class PackedConv(nn.Module):
         self.weight, self.bias = conv.weight.detach(), conv.bias
         self.weight = self.weight.unsqueeze(-1) if flat else self.weight
         self.stride, self.padding = (tuple(of) * (1 + flat) for of in (conv.stride, conv.padding))
-        self.packed: tuple[torch.Size | None, torch.Tensor | None] = (None, None)
+        self.forwards = InOrder()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x [N, C, H, W] to [N, O, H', W'], both in channels-last memory."""
         x = x.contiguous(memory_format=CL)
-        size, weight = self.packed
-        if size != x.shape[2:]:
-            maps = [IMAGES, *x.shape[1:]]
-            weight = _ordered(self.weight.contiguous(memory_format=CL), self.padding, self.stride, ONE, 1, maps)
-            self.packed = x.shape[2:], weight
-        return _pointwise(x, weight, self.bias, self.padding, self.stride, ONE, 1, *THEN[""])
+        rest = (self.padding, self.stride, ONE, 1)
+        weight = self.forwards.of(x, lambda maps: _ordered(self.weight.contiguous(memory_format=CL), *rest, maps))
+        return _pointwise(x, weight, self.bias, *rest, *THEN[""])

@@ -201,7 +201,7 @@ by_onednn = pytest.mark.skipif(not onednn.fuses(CPU), reason="no oneDNN here")
 
 
 def apart(found, expected):
-    return float((found - expected).detach().norm() / expected.norm())
+    return float((found - expected).detach().norm() / expected.detach().norm())
 
 
 @by_onednn
