@@ -85,4 +85,5 @@ PAPERS ?= golan2024 ganz2021 kawar2023
 TRAININGS ?= 0
 publish: $(VENV)/.complete
 	python src/publish.py --paper $(PAPERS:%=config/papers/%.yaml) --results results/$(SCALE) --trainings $(TRAININGS) \
-	  --config config.yaml config/scales/$(SCALE).yaml --without config/scales/$(SCALE).yaml --out results/published/$(SCALE)
+	  --config config.yaml config/scales/$(SCALE).yaml --unavailable config/scales/$(SCALE).yaml \
+	  --without config/scales/$(SCALE).yaml --out results/published/$(SCALE)

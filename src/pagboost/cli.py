@@ -166,11 +166,6 @@ def add_downloads(flags: Parser) -> None:
     flags.add_argument("--downloads", type=Path, default=Path("downloads"), help="where a URL's copy is kept")
 
 
-def add_unavailable(flags: Parser) -> None:
-    """--unavailable: what a paper names and this scale has not."""
-    flags.add_argument("--unavailable", type=reasons, default={}, help="{generator, boost or protocol: why}")
-
-
 def add_made_from(flags: Parser) -> None:
     """--made-from: the digest that stands below a table."""
     flags.add_argument("--made-from", metavar="DIGEST", help="of all that it is made from, to be named below it")
@@ -338,22 +333,14 @@ def spec(text: str) -> Spec:
     return result
 
 
-def reasons(text: str) -> Spec:
-    """An argparse type: a `spec` {name: why it is not there}."""
-    return _of_values(spec(text), str)
-
-
 def counts(text: str) -> Spec:
     """An argparse type: a `spec` {name: integer}."""
-    return _of_values(spec(text), int)
-
-
-def _of_values(content: Spec, kind: type) -> Spec:
     from pagboost.options import reading  # which other arguments need not wait for
 
+    content = spec(text)
     try:
         for name, value in content.items():
-            reading.value(kind, value, name)
+            reading.value(int, value, name)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return content

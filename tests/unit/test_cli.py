@@ -125,7 +125,7 @@ def parse(monkeypatch, *arguments):
     flags.add_argument("--count", type=cli.positive_int)
     flags.add_argument("--length", type=cli.positive_float)
     flags.add_argument("--nfe", type=cli.counts)
-    flags.add_argument("--unavailable", type=cli.reasons)
+    flags.add_argument("--unavailable", type=configuration.unavailable)
     cli.add_seeds(flags, "several")
     monkeypatch.setattr(sys, "argv", ["script", *arguments])
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

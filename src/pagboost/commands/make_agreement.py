@@ -11,7 +11,7 @@ def main() -> None:
     flags = cli.parser(__doc__)
     paper_flags.add_paper(flags)
     paper_flags.add_results(flags)
-    cli.add_unavailable(flags)
+    paper_flags.add_unavailable(flags)
     paper_flags.add_without(flags)
     cli.add_trainings(flags)
     cli.add_second_trainings(flags)

@@ -11,7 +11,7 @@ def main() -> None:
     arguments = cli.parser(__doc__)
     paper_flags.add_paper(arguments)
     paper_flags.add_results(arguments)
-    cli.add_unavailable(arguments)
+    paper_flags.add_unavailable(arguments)
     paper_flags.add_without(arguments)
     cli.add_trainings(arguments)
     cli.add_made_from(arguments)

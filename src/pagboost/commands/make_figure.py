@@ -12,7 +12,7 @@ def main() -> None:
     paper_flags.add_paper(arguments)
     arguments.add_argument("--figure", required=True, help="name of the figure in the paper's file")
     paper_flags.add_results(arguments)
-    cli.add_unavailable(arguments)
+    paper_flags.add_unavailable(arguments)
     cli.add_trainings(arguments)
     arguments.add_output("--out", help="the .png to write")
     options = cli.parse(arguments)

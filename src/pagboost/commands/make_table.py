@@ -12,7 +12,7 @@ def main() -> None:
     paper_flags.add_paper(arguments)
     arguments.add_argument("--table", required=True, help="name of the table in the paper's file")
     paper_flags.add_results(arguments)
-    cli.add_unavailable(arguments)
+    paper_flags.add_unavailable(arguments)
     arguments.add_argument("--nfe", type=cli.counts, default={}, help="{generator: network evaluations per sample}")
     cli.add_trainings(arguments)
     cli.add_made_from(arguments)

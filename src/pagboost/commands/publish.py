@@ -16,7 +16,7 @@ def main() -> None:
     paper_flags.add_papers(flags, required=False)
     flags.add_argument("--results", type=Path, help="folder of a scale's finished run")
     paper_flags.add_configuration(flags)
-    cli.add_unavailable(flags)
+    paper_flags.add_unavailable(flags)
     paper_flags.add_without(flags)
     cli.add_trainings(flags)
     flags.add_output("--out", folder=True, required=False, help="folder to fill")

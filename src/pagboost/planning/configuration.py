@@ -231,12 +231,21 @@ def without(text: str) -> dict[str, Any]:
 
     As JSON, or as a scale's file says it.
     """
+    return _of_scale(text, "without")
+
+
+def unavailable(text: str) -> dict[str, Any]:
+    """An argparse type: what a paper names and a scale has not, {generator, boost or protocol: why}; as `without`."""
+    return _of_scale(text, "unavailable")
+
+
+def _of_scale(text: str, key: str) -> dict[str, Any]:
     content: Any = cli.spec(text)
     try:
-        with in_file(content.file or "--without"):
+        with in_file(content.file or f"--{key}"):
             if content.file:
-                content = with_bases(ROOT, Path(content.file))[0].get("without") or {}
-            reading.value(reading.hints(Scale)["without"], content, "without")
+                content = with_bases(ROOT, Path(content.file))[0].get(key) or {}
+            reading.value(reading.hints(Scale)[key], content, key)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return dict(content)

@@ -29,6 +29,12 @@ def add_without(flags: cli.Parser) -> None:
     flags.add_argument("--without", type=configuration.without, default={}, help="what is left out, or a scale file")
 
 
+def add_unavailable(flags: cli.Parser) -> None:
+    """--unavailable: what a paper names and this scale has not."""
+    meaning = "{generator, boost or protocol: why}, or a scale file"
+    flags.add_argument("--unavailable", type=configuration.unavailable, default={}, help=meaning)
+
+
 def add_configuration(flags: cli.Parser) -> None:
     """--config: files that results were configured by."""
     flags.add_argument("--config", nargs="*", type=Path, default=[], help="configuration files to state hashes of")
