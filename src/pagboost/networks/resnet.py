@@ -16,6 +16,7 @@ from pagboost.errors import InputError
 from pagboost.options import networks
 
 PUBLIC_WIDTH = 64  # channels of the first stage of every public ResNet
+FEW = 16  # images, of which on torch's CPU a 1x1 convolution without a stride has kernels of its own
 
 
 class Bottleneck(nn.Module):
@@ -80,11 +81,12 @@ class Pointwise(nn.Conv2d):
     """A 1x1 convolution; under a stride, on a CPU, one at stride 1 of the pixels that it sees.
 
     The same sums in the same order, but a CPU's kernel for the gradient under a stride takes up to three times as long.
+    Not of a few images: without a stride torch computes those by other kernels, in another order.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x [N, in_channels, H, W] to [N, out_channels, H / stride, W / stride], halves rounded up."""
-        if x.device.type != "cpu" or self.stride == (1, 1):
+        if x.device.type != "cpu" or self.stride == (1, 1) or len(x) < FEW:
             return super().forward(x)
         return F.conv2d(F.avg_pool2d(x, 1, self.stride), self.weight, self.bias)
 

@@ -239,11 +239,12 @@ def test_weights_survive_the_file(small, tmp_path):
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 4), (2, 2), (1, 1)])
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_strided_pointwise_convolution_is_torchs(size, bias):
+@pytest.mark.parametrize("count", [3, 16])
+def test_a_strided_pointwise_convolution_is_torchs(size, bias, count):
     """The same values; the gradient's memory is channels-last as its input's, or every layer below would copy it."""
     ours, theirs = (kind(16, 32, 1, stride=2, bias=bias) for kind in (resnet.Pointwise, torch.nn.Conv2d))
     theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(3, 16, *size).to(memory_format=torch.channels_last).requires_grad_(True)
+    x = torch.randn(count, 16, *size).to(memory_format=torch.channels_last).requires_grad_(True)
     found, expected = ours(x), theirs(x)
     grad = torch.randn_like(expected)
     assert torch.allclose(found, expected, atol=1e-6)
@@ -251,3 +252,25 @@ def test_a_strided_pointwise_convolution_is_torchs(size, bias):
     for one, other in zip(*gradients, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
         assert one.is_contiguous(memory_format=torch.channels_last) or one.dim() == 1
+
+
+@pytest.mark.parametrize(("channels", "size"), [(64, 8), (128, 4), (256, 2)])
+@pytest.mark.parametrize("count", [2, 15, 16, 33])
+def test_it_keeps_the_bytes_of_small_networks(channels, size, count):
+    """What is published depends on them; of the widths and sizes of the scale digits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # as jobs of the scale have it: with more, torch chooses kernels otherwise
+    try:
+        kinds = (resnet.Pointwise, torch.nn.Conv2d)
+        ours, theirs = (kind(channels, 2 * channels, 1, stride=2, bias=False) for kind in kinds)
+        theirs.load_state_dict(ours.state_dict())
+        found = []
+        for conv in (ours.to(memory_format=torch.channels_last), theirs.to(memory_format=torch.channels_last)):
+            x = torch.randn(count, channels, size, size, generator=torch.Generator().manual_seed(0))
+            x = x.to(memory_format=torch.channels_last).requires_grad_(True)
+            y = conv(x)
+            found.append((y, *torch.autograd.grad(y.square().sum(), (x, conv.weight))))
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
