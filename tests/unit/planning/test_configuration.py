@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -767,3 +768,13 @@ def test_folders_that_snakemake_could_not_use_are_refused(path, tmp_path, monkey
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="^results: .*, expected a "):
         configuration.folder("results", path)
+
+
+def test_what_a_scale_has_not_is_said_as_json_or_by_its_file():
+    """By the file of a scale over a base what both say; `make publish` needs no more."""
+    scales = configuration.ROOT / "config" / "scales"
+    found = configuration.unavailable(str(scales / "cifar10_small.yaml"))
+    assert {"adm", "cgan"} <= found.keys()  # its base's and its own
+    assert configuration.unavailable('{"c": "no data"}') == {"c": "no data"}
+    with pytest.raises(argparse.ArgumentTypeError, match=r"unavailable.c: 3, expected text"):
+        configuration.unavailable('{"c": 3}')
