@@ -170,7 +170,7 @@ def test_threads_are_bound_before_anything_heavy_is_imported(monkeypatch):
         (["--spec", "{folder}"], ["no such file, expected JSON or FILE.yaml:key.path"]),
         (["--spec", '{"a": [{"kind": ["edm"]}]}'], ["kind: ['edm'], expected a name"]),
         (["--nfe", '{"a": 1, "b": "x"}'], ["--nfe: b: 'x', expected an integer"]),
-        (["--unavailable", '{"a": null}'], ["--unavailable: a: None, expected text"]),
+        (["--unavailable", '{"a": null}'], ["--unavailable: unavailable.a: None, expected text"]),
     ],
     ids=lambda value: value[-1][:40],
 )
