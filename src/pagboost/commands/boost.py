@@ -72,9 +72,11 @@ def main() -> None:
             if args.shard:
                 whole = {"plan": file_hash(args.plan), "batch_size": args.batch_size}
                 save = partial(merging.save_samples, rows=rows, count=len(samples), made_from=whole)
-            same = {**made_from, **provenance(code=sourcecode.digest("pagboost.commands.boost"))}
-            if args.device == number_format.CPU_BF16:
-                same["device"] = args.device
+            same = {
+                **made_from,
+                **number_format.said(args.device),
+                **provenance(code=sourcecode.digest("pagboost.commands.boost")),
+            }
             writing.write(args.out, opened, guide, settled, rows, *how, same, save)
     if args.plan_out:
         planned.save(args.plan_out, settled, made_from)
