@@ -19,6 +19,7 @@ import torch
 
 from pagboost import attacks, networks, objectives, runtime, training
 from pagboost.guides import classifier
+from pagboost.machine import number_format
 
 EPS, ALPHA, SIZE = 1.0, 0.3, 64
 PEER = "robustness, as it is"
@@ -34,6 +35,9 @@ def compared(found: Any, count: int, device: torch.device, options: argparse.Nam
         works["robustness, autocast to bf16"] = lambda: in_bf16(step)
     works["pagboost, neither fused nor recorded"] = ours(copy.deepcopy(network), x, y, options.steps, plain=True)
     works["pagboost"] = ours(copy.deepcopy(network), x, y, options.steps, plain=False)
+    if device.type == "cpu" and number_format.computes_bf16():
+        with number_format.bf16_on_cpu():
+            works["pagboost, attacks in bf16"] = ours(copy.deepcopy(network), x, y, options.steps, plain=False)
     seconds = peers.side_by_side(works, device, options.repeats, options.clock)
     said = {name: f"loss {float(works[name]()):.4f}" for name in seconds}
     peers.table(f"training step, {count} images of {SIZE} px, {options.steps} attack steps", seconds, PEER, said)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pagboost import cli
+from pagboost.machine.number_format import CPU_BF16
 from pagboost.options.models import Model
 from pagboost.options.reading import read
 
@@ -30,7 +31,7 @@ def parse(description: str) -> tuple[cli.Parser, argparse.Namespace, Model]:
     flags.add_argument("--input", type=named_path, action="append", default=[], metavar="ROLE=PATH",
                        help="another job's file: teacher=, backbone=, joint=, fakes= (which may repeat)")  # fmt: skip
     flags.add_argument("--seed", type=cli.natural, default=0)
-    cli.add_device(flags)
+    cli.add_device(flags, CPU_BF16, meaning="where it is computed; cpu-bf16: ResNets attacked in bf16 on a CPU")
     flags.add_argument("--gpus", type=cli.natural, default=1, help="train on so many, a process for each")
     cli.add_labels(flags)
     flags.add_output("--out", help="weights (.safetensors)")
@@ -41,6 +42,8 @@ def parse(description: str) -> tuple[cli.Parser, argparse.Namespace, Model]:
     model = read(Model, args.spec, "")
     if args.data is None and (model.training.needs_data or args.size is None):
         flags.error("--data: missing, expected training images (or --size, where weights come from elsewhere)")
+    if args.device == CPU_BF16 and not model.training.cpu_bf16:
+        flags.error(f"--device: {CPU_BF16}, expected another (a training of kind {model.kind} attacks no ResNet)")
     if args.gpus > 1 and not model.training.many_gpus:
         flags.error(f"--gpus: {args.gpus}, expected 1 (a training of kind {model.kind} uses one device)")
     return flags, args, model

@@ -8,7 +8,7 @@ ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 from pagboost.machine import parents, warm
 from pagboost.errors import InputError
-from pagboost.planning import base_rows, captions, configuration, fitting, flags, running, runs, submitting
+from pagboost.planning import base_rows, captions, configuration, devices, fitting, flags, running, runs, submitting
 from pagboost.planning.lineage import Digests, upstream
 from pagboost.planning.outputs import Outputs
 from pagboost.planning.results import Results

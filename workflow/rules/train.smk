@@ -11,7 +11,7 @@ rule train:
         ENVIRONMENT
     threads: job("train", "threads")
     resources:
-        **{**resources_of("train"), "gpu": lambda wildcards: configuration.gpus(SCALE, wildcards.model)},
+        **{**resources_of("train"), "gpu": lambda wildcards: devices.gpus_of(SCALE, wildcards.model)},
     params:
         script=script("train.py"),
         spec=lambda w: flags.as_json(MADE.of(w.training).weights(w.model).settings["spec"]),

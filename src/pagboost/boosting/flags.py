@@ -39,11 +39,6 @@ def add_shared(flags: cli.Parser, samples: str) -> None:
     cli.add_device(flags, number_format.CPU_BF16, meaning="where it is computed; cpu-bf16: ResNets in bf16 on a CPU")
 
 
-def noted(args: argparse.Namespace) -> dict[str, str]:
-    """What is noted of where a boost was computed, where its result depends on it."""
-    return {"device": args.device} if args.device == number_format.CPU_BF16 else {}
-
-
 def parse(description: str) -> argparse.Namespace:
     """boost.py's command line; exits with one line for what is wrong with it."""
     flags = cli.parser(description)

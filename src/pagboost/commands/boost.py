@@ -22,6 +22,7 @@ def main() -> None:
     from pagboost import merging, runtime
     from pagboost.artifacts import file_hash, provenance, save_json, save_samples
     from pagboost.boosting import labels, lengths, planned, sets, stops, writing
+    from pagboost.machine.number_format import noted
     from pagboost.planning import sourcecode
 
     runtime.prepare(args.threads)
@@ -71,7 +72,7 @@ def main() -> None:
             if args.shard:
                 whole = {"plan": file_hash(args.plan), "batch_size": args.batch_size}
                 save = partial(merging.save_samples, rows=rows, count=len(samples), made_from=whole)
-            same = {**made_from, **flags.noted(args), **provenance(code=sourcecode.digest("pagboost.commands.boost"))}
+            same = {**made_from, **noted(args.device), **provenance(code=sourcecode.digest("pagboost.commands.boost"))}
             writing.write(args.out, opened, guide, settled, rows, *how, same, save)
     if args.plan_out:
         planned.save(args.plan_out, settled, made_from)

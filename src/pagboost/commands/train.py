@@ -12,6 +12,7 @@ def main() -> None:
 
     from pagboost import artifacts, networks, recipes, runtime, training
     from pagboost.machine import launching, team
+    from pagboost.machine.number_format import noted
 
     if args.gpus > 1 and not team.is_member():
         with runtime.leased(args.gpus, args.device) as gpus:
@@ -32,7 +33,8 @@ def main() -> None:
         inputs["fakes"] = fakes
     given = [("data", args.data)] if args.data else []
     files = [[role, artifacts.identity(path)] for role, path in [*given, *args.input]]
-    identity = json.dumps([args.spec, args.num_classes, args.labels, args.seed, files], sort_keys=True, default=str)
+    asked = [args.spec, args.num_classes, args.labels, args.seed, files, *noted(args.device).values()]
+    identity = json.dumps(asked, sort_keys=True, default=str)
     with runtime.device(args.device) as device, team.joined(device) as processes:
         run = training.Run(args.seed, device, state, identity=identity, team=processes)
         trained = recipes.train(args.spec, data, run, inputs)
@@ -43,6 +45,7 @@ def main() -> None:
         "seed": args.seed,
         "iterations": getattr(model.training, "iterations", 0),  # none where weights come from elsewhere
         "dataset": {"channels": data.x.shape[1], "size": data.x.shape[2], "num_classes": args.num_classes},
+        **noted(args.device),
         **trained.facts,
     }
     for iterations, network in trained.checkpoints.items():

@@ -31,6 +31,11 @@ def bf16_on_cpu() -> Iterator[None]:
         _asked.reset(before)
 
 
+def noted(device: str) -> dict[str, str]:
+    """What is noted of the device that a user chose, where the result depends on it."""
+    return {"device": device} if device == CPU_BF16 else {}
+
+
 def computes_bf16() -> bool:
     """Whether this CPU multiplies bf16 numbers itself: oneDNN takes them on others too, and is slower then."""
     import torch  # command lines name the choice, and import nothing heavy

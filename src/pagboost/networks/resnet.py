@@ -73,12 +73,12 @@ def _projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequenti
     if stride == 1 and in_channels == out_channels:
         return None
     return nn.Sequential(
-        Pointwise(in_channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
+        Projection(in_channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
     )
 
 
-class Pointwise(nn.Conv2d):
-    """A 1x1 convolution; under a stride, on a CPU, one at stride 1 of the pixels that it sees.
+class Projection(nn.Conv2d):
+    """A projection shortcut: a 1x1 convolution, which under a stride on a CPU is one of the pixels that it sees.
 
     The same sums in the same order, but a CPU's kernel for the gradient under a stride takes up to three times as long.
     Not of a few images: without a stride torch computes those by other kernels, in another order.

@@ -196,6 +196,9 @@ class Job(Options):
     gpu: Annotated[
         Natural, Doc("0: computes on the CPU, whatever the machine has; 1: on a GPU if there is one; more: docs/gpu.md")
     ]
+    cpu_bf16: Annotated[
+        bool, Doc("of train and boost on the CPU: ResNets are attacked in bf16, where the CPU computes in it")
+    ] = False
 
 
 class Jobs(Options):

@@ -84,6 +84,7 @@ class Training(Options):
     trains: whether weights come out that were not there before; else they are the same for all trainings.
     outputs: how many numbers the network gives for each of an image's; None: unlike an image.
     many_gpus: whether several processes can train it together (pagboost.machine.team).
+    cpu_bf16: whether it attacks ResNets, which on a CPU can be done in bf16 (pagboost.machine.number_format).
     """
 
     inputs: ClassVar[dict[str, Any]] = {}
@@ -93,6 +94,7 @@ class Training(Options):
     trains: ClassVar[bool] = True
     outputs: ClassVar[int | None] = None
     many_gpus: ClassVar[bool] = False
+    cpu_bf16: ClassVar[bool] = False
 
 
 class Iterations(Training):
@@ -129,6 +131,7 @@ class Classifier(OneCycle):
     """A classifier by cross entropy, on attacked images where there is an attack (Madry et al. 2018)."""
 
     kind = "classifier"
+    cpu_bf16 = True
     uses = "pagboost.guides.classifier:train_classifier"
     many_gpus = True
 
@@ -139,6 +142,7 @@ class Joint(OneCycle):
     """The joint classifier-discriminator of Golan et al. 2024, Sec. 3.1; null attacks: its non-robust ablation."""
 
     kind = "joint"
+    cpu_bf16 = True
     uses = "pagboost.guides.joint:train_joint"
     many_gpus = True
     inputs = {

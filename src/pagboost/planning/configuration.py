@@ -21,8 +21,7 @@ from pagboost.options.networks import Function
 from pagboost.options.papers import Paper
 from pagboost.options.reading import Reference, read
 from pagboost.options.scale import Scale
-from pagboost.options.trainings import Training
-from pagboost.planning import layers, nulls, references
+from pagboost.planning import devices, layers, nulls, references
 from pagboost.planning.overlay import merge
 from pagboost.report import cells, left_out
 from pagboost.sources import addresses
@@ -30,15 +29,6 @@ from pagboost.sources import addresses
 ROOT = Path(__file__).resolve().parents[3]  # the checkout, for what needs one
 # What config.yaml says, which lies over all scale files
 KNOBS = ("scale", "results", "answers", "seeds", "trainings", "second_trainings")
-# What rules' jobs do, by how many GPUs they use
-WITHOUT_GPU = {"data": "preparing data", "report": "reporting"}
-ONE_GPU = {
-    "sample": "sampling",
-    "boost": "boosting",
-    "reference": "a reference",
-    "evaluate": "scoring",
-    "study": "a study",
-}
 
 
 def load(root: Path, config: Mapping[str, Any], over: Sequence[str | Path] = ()) -> dict[str, Any]:
@@ -280,7 +270,7 @@ def problems(scale: Mapping[str, Any], root: Path, measured: Mapping[str, Collec
     root: a checkout, whose papers that are not rendered here name what a scale may say of them. measured: the names
     that each study measures something of.
     """
-    yield from device_problems(scale)
+    yield from devices.problems(scale)
     generators, boosts, unavailable = scale["generators"], scale["boosts"], scale["unavailable"]
     known = {*generators, *boosts, *scale["protocols"], *scale["studies"], *_named_in(scale["papers"].values())}
     unknown = [part for key in unavailable for part in key.split("/") if part not in known]
@@ -325,36 +315,6 @@ def _named_in(papers: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def _others(root: Path, rendered: Collection[str]) -> list[Path]:
     return [path for path in sorted((root / "config" / "papers").glob("*.yaml")) if path.stem not in rendered]
-
-
-def device_problems(scale: Mapping[str, Any]) -> Iterator[str]:
-    """GPUs that a rule's jobs would hold and not use; of trainings, their kinds say what computes on several."""
-    for rule, job in scale["jobs"].items():
-        if rule in WITHOUT_GPU and job["gpu"] > 0:
-            yield f"jobs.{rule}.gpu: {job['gpu']}, expected 0 ({WITHOUT_GPU[rule]} uses none)"
-        elif rule == "train" and job["gpu"] > 1:
-            yield from training_problems(scale["models"], job["gpu"])
-        elif job["gpu"] > 1:
-            yield f"jobs.{rule}.gpu: {job['gpu']}, expected 0 or 1 ({ONE_GPU[rule]} uses one device)"
-
-
-def training_problems(models: Mapping[str, Mapping[str, Any]], gpus: int) -> Iterator[str]:
-    """Trainings that use one GPU, and batches that several cannot share evenly."""
-    for name, entry in models.items():
-        kind = Training.kinds()[entry["kind"]]
-        if not kind.trains:
-            continue
-        if not kind.many_gpus:
-            yield f"jobs.train.gpu: {gpus}, expected 0 or 1 (models.{name}: kind {entry['kind']} trains on one device)"
-        for key in ("batch_size", "generated_batch_size"):
-            if (size := entry["training"].get(key, 0)) % gpus:
-                yield f"models.{name}.training.{key}: {size}, expected a multiple of {gpus} (jobs.train.gpu)"
-
-
-def gpus(scale: Mapping[str, Any], model: str) -> int:
-    """How many GPUs the job that makes a model's weights asks for: of what is no training, at most one."""
-    declared = scale["jobs"]["train"]["gpu"]
-    return declared if Training.kinds()[scale["models"][model]["kind"]].many_gpus else min(1, declared)
 
 
 def survey_problems(where: str, spec: Mapping[str, Any], scale: Mapping[str, Any]) -> Iterator[str]:

@@ -47,7 +47,7 @@ COLUMNS = {
     "settings": "digest of the part of the configuration that the job sees",
     "commit": "of the checkout when the run started; -dirty: with changes",
     "packages": "versions in that run",
-    "device": "cpu, or the GPU that the job leased",
+    "device": "cpu, cpu-bf16, or the GPU that the job leased",
     "machine": "where the run was started",
     "finished": "UTC",
     "seconds": "of the whole job; where several made parts, of all together",
@@ -199,9 +199,10 @@ def _seeds(result: Result) -> Sequence[int]:
 
 
 def _device(result: Result, job: Remembered | None, run: Mapping[str, Any]) -> str:
-    """The CPU where the scale has no GPU for such a job, else what its log says that it leased."""
-    if result.settings.get("device", "cpu") == "cpu":
-        return "cpu"
+    """As the scale says where it has no GPU for such a job, else what the job's log says that it leased."""
+    asked = result.settings.get("device", "cpu")
+    if asked != "auto":
+        return asked
     if job is None or not Path(job.log).is_file():
         return ""
     leased = _LEASED.findall(_text(job.log))

@@ -16,7 +16,7 @@ from pagboost.options.networks import Function
 from pagboost.options.scale import Evaluation
 from pagboost.options.studies import AnyStudy
 from pagboost.options.trainings import Training
-from pagboost.planning import configuration, counted, sharding
+from pagboost.planning import configuration, counted, devices, sharding
 from pagboost.planning.lineage import Result, local, once, upstream
 from pagboost.report import cells
 from pagboost.sources import addresses
@@ -106,17 +106,18 @@ class Results:
         inputs = {role: self.weights(name) for role, name in roles.items() if role != "fakes"}
         if "fakes" in roles:
             inputs["fakes"] = [self.samples(name, cells.RAW, "train") for name in roles["fakes"]]
+        kind = Training.kinds()[entry["kind"]]
         settings = {
             "spec": entry,
             "num_classes": self.scale["datasets"][entry["dataset"]]["num_classes"],
             "seed": self.training,
             "kept": None if trained == model else int(model.rpartition("_")[2]),
-            "device": self.device("train"),
+            "device": devices.device(self.scale, "train", kind.cpu_bf16),
         }
         if entry.get("network", {}).get("kind") == Function.kind:
             settings["made_of"] = self._made_of(trained)
         file, outside = self._file("weights", f"{model}.safetensors"), local(entry["training"].get("file"))
-        if not Training.kinds()[entry["kind"]].needs_data:
+        if not kind.needs_data:
             settings |= {"device": "cpu", "size": self.scale["datasets"][entry["dataset"]]["size"]}
             return Result(file, "train.py", settings, inputs, outside)
         data = {"data": self.data(entry["dataset"], "train")}
@@ -353,8 +354,8 @@ class Results:
     # -- numbers
 
     def device(self, rule: str) -> str:
-        """Where a rule's jobs compute: the CPU where the scale declares no GPU, else a GPU if there is one."""
-        return "auto" if self.scale["jobs"][rule]["gpu"] else "cpu"
+        """Where a rule's jobs compute (planning.devices)."""
+        return devices.device(self.scale, rule)
 
     def dataset_of(self, generator: str) -> str:
         """The data set a generator imitates: that of its model, or the one it draws real images from."""

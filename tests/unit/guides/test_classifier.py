@@ -7,6 +7,7 @@ import torch
 
 from pagboost import attacks, objectives, training
 from pagboost.guides import classifier as classifiers
+from pagboost.machine import number_format
 from pagboost.options.reading import read
 from pagboost.options.trainings import Classifier
 
@@ -21,6 +22,10 @@ CLASSIFIER = {
     "sizes": [],
     "attack": None,
 }
+RESNET = {
+    "kind": "resnet", "layers": [1, 1, 1, 1], "width": 16, "block": "basic", "num_classes": 3,
+    "mean": [0.5], "std": [0.3], "stem": {"kernel": 3, "stride": 1, "pool": False},
+}  # fmt: skip
 ROBUST = {"eps": 0.5, "alpha": 0.3, "steps": 2, "norm": "l2", "ramp": 0.5}
 
 
@@ -75,3 +80,22 @@ def test_weights_depend_on_the_seed_alone(data, cnn_spec):
     again, other = (train_classifier(data, cnn_spec, seed, iterations=3).network.state_dict() for seed in (0, 1))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["head.weight"], other["head.weight"])
+
+
+def test_attacks_in_bf16_train_as_robust_a_resnet(data, monkeypatch):
+    """What is reported of it, measured in fp32: a robust training's accuracy under attack, and how far it is moved."""
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("oneDNN takes no bf16 here")
+    monkeypatch.setattr(number_format, "computes_bf16", lambda: True)
+    robust = {"attack": ROBUST, "iterations": 60}
+    plain, in_fp32 = (train_classifier(data, RESNET, **made).network for made in ({"iterations": 60}, robust))
+    with number_format.bf16_on_cpu():
+        in_bf16 = train_classifier(data, RESNET, **robust).network
+    assert all(value.dtype == torch.float32 for value in in_bf16.parameters())
+    assert not all(map(torch.equal, in_bf16.parameters(), in_fp32.parameters()))  # bf16 was at work
+    losses = []
+    for network in (plain, in_fp32, in_bf16):
+        attacked = classifiers.attacked(network, classifiers.misclassify(network), data.x, data.y, **ATTACK)
+        with torch.no_grad():
+            losses.append(float(objectives.ce(network(attacked), data.y).mean()))
+    assert abs(losses[2] - losses[1]) < 0.1 * (losses[0] - losses[1])

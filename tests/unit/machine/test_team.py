@@ -143,16 +143,23 @@ def test_the_script_leases_gpus_and_writes_once(tmp_path):
     }  # fmt: skip
 
 
-def test_a_recipe_that_trains_on_one_device(script, tmp_path):
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--gpus", "2"), "--gpus: 2, expected 1 (a training of kind vae uses one device)"),
+        (("--device", "cpu-bf16"), "--device: cpu-bf16, expected another (a training of kind vae attacks no ResNet)"),
+    ],
+)
+def test_a_recipe_that_trains_on_one_device(script, tmp_path, flags, said):
     vae = {"kind": "vae", "dataset": "tiny", "source": "assumed", "training": {"encoder": {"kind": "vae_encoder"}}}
     network = {"size": 8, "channels": 1, "z_dim": 2, "widths": [4]}
     vae["network"] = {"kind": "vae_decoder", **network}
     vae["training"] = {"encoder": {"kind": "vae_encoder", **network}, "sigma": 0.1, "iterations": 1, "batch_size": 4}
     vae["training"] |= {"lr": 0.1, "lr_end": 0.0, "warmup": 0}
-    flags = ("--data", "train.npz", "--num-classes", "3", "--gpus", "2", "--out", "net.safetensors")
+    flags = ("--data", "train.npz", "--num-classes", "3", "--out", "net.safetensors", *flags)
     done = script(tmp_path, "train", "--spec", json.dumps(vae), *flags)
     assert done.returncode == 2
-    assert done.stderr == "error: --gpus: 2, expected 1 (a training of kind vae uses one device) (see --help)\n"
+    assert done.stderr == f"error: {said} (see --help)\n"
 
 
 # -- alone

@@ -242,7 +242,7 @@ def test_weights_survive_the_file(small, tmp_path):
 @pytest.mark.parametrize("count", [3, 16])
 def test_a_strided_pointwise_convolution_is_torchs(size, bias, count):
     """The same values; the gradient's memory is channels-last as its input's, or every layer below would copy it."""
-    ours, theirs = (kind(16, 32, 1, stride=2, bias=bias) for kind in (resnet.Pointwise, torch.nn.Conv2d))
+    ours, theirs = (kind(16, 32, 1, stride=2, bias=bias) for kind in (resnet.Projection, torch.nn.Conv2d))
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(count, 16, *size).to(memory_format=torch.channels_last).requires_grad_(True)
     found, expected = ours(x), theirs(x)
@@ -261,7 +261,7 @@ def test_it_keeps_the_bytes_of_small_networks(channels, size, count):
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # as jobs of the scale have it: with more, torch chooses kernels otherwise
     try:
-        kinds = (resnet.Pointwise, torch.nn.Conv2d)
+        kinds = (resnet.Projection, torch.nn.Conv2d)
         ours, theirs = (kind(channels, 2 * channels, 1, stride=2, bias=False) for kind in kinds)
         theirs.load_state_dict(ours.state_dict())
         found = []

@@ -302,6 +302,14 @@ def test_merging(base, over, merged):
             ["tiny.yaml: models.net.training.batch_size: 4, expected a multiple of 3 (jobs.train.gpu)"],
         ),
         ({"jobs": {"data": {"gpu": 1}}}, ["config: jobs.data.gpu: 1, expected 0 (preparing data uses none)"]),
+        (
+            {"jobs": {"sample": {"cpu_bf16": True}}},
+            ["config: jobs.sample.cpu_bf16: true, expected false (it is of train and boost)"],
+        ),
+        (
+            {"jobs": {"boost": {"cpu_bf16": True, "gpu": 1}}},
+            ["config: jobs.boost.cpu_bf16: true, expected false (jobs.boost.gpu is 1, or set that to 0)"],
+        ),
         ({"datasets": {"tiny": {"splits": {"test": 1}}}}, ["datasets.tiny.splits.test: unknown key", "heldout"]),
         (
             {"boosts": {"ball": BALL | {"eps": "pubished"}}},
@@ -338,29 +346,6 @@ def test_a_url_needs_no_hash_and_mirrors_reach_every_job(root, monkeypatch):
     mirrors = {"https://example.org/": "https://mirror.example/"}
     load(root, mirrors=mirrors)
     assert json.loads(os.environ["PAGBOOST_MIRRORS"]) == mirrors
-
-
-def test_trainings_on_several_gpus():
-    """What cannot share a batch is refused; what is no training holds one GPU at most."""
-    batch = {"batch_size": 8, "generated_batch_size": 6}
-    models = {
-        "net": {"kind": "joint", "training": batch},
-        "gan": {"kind": "gan", "training": {"batch_size": 8}},
-        "file": {"kind": "referenced", "training": {}},
-    }
-    assert list(configuration.training_problems(models, 4)) == [
-        "models.net.training.generated_batch_size: 6, expected a multiple of 4 (jobs.train.gpu)",
-        "jobs.train.gpu: 4, expected 0 or 1 (models.gan: kind gan trains on one device)",
-    ]
-    del models["gan"]
-    assert list(configuration.training_problems(models, 2)) == []
-    asked = [configuration.gpus({"jobs": {"train": {"gpu": n}}, "models": models}, "net") for n in (0, 1, 2)]
-    assert asked == [0, 1, 2]
-    assert configuration.gpus({"jobs": {"train": {"gpu": 2}}, "models": models}, "file") == 1
-
-
-def test_every_rules_job_is_known_by_how_many_gpus_it_uses():
-    assert {*configuration.WITHOUT_GPU} | {*configuration.ONE_GPU} | {"train"} == {*JOBS}
 
 
 @pytest.mark.parametrize(

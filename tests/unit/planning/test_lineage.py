@@ -257,6 +257,23 @@ def chain(folder: Path) -> list[Result]:
     return made
 
 
+def test_bf16_on_a_cpu_remakes_what_attacks_resnets_and_what_is_made_of_it(scale):
+    def seen() -> dict[str, tuple[str, str]]:
+        results, digests = Results(scale), Digests()
+        made = [results.weights(name) for name in ("wrn_robust", "cd", "wrn_joint")]
+        made += [results.boosted("ct1", "bigroc_wide"), results.generated("ct1", "eval")]
+        return {one.file.removeprefix(f"{results.folder}/"): (one.settings["device"], digests.of(one)) for one in made}
+
+    before = seen()
+    assert {device for device, _ in before.values()} == {"cpu"}
+    for rule in ("train", "boost"):
+        scale["jobs"][rule]["cpu_bf16"] = True
+    after = seen()
+    same = {file for file, made in after.items() if made == before[file]}
+    assert same == {"weights/cd.safetensors", "samples/ct1/boost=none/eval.npz"}
+    assert {device for file, (device, _) in after.items() if file not in same} == {"cpu-bf16"}
+
+
 def test_a_result_that_lost_its_source_is_asked_for_anew_and_then_stays(tmp_path):
     first, middle, last = chain(tmp_path)
     memory = tmp_path / "memory"

@@ -133,6 +133,12 @@ def test_further_trainings_and_cells_that_nothing_shows_have_rows(scale):
     assert found[files[0]]["seeds"] == "0 1 2"
 
 
+def test_bf16_on_a_cpu_is_what_the_scale_says(scale):
+    scale["jobs"]["boost"]["cpu_bf16"] = True
+    made(Results(scale), "samples/ct1/boost=bigroc_wide/eval.npz", "0" * 32, log="x/logs/a.log", s="1")
+    assert rows(scale)["samples/ct1/boost=bigroc_wide/eval.npz"]["device"] == "cpu-bf16"
+
+
 def test_the_gpu_of_a_job_is_what_its_log_says(scale):
     scale["jobs"]["sample"]["gpu"] = 1
     results = Results(scale)
