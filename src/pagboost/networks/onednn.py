@@ -25,9 +25,42 @@ _ordered, _ordered_transposed = map(
 )
 
 
+_linear = _of_onednn("_linear_pointwise")
+
+
 def fuses(device: torch.device) -> bool:
     """Whether what runs on this device can be oneDNN's."""
     return device.type == "cpu" and None not in (_pointwise, _transposed, _ordered, _ordered_transposed)
+
+
+def multiplies(maps: torch.Tensor) -> bool:
+    """Whether maps can go through `pixelwise`."""
+    return _linear is not None and maps.device.type == "cpu" and maps.dtype == torch.float32
+
+
+def pixelwise(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """A 1x1 convolution of maps [N, C, H, W] by a weight [O, C, 1, 1], as a linear layer of their pixels.
+
+    Gradients are of the maps alone. Of maps in channels-last memory nothing is copied, and so is what comes out.
+    """
+    return _Pixelwise.apply(maps, weight.flatten(1), bias)
+
+
+class _Pixelwise(torch.autograd.Function):
+    """Maps to maps that are no view of pixels: what follows in place would keep a copy of those."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        ctx.save_for_backward(weight)
+        n, channels, height, width = len(maps), len(weight), *maps.shape[2:]
+        pixels = _linear(maps.permute(0, 2, 3, 1).flatten(0, 2), weight, bias, *THEN[""])
+        strides = (height * width * channels, 1, width * channels, channels)
+        return torch.empty(0).set_(pixels.untyped_storage(), 0, (n, channels, height, width), strides)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        return _Pixelwise.apply(grad, weight.T, None), None, None
 
 
 class InOrder:

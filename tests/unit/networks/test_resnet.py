@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -237,12 +238,24 @@ def test_weights_survive_the_file(small, tmp_path):
     assert torch.equal(loaded(x), small(x))
 
 
+KINDS = (resnet.PointwiseConv2d, partial(torch.nn.Conv2d, kernel_size=1))
+
+
+@pytest.fixture
+def one_thread():
+    """As jobs of the scale digits have it: with more, torch chooses kernels otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("size", [(8, 8), (7, 4), (2, 2), (1, 1)])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("count", [3, 16])
 def test_a_strided_pointwise_convolution_is_torchs(size, bias, count):
     """The same values; the gradient's memory is channels-last as its input's, or every layer below would copy it."""
-    ours, theirs = (kind(16, 32, 1, stride=2, bias=bias) for kind in (resnet.Projection, torch.nn.Conv2d))
+    ours, theirs = (kind(16, 32, stride=2, bias=bias) for kind in KINDS)
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(count, 16, *size).to(memory_format=torch.channels_last).requires_grad_(True)
     found, expected = ours(x), theirs(x)
@@ -254,23 +267,35 @@ def test_a_strided_pointwise_convolution_is_torchs(size, bias, count):
         assert one.is_contiguous(memory_format=torch.channels_last) or one.dim() == 1
 
 
-@pytest.mark.parametrize(("channels", "size"), [(64, 8), (128, 4), (256, 2)])
-@pytest.mark.parametrize("count", [2, 15, 16, 33])
-def test_it_keeps_the_bytes_of_small_networks(channels, size, count):
+@pytest.mark.parametrize(
+    ("channels", "size", "stride"),
+    [(64, 8, 1), (128, 4, 1), (256, 2, 1), (256, 1, 1), (24, 3, 1), (64, 8, 2), (128, 4, 2), (256, 2, 2)],
+)
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("count", [2, 15, 16, 33, 100])
+def test_it_keeps_the_bytes_of_small_networks(channels, size, stride, trained, count, one_thread):
     """What is published depends on them; of the widths and sizes of the scale digits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # as jobs of the scale have it: with more, torch chooses kernels otherwise
-    try:
-        kinds = (resnet.Projection, torch.nn.Conv2d)
-        ours, theirs = (kind(channels, 2 * channels, 1, stride=2, bias=False) for kind in kinds)
-        theirs.load_state_dict(ours.state_dict())
-        found = []
-        for conv in (ours.to(memory_format=torch.channels_last), theirs.to(memory_format=torch.channels_last)):
-            x = torch.randn(count, channels, size, size, generator=torch.Generator().manual_seed(0))
-            x = x.to(memory_format=torch.channels_last).requires_grad_(True)
-            y = conv(x)
-            found.append((y, *torch.autograd.grad(y.square().sum(), (x, conv.weight))))
-    finally:
-        torch.set_num_threads(before)
+    ours, theirs = (kind(channels, 2 * channels, stride=stride, bias=not trained) for kind in KINDS)
+    theirs.load_state_dict(ours.state_dict())
+    found = []
+    for conv in (ours.to(memory_format=torch.channels_last), theirs.to(memory_format=torch.channels_last)):
+        conv.requires_grad_(trained)
+        x = torch.randn(count, channels, size, size, generator=torch.Generator().manual_seed(0))
+        x = x.to(memory_format=torch.channels_last).requires_grad_(True)
+        y = conv(x)
+        found.append((y, *torch.autograd.grad(y.square().sum(), (x, conv.weight) if trained else x)))
     for one, other in zip(*found, strict=True):
-        assert torch.equal(one, other)
+        assert torch.equal(one, other) and one.stride() == other.stride()
+
+
+def test_gradients_of_gradients_pass_it():
+    """A penalty on the gradient of a network that stays as it is."""
+    ours, theirs = (kind(8, 16) for kind in KINDS)
+    theirs.load_state_dict(ours.state_dict())
+    found = []
+    for conv in (ours.requires_grad_(False), theirs.requires_grad_(False)):
+        x = torch.rand(16, 8, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+        (gradient,) = torch.autograd.grad(conv(x).pow(3).sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(gradient.square().sum(), x)[0])
+    assert torch.allclose(*found, rtol=1e-4, atol=1e-5)
+    assert found[0].abs().max() > 0
