@@ -15,6 +15,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import resource
 import select
 import signal
@@ -26,7 +27,8 @@ from typing import Any
 
 from pagboost.machine import allocation, parents
 
-VARIABLE = "PAGBOOST_WARM"  # [address, interpreter] as JSON, or "off"
+VARIABLE = "PAGBOOST_WARM"  # [address, interpreter, folder of this package] as JSON, or "off"
+FOLDER = str(Path(__file__).parents[2])
 # Libraries read how many threads to use when they are imported: jobs of one thread alone find what they would set.
 THREADS = "1"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -55,7 +57,7 @@ def start() -> None:
     folder = tempfile.TemporaryDirectory(prefix="pagboost-", ignore_cleanup_errors=True)
     address = os.path.join(folder.name, "warm")
     known = os.environ.get("PYTHONPATH", "")
-    path = os.pathsep.join(filter(None, [known, str(Path(__file__).parents[2])]))
+    path = os.pathsep.join(filter(None, [known, FOLDER]))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(1024)  # from now on: whoever comes early waits for the imports
@@ -68,7 +70,7 @@ def start() -> None:
             pass_fds=[listener.fileno()],
         )
     _started.append((worker, folder))
-    os.environ[VARIABLE] = json.dumps([address, sys.executable])
+    os.environ[VARIABLE] = json.dumps([address, sys.executable, FOLDER])
 
 
 def stop() -> None:
@@ -109,13 +111,13 @@ def run_elsewhere() -> None:
 
 
 def _connect() -> socket.socket | None:
-    """A connection to the process, where its interpreter and number of threads are those of this script."""
+    """A connection to the process, where its interpreter, package and number of threads are those of this script."""
     try:
-        address, interpreter = json.loads(os.environ.get(VARIABLE, "null"))
+        address, *same = json.loads(os.environ.get(VARIABLE, "null"))
     except (ValueError, TypeError):
         return None
     threads = [after for flag, after in zip(sys.argv, sys.argv[1:], strict=False) if flag == "--threads"]
-    if interpreter != sys.executable or threads != [THREADS]:
+    if same != [sys.executable, FOLDER] or threads != [THREADS]:
         return None
     connection = socket.socket(socket.AF_UNIX)
     try:
@@ -158,10 +160,16 @@ def _import(names: Sequence[str]) -> None:
     gc.freeze()  # else each child's collections would touch, and so copy, all of it
 
 
+def _own() -> list[str]:
+    """This project's modules: a run's jobs are made by the code that it started with, whose digests they carry."""
+    package = importlib.import_module("pagboost")
+    return [module.name for module in pkgutil.walk_packages(package.__path__, "pagboost.")]
+
+
 def _next_job(listener: socket.socket) -> tuple[Mapping[str, Any], Sequence[int]] | None:
     """In a child: a script to run, and its streams. In the process itself: None, at its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who watch
-    later = list(LATER)
+    later = [*LATER, *_own()]
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [], 0 if later else None)
         if sys.stdin in ready:

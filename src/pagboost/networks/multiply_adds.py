@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+
+
+def _linear(x: torch.Tensor, weight: torch.Tensor, *_: Any, out_val: torch.Tensor) -> int:
+    return 2 * x.numel() * len(weight)
+
+
+OWN = {"mkldnn._linear_pointwise": _linear}  # what torch has no formula of: resnet.PointwiseConv2d's
 
 
 class MultiplyAdds(TorchDispatchMode):
@@ -20,7 +28,7 @@ class MultiplyAdds(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
-        if formula := flop_registry.get(function.overloadpacket):
+        if formula := flop_registry.get(function.overloadpacket, OWN.get(str(function.overloadpacket))):
             self.count += formula(*args, **(kwargs or {}), out_val=result) / 2
         return result
 

@@ -113,7 +113,7 @@ def test_a_command_of_the_package_is_run_as_a_script_is(tmp_path):
     [
         ("none", {"threads": "2"}, False),
         ("none", {"PAGBOOST_WARM": "off"}, False),
-        ("none", {"PAGBOOST_WARM": json.dumps(["/nowhere", sys.executable])}, False),
+        ("none", {"PAGBOOST_WARM": json.dumps(["/nowhere", sys.executable, warm.FOLDER])}, False),
         ("none", {"PAGBOOST_WARM": "{"}, False),
         ("none", {}, True),
     ],
@@ -129,10 +129,15 @@ def test_what_trainings_alone_need_is_imported_when_nobody_waits(run):
     _until(lambda: run("later", "torch.optim", *warm.LATER)[1].splitlines()[-1] == "True")
 
 
-def test_another_interpreter_runs_alone(run):
-    address, _ = json.loads(os.environ[warm.VARIABLE])
-    _, out, _ = run("none", PAGBOOST_WARM=json.dumps([address, "/another/python"]))
+@pytest.mark.parametrize("same", [["/another/python", warm.FOLDER], [sys.executable, "/another/checkout/src"]])
+def test_another_interpreter_and_another_checkout_run_alone(run, same):
+    address, *_ = json.loads(os.environ[warm.VARIABLE])
+    _, out, _ = run("none", PAGBOOST_WARM=json.dumps([address, *same]))
     assert out.splitlines()[1] == "False True"
+
+
+def test_this_project_s_modules_are_there_too(run):
+    _until(lambda: run("later", "pagboost.report.render", "pagboost.recipes")[1].splitlines()[-1] == "True")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pagboost.networks.multiply_adds import multiply_adds
+from pagboost.networks.resnet import PointwiseConv2d
 
 
 def passes(device: str, network: nn.Module, shape: tuple[int, ...]) -> tuple[float, float]:
@@ -35,3 +36,10 @@ def test_convolutions_are_counted_on_tensors_without_numbers_as_on_others():
 
 def test_what_multiplies_nothing_costs_nothing():
     assert multiply_adds(lambda: torch.zeros(3) + 1) == 0
+
+
+def test_pixels_through_a_linear_layer_count_as_the_convolution_that_they_are():
+    network = nn.Sequential(PointwiseConv2d(2, 4, bias=False), nn.ReLU(), PointwiseConv2d(4, 6, 2))
+    expected = 16 * (8 * 8 * 2 * 4 + 4 * 4 * 4 * 6)
+    for device in ("cpu", "meta"):
+        assert passes(device, network, (16, 2, 8, 8)) == (expected, 2 * expected)
