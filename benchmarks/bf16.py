@@ -81,12 +81,13 @@ def main() -> None:
     for seed in asked.seeds:
         for name, device in FORMATS.items():
             found[name].append(measured(asked.results, entry, seed, asked, device))
-    print(f"{'':20}  {'fp32':>8}  {'over seeds':>10}  {'bf16':>8}  {'difference':>10}  {'its error':>9}")
+    print(f"{'':20}  " + "  ".join(f"{name:>10}" for name in ("fp32", "over seeds", "bf16", "difference", "its error")))
     for what in found["fp32"][0]:
         one, other = ([of[what] for of in found[name]] for name in FORMATS)
         apart = [b - a for a, b in zip(one, other, strict=True)]
         error = stdev(apart) / len(apart) ** 0.5
-        print(f"{what:20}  {mean(one):8.3f}  {stdev(one):10.3f}  {mean(other):8.3f}  {mean(apart):+10.3f}  {error:9.3f}")
+        told = (mean(one), stdev(one), mean(other), mean(apart), error)
+        print(f"{what:20}  " + "  ".join(f"{value:10.3f}" for value in told))
 
 
 if __name__ == "__main__":

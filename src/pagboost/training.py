@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -128,6 +129,9 @@ class Batches:
         self.pool = state["pool"].cpu()
 
 
+_looked_up: WeakKeyDictionary[torch.nn.Module, list[torch.nn.Parameter]] = WeakKeyDictionary()
+
+
 class Stateful(Protocol):
     """What a training can save and go on from: a network, an optimizer, an order of batches."""
 
@@ -141,10 +145,17 @@ def average(network: torch.nn.Module) -> torch.nn.Module:
     return copy.deepcopy(network).eval().requires_grad_(False)
 
 
+def _parameters(network: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """A network's parameters, looked up once: they stay the same tensors in a training, as its optimizer counts on."""
+    if network not in _looked_up:
+        _looked_up[network] = list(network.parameters())
+    return _looked_up[network]
+
+
 @torch.no_grad()
 def update_average(averaged: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:
     """theta_ema <- decay theta_ema + (1 - decay) theta; buffers (BatchNorm's statistics) are copied."""
-    torch._foreach_lerp_(list(averaged.parameters()), [p.detach() for p in network.parameters()], 1 - decay)
+    torch._foreach_lerp_(_parameters(averaged), [p.detach() for p in _parameters(network)], 1 - decay)
     for mean, value in zip(averaged.buffers(), network.buffers(), strict=True):
         mean.copy_(value)
 

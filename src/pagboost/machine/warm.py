@@ -15,7 +15,6 @@ import gc
 import importlib
 import json
 import os
-import pkgutil
 import resource
 import select
 import signal
@@ -162,6 +161,8 @@ def _import(names: Sequence[str]) -> None:
 
 def _own() -> list[str]:
     """This project's modules: a run's jobs are made by the code that it started with, whose digests they carry."""
+    import pkgutil
+
     package = importlib.import_module("pagboost")
     return [module.name for module in pkgutil.walk_packages(package.__path__, "pagboost.")]
 
