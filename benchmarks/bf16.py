@@ -2,7 +2,7 @@
 """What bf16 on a CPU changes in the end: robust accuracy and boosted FID, by trainings in fp32 and in bf16.
 
 python benchmarks/bf16.py results/digits --seeds 0 1 2 3 4           (a run's data, samples and extractor)
-python benchmarks/bf16.py results/digits --model wrn_robust --generator dcgan --eps 2
+python benchmarks/bf16.py results/digits --model wrn_robust --generator biggan --eps 4
 
 For each seed a robust classifier is trained with its attacks in fp32 and in bf16, and each boosts the same samples in
 its own format. Attacked accuracy is of held-out images, by PGD in fp32 of the training's own length. Printed: both
@@ -12,6 +12,7 @@ means, the deviation over seeds, and that of the differences, whose mean says wh
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 
 import pagboost
-from pagboost import artifacts, attacks, recipes, runtime, training
+from pagboost import artifacts, attacks, networks, recipes, runtime, training
 from pagboost.guides import classifier
 from pagboost.machine.number_format import CPU_BF16
 from pagboost.options.models import Model
@@ -38,7 +39,8 @@ def measured(results: Path, entry: Mapping[str, Any], seed: int, asked: argparse
     data = training.load_data(images / "train.npz", asked.classes)
     start = time.process_time()
     with runtime.device(device) as where:
-        network = recipes.train(entry, data, training.Run(seed, where), {}).network
+        trained = recipes.train(entry, data, training.Run(seed, where), {})
+    network = trained.network
     found = {"training, CPU s": time.process_time() - start}
     x, y = training.load_data(images / "heldout.npz", asked.classes).batch(slice(None))
     attack = classifier.ramped(1, 1, read(Model, entry, asked.model).training.attack)  # at its full lengths
@@ -49,12 +51,14 @@ def measured(results: Path, entry: Mapping[str, Any], seed: int, asked: argparse
             found[name] = float((network(seen).argmax(1) == y).float().mean())
     samples = artifacts.load_samples(results / "samples" / asked.generator / "boost=none" / "eval.npz", asked.classes)
     start = time.process_time()
-    size, channels = samples.images.shape[2], samples.images.shape[1]
-    guide = pagboost.load_guide(network, size=size, channels=channels)
-    boosted = pagboost.boost(samples.images, samples.labels, guide, eps=asked.eps, steps=asked.steps, device=device)
+    with tempfile.TemporaryDirectory() as folder:
+        weights, of = Path(folder, "guide.safetensors"), {"channels": x.shape[1], "size": x.shape[2]}
+        facts = {"kind": "classifier", "seed": seed, "dataset": {**of, "num_classes": asked.classes}}
+        networks.save(weights, network, trained.spec, facts)
+        boosted = pagboost.boost(samples.images, samples.labels, weights, eps=asked.eps, device=device)
     found["boosting, CPU s"] = time.process_time() - start
     scored = pagboost.evaluate(
-        boosted.images,
+        boosted,
         images / "train.npz",
         extractor=results / "weights" / f"{asked.extractor}.safetensors",
         resamplings=0,
@@ -68,15 +72,15 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="a finished run's folder")
     parser.add_argument("--scale", default="digits")
     parser.add_argument("--model", default="rn50_robust")
-    parser.add_argument("--generator", default="vae")
+    parser.add_argument("--generator", default="cgan", help="conditional: its labels are boosted towards")
     parser.add_argument("--extractor", default="cnn_a")
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--eps", type=float, default=2.0)
-    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     asked = parser.parse_args()
     runtime.prepare(1)
-    entry = configuration.load(ROOT, {"scale": asked.scale})["models"][asked.model]
+    scale, _ = configuration.with_bases(ROOT, configuration.scale_file(ROOT, asked.scale))
+    entry = scale["models"][asked.model]
     found = {name: [] for name in FORMATS}
     for seed in asked.seeds:
         for name, device in FORMATS.items():
