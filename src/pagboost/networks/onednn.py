@@ -23,8 +23,6 @@ _pointwise, _transposed = map(_of_onednn, ("_convolution_pointwise", "_convoluti
 _ordered, _ordered_transposed = map(
     _of_onednn, ("_reorder_convolution_weight", "_reorder_convolution_transpose_weight")
 )
-
-
 _linear = _of_onednn("_linear_pointwise")
 
 
@@ -41,7 +39,7 @@ def multiplies(maps: torch.Tensor) -> bool:
 def pixelwise(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """A 1x1 convolution of maps [N, C, H, W] by a weight [O, C, 1, 1], as a linear layer of their pixels.
 
-    Gradients are of the maps alone. Of maps in channels-last memory nothing is copied, and so is what comes out.
+    Gradients are of the maps alone. Maps in channels-last memory are not copied; what comes out is in it too.
     """
     return _Pixelwise.apply(maps, weight.flatten(1), bias)
 

@@ -284,7 +284,8 @@ def test_it_keeps_the_bytes_of_small_networks(channels, size, stride, trained, c
         x = x.to(memory_format=torch.channels_last).requires_grad_(True)
         y = conv(x)
         found.append((y, *torch.autograd.grad(y.square().sum(), (x, conv.weight) if trained else x)))
-    told = torch.backends.cpu.get_cpu_capability() == "AVX512"  # of other CPUs' kernels nobody has said it yet
+    # of other CPUs' kernels nobody has said it yet; torch 2.11's linear layers of 256 channels add up otherwise
+    told = trained or (torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.__version__ >= (2, 15))
     same = torch.equal if told else partial(torch.allclose, rtol=1e-4, atol=1e-4)
     for one, other in zip(*found, strict=True):
         assert same(one, other) and one.stride() == other.stride()
