@@ -129,9 +129,6 @@ class Batches:
         self.pool = state["pool"].cpu()
 
 
-_looked_up: WeakKeyDictionary[torch.nn.Module, list[torch.nn.Parameter]] = WeakKeyDictionary()
-
-
 class Stateful(Protocol):
     """What a training can save and go on from: a network, an optimizer, an order of batches."""
 
@@ -143,6 +140,9 @@ class Stateful(Protocol):
 def average(network: torch.nn.Module) -> torch.nn.Module:
     """A frozen copy in eval mode, to hold the exponential moving average of the weights."""
     return copy.deepcopy(network).eval().requires_grad_(False)
+
+
+_looked_up: WeakKeyDictionary[torch.nn.Module, list[torch.nn.Parameter]] = WeakKeyDictionary()
 
 
 def _parameters(network: torch.nn.Module) -> list[torch.nn.Parameter]:
