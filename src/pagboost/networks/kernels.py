@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from pagboost.networks import gpu_convs, onednn
+from pagboost.networks import gpu_convs, onednn, onednn_convs
 from pagboost.networks.convolutions import ONE, Conv, Pool, Squares
 
 
@@ -16,10 +16,10 @@ def kind(conv: nn.Conv2d, relu: bool, device: torch.device, stem: bool = False) 
     if not onednn.fuses(device):
         return Conv
     if conv.stride == ONE:
-        return onednn.OneDnnConv
+        return onednn_convs.OneDnnRows
     if conv.kernel_size == ONE and conv.padding == (0, 0):
-        return onednn.OneDnnPicked
-    return onednn.OneDnnStem if stem and Squares.fits(conv) else onednn.OneDnnConv
+        return onednn_convs.OneDnnPicked
+    return onednn_convs.OneDnnStem if stem and Squares.fits(conv) else onednn_convs.OneDnnPatches
 
 
 def pool_of(module: nn.Module, device: torch.device) -> Pool | None:

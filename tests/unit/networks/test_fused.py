@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pagboost import attacks, networks, objectives, rng
 from pagboost.errors import InputError
 from pagboost.machine import number_format
-from pagboost.networks import frozen, gpu_convs, onednn
+from pagboost.networks import frozen, gpu_convs, onednn, onednn_convs
 from pagboost.networks.convolutions import Conv
 from pagboost.networks.folding import folded
 from pagboost.networks.fused import Fused
@@ -63,7 +63,7 @@ def by_kernels(request, monkeypatch):
     if request.param == "onednn" and not onednn.fuses(CPU):
         pytest.skip("no oneDNN here")
     if request.param == "onednn":
-        return onednn.OneDnnConv
+        return onednn_convs.OneDnnConv
     monkeypatch.setattr("pagboost.networks.fused.kind", lambda *_, **__: Conv)
     return Conv
 
