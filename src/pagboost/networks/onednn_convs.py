@@ -7,12 +7,12 @@ pixels, where most of a kernel sees zeros, those are left out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pagboost.networks import rows
 from pagboost.networks.convolutions import CL, ONE, Conv, Squares
 from pagboost.networks.onednn import (
     THEN,
@@ -88,40 +88,40 @@ class OneDnnRows(OneDnnConv):
         self.matrix = InOrder()
 
     def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
-        pixels = self._row(x.shape[2:])
-        if not pixels or (shortcut is not None and x.shape[2:].numel() > SUMMED):
+        size = x.shape[2:]
+        pixels = self._pixels(size)
+        if not pixels or (shortcut is not None and size.numel() > SUMMED):
             return super().computed(x, shortcut)
-        rows = _rows(x, pixels)
-        weight = self.forwards.of(x, lambda maps: self._in_order(self._matrix(x), _count(maps) // pixels))
+        seen = rows.rows(x, pixels)
+        weight = self.forwards.of(x, lambda of: self._in_order(self._matrix(x), _count(of) // pixels))
         if not self.relu:
-            out = multiply(rows, weight, None, *THEN[""])
+            out = multiply(seen, weight, None, *THEN[""])
         elif shortcut is None:
-            out = multiply(rows, weight, self.bias.repeat(pixels), *THEN["relu"])
+            out = multiply(seen, weight, self.bias.repeat(pixels), *THEN["relu"])
         else:
-            out = multiply.binary(rows, _rows(shortcut, pixels), weight, self.bias.repeat(pixels), "add").relu_()
-        return _maps(out, x.shape[2:], pixels)
+            out = multiply.binary(seen, rows.rows(shortcut, pixels), weight, self.bias.repeat(pixels), "add").relu_()
+        return rows.maps(out, size, pixels)
 
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        pixels = self._row(size[2:])
+        pixels = self._pixels(size[2:])
         if not pixels:
             return super().back(grad, size)
-        weight = self.backwards.of(grad, lambda maps: self._in_order(self._matrix(grad).T, _count(maps) // pixels))
-        return _maps(multiply(_rows(grad, pixels), weight, None, *THEN[""]), size[2:], pixels)
+        weight = self.backwards.of(grad, lambda of: self._in_order(self._matrix(grad).T, _count(of) // pixels))
+        return rows.maps(multiply(rows.rows(grad, pixels), weight, None, *THEN[""]), size[2:], pixels)
 
-    def _row(self, size: Sequence[int]) -> int:
-        """Pixels in a row of maps of `size` (H, W); 0: no linear layer is faster."""
+    def _pixels(self, size: Sequence[int]) -> int:
+        """In a row of maps of `size` (H, W); 0: no linear layer is faster."""
         kernel = self.weight.shape[2:]
         if kernel == ONE and self.padding == (0, 0):
             # bf16's products by a matrix out of order are no faster than its convolutions
             return int(not self._changes() or self.weight.dtype == torch.float32)
-        same = all(2 * self.padding[i] == kernel[i] - 1 for i in range(2))
-        return size[0] * size[1] if same and all(size[i] <= self.padding[i] + 1 for i in range(2)) else 0
+        return size[0] * size[1] if rows.sees_all(size, kernel, self.padding) else 0
 
     def _matrix(self, maps: torch.Tensor) -> torch.Tensor:
         """[O L, C L], of rows of L pixels."""
         if self.weight.shape[2:] == ONE:
             return self.weight.flatten(1)
-        return self.matrix.of(maps, lambda shape: whole(self.weight, self.padding, shape[2:]))
+        return self.matrix.of(maps, lambda shape: rows.whole(self.weight, self.padding, shape[2:]))
 
 
 class OneDnnPicked(OneDnnRows):
@@ -145,24 +145,20 @@ class OneDnnPatches(OneDnnConv):
     """A convolution under a stride; where few pixels come out, a linear layer of the patches that they see."""
 
     def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
-        size = self._size(x.shape[2:])
-        if size[0] * size[1] > FEW or shortcut is not None or not self.relu:
+        kernel = self.weight.shape[2:]
+        high, wide = size = rows.out(x.shape[2:], kernel, self.stride, self.padding)
+        if high * wide > FEW or shortcut is not None or not self.relu:
             return super().computed(x, shortcut)
-        weight = self.forwards.of(x, lambda maps: self._in_order(self._matrix(), maps[0] * size[0] * size[1]))
-        seen = patches(x, self.weight.shape[2:], self.stride, self.padding)
-        return _maps(multiply(seen, weight, self.bias, *THEN["relu"]), size)
+        weight = self.forwards.of(x, lambda of: self._in_order(self._matrix(), of[0] * high * wide))
+        seen = rows.patches(x, kernel, self.stride, self.padding)
+        return rows.maps(multiply(seen, weight, self.bias, *THEN["relu"]), size)
 
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
         if grad.shape[2:].numel() > FEW:
             return super().back(grad, size)
-        weight = self.backwards.of(grad, lambda maps: self._in_order(self._matrix().T, _count(maps)))
-        seen = multiply(_rows(grad), weight, None, *THEN[""])
-        return patched(seen, size, self.weight.shape[2:], self.stride, self.padding)
-
-    def _size(self, size: Sequence[int]) -> list[int]:
-        """(H', W') of what comes out of maps of `size` (H, W)."""
-        kernel = self.weight.shape[2:]
-        return [(size[i] + 2 * self.padding[i] - kernel[i]) // self.stride[i] + 1 for i in range(2)]
+        weight = self.backwards.of(grad, lambda of: self._in_order(self._matrix().T, _count(of)))
+        seen = multiply(rows.rows(grad), weight, None, *THEN[""])
+        return rows.unpatched(seen, size, self.weight.shape[2:], self.stride, self.padding)
 
     def _matrix(self) -> torch.Tensor:
         """[O, K K C]"""
@@ -185,56 +181,6 @@ class OneDnnStem(OneDnnConv):
         return self.squares.images(self._transposed(grad, self.of_squares, sides), size)
 
 
-def whole(weight: torch.Tensor, padding: Sequence[int], size: Sequence[int]) -> torch.Tensor:
-    """[H W O, H W C]: what a convolution by a weight [O, C, K, K] does to channels-last maps of `size` (H, W).
-
-    As many pixels come out, and each sees all that go in.
-    """
-    (height, width), (down, across) = size, padding
-    kernel = weight.permute(0, 2, 3, 1)
-    matrix = weight.new_empty(height, width, len(weight), height, width, weight.shape[1])
-    for i, j in product(range(height), range(width)):
-        matrix[i, j] = kernel[:, down - i : down - i + height, across - j : across - j + width]
-    return matrix.flatten(3).flatten(0, 2)
-
-
-def patches(x: torch.Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> torch.Tensor:
-    """[N H' W', K K C]: of maps [N, C, H, W], what each pixel that comes out of a convolution sees."""
-    down, across = padding
-    maps = F.pad(x.permute(0, 2, 3, 1), (0, 0, across, across, down, down))
-    seen = _windows(maps, kernel, stride)
-    return seen.reshape(seen.shape[:3].numel(), -1)
-
-
-def patched(
-    seen: torch.Tensor, size: torch.Size, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
-) -> torch.Tensor:
-    """The gradient of maps of `size` [N, C, H, W], in channels-last memory, of that of their `patches`."""
-    n, channels, high, wide = size
-    down, across = padding
-    maps = seen.new_zeros(n, high + 2 * down, wide + 2 * across, channels)
-    windows = _windows(maps, kernel, stride)
-    seen = seen.view(windows.shape)
-    for i, j in product(*map(range, kernel)):
-        windows[:, :, :, i, j] += seen[:, :, :, i, j]  # windows overlap: one of their places at a time
-    return maps[:, down : down + high, across : across + wide].contiguous().permute(0, 3, 1, 2)
-
-
-def _windows(maps: torch.Tensor, kernel: Sequence[int], stride: Sequence[int]) -> torch.Tensor:
-    """[N, H', W', K, K, C], a view of maps [N, H, W, C]."""
-    return maps.unfold(1, kernel[0], stride[0]).unfold(2, kernel[1], stride[1]).permute(0, 1, 2, 4, 5, 3)
-
-
 def _count(maps: Sequence[int]) -> int:
     """Pixels of maps [N, C, H, W]."""
     return maps[0] * maps[2] * maps[3]
-
-
-def _rows(maps: torch.Tensor, pixels: int = 1) -> torch.Tensor:
-    """[N H W / pixels, pixels C] of maps [N, C, H, W], which share their memory where it is channels-last."""
-    return maps.permute(0, 2, 3, 1).reshape(-1, pixels * maps.shape[1])
-
-
-def _maps(rows: torch.Tensor, size: Sequence[int], pixels: int = 1) -> torch.Tensor:
-    """Maps of `size` (H, W), in channels-last memory, of their rows."""
-    return rows.view(-1, *size, rows.shape[1] // pixels).permute(0, 3, 1, 2)

@@ -9,15 +9,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from pagboost.errors import InputError
-from pagboost.networks import onednn
+from pagboost.networks.cpu_convs import Conv2d, PointwiseConv2d
 from pagboost.options import networks
 
 PUBLIC_WIDTH = 64  # channels of the first stage of every public ResNet
-FEW = 16  # images, of which on torch's CPU a 1x1 convolution without a stride has kernels of its own
 
 
 class Bottleneck(nn.Module):
@@ -32,7 +30,7 @@ class Bottleneck(nn.Module):
         inner = width * bottleneck_width // PUBLIC_WIDTH
         self.conv1 = PointwiseConv2d(in_channels, inner, bias=False)
         self.bn1 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride, padding=1, bias=False)
+        self.conv2 = Conv2d(inner, inner, 3, stride=stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(inner)
         self.conv3 = PointwiseConv2d(inner, self.out_channels, bias=False)
         self.bn3 = nn.BatchNorm2d(self.out_channels)
@@ -54,9 +52,9 @@ class BasicBlock(nn.Module):
     def __init__(self, in_channels: int, width: int, stride: int) -> None:
         super().__init__()
         self.out_channels = width
-        self.conv1 = nn.Conv2d(in_channels, width, 3, stride=stride, padding=1, bias=False)
+        self.conv1 = Conv2d(in_channels, width, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv2 = Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = _projection(in_channels, width, stride)
@@ -74,28 +72,6 @@ def _projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequenti
     if stride == 1 and in_channels == out_channels:
         return None
     return nn.Sequential(PointwiseConv2d(in_channels, out_channels, stride, bias=False), nn.BatchNorm2d(out_channels))
-
-
-class PointwiseConv2d(nn.Conv2d):
-    """A 1x1 convolution; on a CPU the same sums in the same order by kernels that take half the time and less.
-
-    Under a stride, those of a convolution at stride 1 of the pixels that it sees; where the weight is not trained, of a
-    linear layer of pixels. Not of a few images, which torch convolves by other kernels, in another order.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, bias: bool = True) -> None:
-        super().__init__(in_channels, out_channels, 1, stride=stride, bias=bias)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x [N, in_channels, H, W] to [N, out_channels, H / stride, W / stride], halves rounded up."""
-        if x.device.type != "cpu" or len(x) < FEW:
-            return super().forward(x)
-        if self.stride != (1, 1):
-            x = F.avg_pool2d(x, 1, self.stride)
-        trained = torch.is_grad_enabled() and self.weight.requires_grad
-        if trained or not onednn.multiplies(x):
-            return F.conv2d(x, self.weight, self.bias)
-        return onednn.pixelwise(x, self.weight, self.bias)
 
 
 class ResNet(nn.Module):
