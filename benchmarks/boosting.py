@@ -28,9 +28,11 @@ EPS, ALPHA, SIZE = 3.0, 0.5, 64
 PEER = "robustness, as it is"
 
 
-def operations(network: torch.nn.Module, device: torch.device) -> float:
-    """Of a step, per image: forward pass and image gradient."""
-    x, y = torch.rand(1, 3, SIZE, SIZE, device=device), torch.zeros(1, dtype=torch.long, device=device)
+def operations() -> float:
+    """Of a step, per image: forward pass and image gradient, as convolutions' formulas have it."""
+    with torch.device("meta"):
+        network = networks.build(peers.RN50).eval()
+        x, y = torch.rand(1, 3, SIZE, SIZE), torch.zeros(1, dtype=torch.long)
     with attacks.frozen(network):
         return 2 * multiply_adds(lambda: attacks.gradient(lambda x, y: objectives.ce(network(x), y), x, y))
 
@@ -80,7 +82,7 @@ def compared(found: Any, count: int, device: torch.device, options: argparse.Nam
         with number_format.bf16_on_cpu():
             works["pagboost, bf16"] = pgd(frozen_copy(folded(network), device), x, y, options.steps)
     seconds = peers.side_by_side(works, device, options.repeats, options.clock)
-    work = operations(plain, device) * count * options.steps / 1e12
+    work = operations() * count * options.steps / 1e12
     rate = peers.matrix_rate(device, torch.bfloat16 if device.type == "cuda" else torch.float32, options.clock)
     said, ends = {}, {}
     for name in seconds:

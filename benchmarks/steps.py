@@ -6,9 +6,9 @@ python benchmarks/steps.py digits --generators cd1 adm --boosts wrn_joint --thre
 python benchmarks/steps.py benchmarks/imagenet64.yaml --generators ct1 --images 2        (the paper's own networks)
 
 A boosting step is the guide's forward pass and its gradient with respect to the image; a sampler step is what drawing
-an image costs over its number of network evaluations (nfe). Multiply-adds are exact and the same on every machine (the
-table step_cost of golan2024 has them too, counted without computing), seconds are of this one: the ratio of a line
-compares what ran in one process.
+an image costs over its number of network evaluations (nfe). Multiply-adds are those that ran: on a CPU a large ResNet
+leaves out zeros around maps of a few pixels, which the table step_cost of golan2024 counts, the same on every machine.
+Seconds are of this one: the ratio of a line compares what ran in one process.
 """
 
 from __future__ import annotations

@@ -87,6 +87,10 @@ class Conv(nn.Module):
         """`back`, plus what comes to x from elsewhere, and back through the ReLU that x came out of."""
         return x.through(self.back(grad, x.size), summand)
 
+    def back_beside(self, side: torch.Tensor, other: Conv, grad: torch.Tensor, x: Passed) -> torch.Tensor:
+        """`other.back_through` of its gradient, plus this shortcut's `back` of its own."""
+        return other.back_through(grad, x, self.back(side, x.size))
+
 
 @dataclass(frozen=True)
 class Squares:

@@ -67,9 +67,10 @@ class Block(nn.Module):
         for conv in reversed(self.convs[1:]):
             grad = conv.back_through(grad, kept.pop())
         x = kept.pop()
-        if self.shortcut is not None:
-            side = self.shortcut.back(side, x.size)
-        return self.convs[0].back_through(grad, x, side)
+        first = self.convs[0]
+        if self.shortcut is None:
+            return first.back_through(grad, x, side)
+        return self.shortcut.back_beside(side, first, grad, x)
 
 
 def _run(conv: Conv, x: torch.Tensor, shortcut: torch.Tensor | None, kept: Kept | None) -> torch.Tensor:

@@ -17,7 +17,7 @@ def kind(conv: nn.Conv2d, relu: bool, device: torch.device, stem: bool = False) 
         return Conv
     if conv.stride == ONE:
         return onednn_convs.OneDnnRows
-    if conv.kernel_size == ONE and conv.padding == (0, 0):
+    if conv.kernel_size == ONE and conv.padding == (0, 0) and not relu:
         return onednn_convs.OneDnnPicked
     return onednn_convs.OneDnnStem if stem and Squares.fits(conv) else onednn_convs.OneDnnPatches
 

@@ -14,7 +14,7 @@ def _linear(x: torch.Tensor, weight: torch.Tensor, *_: Any, out_val: torch.Tenso
     return 2 * x.numel() * len(weight)
 
 
-OWN = {"mkldnn._linear_pointwise": _linear}  # what torch has no formula of: resnet.PointwiseConv2d's
+OWN = {"mkldnn._linear_pointwise": _linear}  # what torch has no formula of: networks.cpu_convs'
 
 
 class MultiplyAdds(TorchDispatchMode):

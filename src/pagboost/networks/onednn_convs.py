@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from pagboost.networks import rows
-from pagboost.networks.convolutions import CL, ONE, Conv, Squares
+from pagboost.networks.convolutions import ONE, Conv, Passed, Squares
 from pagboost.networks.onednn import (
     THEN,
     InOrder,
@@ -125,7 +125,7 @@ class OneDnnRows(OneDnnConv):
 
 
 class OneDnnPicked(OneDnnRows):
-    """A 1x1 convolution under a stride: one at stride 1 of the pixels that it sees."""
+    """A shortcut's 1x1 convolution under a stride: one at stride 1 of the pixels that it sees."""
 
     def __init__(self, conv: nn.Conv2d, relu: bool, device: torch.device) -> None:
         super().__init__(conv, relu, device)
@@ -134,11 +134,10 @@ class OneDnnPicked(OneDnnRows):
     def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
         return super().computed(F.avg_pool2d(x, 1, self.apart), shortcut)
 
-    def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        maps = torch.empty(size, dtype=grad.dtype, device=grad.device, memory_format=CL).zero_()
-        down, across = self.apart
-        maps[:, :, ::down, ::across] = super().back(grad, grad.shape)
-        return maps
+    def back_beside(self, side: torch.Tensor, other: Conv, grad: torch.Tensor, x: Passed) -> torch.Tensor:
+        (down, across), maps = self.apart, other.back(grad, x.size)
+        maps[:, :, ::down, ::across] += self.back(side, side.shape)
+        return x.through(maps)
 
 
 class OneDnnPatches(OneDnnConv):

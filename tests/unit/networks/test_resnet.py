@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -236,69 +235,3 @@ def test_weights_survive_the_file(small, tmp_path):
     assert description["network"] == SMALL
     x = torch.rand(2, 1, 16, 16)
     assert torch.equal(loaded(x), small(x))
-
-
-KINDS = (resnet.PointwiseConv2d, partial(torch.nn.Conv2d, kernel_size=1))
-
-
-@pytest.fixture
-def one_thread():
-    """As jobs of the scale digits have it: with more, torch chooses kernels otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize("size", [(8, 8), (7, 4), (2, 2), (1, 1)])
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("count", [3, 16])
-def test_a_strided_pointwise_convolution_is_torchs(size, bias, count):
-    """The same values; the gradient's memory is channels-last as its input's, or every layer below would copy it."""
-    ours, theirs = (kind(16, 32, stride=2, bias=bias) for kind in KINDS)
-    theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(count, 16, *size).to(memory_format=torch.channels_last).requires_grad_(True)
-    found, expected = ours(x), theirs(x)
-    grad = torch.randn_like(expected)
-    assert torch.allclose(found, expected, atol=1e-6)
-    gradients = (torch.autograd.grad(y, (x, *c.parameters()), grad) for y, c in ((found, ours), (expected, theirs)))
-    for one, other in zip(*gradients, strict=True):
-        assert torch.allclose(one, other, atol=1e-5)
-        assert one.is_contiguous(memory_format=torch.channels_last) or one.dim() == 1
-
-
-@pytest.mark.parametrize(
-    ("channels", "size", "stride"),
-    [(64, 8, 1), (128, 4, 1), (256, 2, 1), (256, 1, 1), (24, 3, 1), (64, 8, 2), (128, 4, 2), (256, 2, 2)],
-)
-@pytest.mark.parametrize("trained", [True, False])
-@pytest.mark.parametrize("count", [2, 15, 16, 33, 100])
-def test_it_keeps_the_bytes_of_small_networks(channels, size, stride, trained, count, one_thread):
-    """What is published depends on them; of the widths and sizes of the scale digits."""
-    ours, theirs = (kind(channels, 2 * channels, stride=stride, bias=not trained) for kind in KINDS)
-    theirs.load_state_dict(ours.state_dict())
-    found = []
-    for conv in (ours.to(memory_format=torch.channels_last), theirs.to(memory_format=torch.channels_last)):
-        conv.requires_grad_(trained)
-        x = torch.randn(count, channels, size, size, generator=torch.Generator().manual_seed(0))
-        x = x.to(memory_format=torch.channels_last).requires_grad_(True)
-        y = conv(x)
-        found.append((y, *torch.autograd.grad(y.square().sum(), (x, conv.weight) if trained else x)))
-    # of other CPUs' kernels nobody has said it yet; torch 2.11's linear layers of 256 channels add up otherwise
-    told = trained or (torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.__version__ >= (2, 15))
-    same = torch.equal if told else partial(torch.allclose, rtol=1e-4, atol=1e-4)
-    for one, other in zip(*found, strict=True):
-        assert same(one, other) and one.stride() == other.stride()
-
-
-def test_gradients_of_gradients_pass_it():
-    """A penalty on the gradient of a network that stays as it is."""
-    ours, theirs = (kind(8, 16) for kind in KINDS)
-    theirs.load_state_dict(ours.state_dict())
-    found = []
-    for conv in (ours.requires_grad_(False), theirs.requires_grad_(False)):
-        x = torch.rand(16, 8, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
-        (gradient,) = torch.autograd.grad(conv(x).pow(3).sum(), x, create_graph=True)
-        found.append(torch.autograd.grad(gradient.square().sum(), x)[0])
-    assert torch.allclose(*found, rtol=1e-4, atol=1e-5)
-    assert found[0].abs().max() > 0
