@@ -82,6 +82,10 @@ class CLIP(nn.Module):
         embedded = self.model(self.normalizer(vit.by_pillow(middle(x), SIZE)))
         return (F.normalize(embedded, dim=1),)
 
+    def fixed(self, device: torch.device) -> nn.Module:
+        """The same function of weights that stay."""
+        return vit.fixed(self, device)
+
     @staticmethod
     def of_file(found: Mapping[str, Stored]) -> dict[str, Stored]:
         """The tensors of transformers' file, of OpenCLIP's or timm's, by timm's names; the projection has no bias."""

@@ -77,6 +77,10 @@ class DINOv2(nn.Module):
         grid = F.interpolate(grid, scale_factor=(side + OFFSET) / trained, mode="bicubic", antialias=False)
         return torch.cat((own, grid.permute(0, 2, 3, 1).flatten(1, 2)), 1)
 
+    def fixed(self, device: torch.device) -> nn.Module:
+        """The same function of weights that stay."""
+        return vit.fixed(self, device)
+
     @staticmethod
     def of_file(found: Mapping[str, Stored]) -> dict[str, Stored]:
         """The tensors of the authors' file, of timm's or of transformers', by timm's names."""

@@ -9,6 +9,8 @@ from typing import Protocol
 
 import torch
 
+from pagboost.networks import onednn
+
 TILE = 1 << 21  # pairs at a time; a pass holds about ten arrays of that many numbers
 ROWS = 512  # points at a time
 PAIRS = 1 << 18  # coordinates at a time, where single pairs are looked at in float64
@@ -58,7 +60,7 @@ class Pairs:
                     columns = slice(j, min(j + side, len(self.b)))
                     own = self.symmetric and i == j
                     y = x if own else torch.sub(self.b[columns], self.centre, out=right[: columns.stop - j])
-                    product = x @ y.T
+                    product = onednn.product(x, y)
                     for consumer in consumers:
                         consumer.take(rows, columns, product)
 

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import nn
 
 from pagboost.metrics.names import DISTANCE
+from pagboost.networks import frozen, onednn
 from pagboost.options.extractors import ViT
 from pagboost.sources import packages
 from pagboost.sources.stored import Stored
@@ -39,6 +40,18 @@ def distance(name: str, options: ViT) -> str:
     """What the Fréchet distance of a ViT's features is called: FD-NAME of ViT-L, of others with their size."""
     size = CALLED.get(tuple(getattr(options, key) for key in SIZES), f"-{options.width}x{options.depth}")
     return f"{DISTANCE}{name}{size}"
+
+
+def fixed(network: nn.Module, device: torch.device) -> nn.Module:
+    """The same function of weights that stay, which are not copied: on a CPU, linear layers are oneDNN's products."""
+    if not onednn.fuses(device):
+        return network
+    result = frozen.twin(network).eval()
+    for module in list(result.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.Linear:
+                module._modules[name] = onednn.FixedLinear(child)
+    return result
 
 
 def by_pillow(x: torch.Tensor, size: int) -> torch.Tensor:

@@ -44,7 +44,7 @@ def frozen_copy(network: torch.nn.Module, device: torch.device) -> torch.nn.Modu
         return network
     if device.type == "cuda":
         return halved(network)
-    return _in_channels_last(_twin(network)) if onednn.fuses(device) and _large(network) else network
+    return _in_channels_last(twin(network)) if onednn.fuses(device) and _large(network) else network
 
 
 def halved(network: UNet | UNetEncoder) -> torch.nn.Module:
@@ -52,7 +52,7 @@ def halved(network: UNet | UNetEncoder) -> torch.nn.Module:
     return _in_channels_last(copy.deepcopy(network).to(torch.bfloat16).eval().requires_grad_(False))
 
 
-def _twin(network: torch.nn.Module) -> torch.nn.Module:
+def twin(network: torch.nn.Module) -> torch.nn.Module:
     """A copy whose weights are the network's own."""
     return copy.deepcopy(network, {id(one): one for one in (*network.parameters(), *network.buffers())})
 

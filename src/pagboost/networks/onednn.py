@@ -41,6 +41,16 @@ def multiplies(maps: torch.Tensor) -> bool:
     return multiply is not None and maps.device.type == "cpu" and maps.dtype == torch.float32
 
 
+def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """a b^T of matrices [N, D] and [M, D].
+
+    In float32 on a CPU by oneDNN: its kernels ask the CPU what it can do, torch's library (MKL) who made it as well.
+    """
+    if multiply is None or not (a.device.type == b.device.type == "cpu" and a.dtype == b.dtype == torch.float32):
+        return a @ b.T
+    return multiply(a, b, None, *THEN[""])
+
+
 def pixelwise(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """A 1x1 convolution of maps [N, C, H, W] by a weight [O, C, 1, 1], as a linear layer of their pixels.
 
@@ -126,3 +136,14 @@ class PackedConv(nn.Module):
         rest = (self.padding, self.stride, ONE, 1)
         weight = self.forwards.of(x, lambda maps: order(self.weight.contiguous(memory_format=CL), *rest, maps))
         return convolve(x, weight, self.bias, *rest, *THEN[""])
+
+
+class FixedLinear(nn.Module):
+    """A linear layer by oneDNN's product, of weights that are not copied; nothing is differentiated."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return multiply(x, self.weight, self.bias, *THEN[""])

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pagboost.metrics.pairwise import Pairs
+from pagboost.networks import onednn
 
 
 class Collect:
@@ -86,3 +87,15 @@ def test_low_matmul_precision_is_set_aside_and_put_back() -> None:
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(former)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("library", ["onednn", "torch"])
+def test_a_product_by_either_library(dtype, library, monkeypatch) -> None:
+    if library == "torch":
+        monkeypatch.setattr(onednn, "multiply", None)
+    a, b = normal(70).to(dtype), normal(40, seed=1).to(dtype)
+    found, expected = onednn.product(a[::2], b), a[::2].double() @ b.double().T
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    assert onednn.product(a.to("meta"), b.to("meta")).shape == (70, 40)

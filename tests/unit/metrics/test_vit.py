@@ -20,6 +20,7 @@ from pagboost.errors import InputError
 from pagboost.guides import pretrained
 from pagboost.metrics import clip, dinov2, evaluation, features, public, reference, summary
 from pagboost.metrics.scores import Options
+from pagboost.networks import onednn
 
 CPU = torch.device("cpu")
 WIDTH, DEPTH, HEADS = 24, 2, 3
@@ -135,6 +136,20 @@ def test_clip_embeds_the_middle_square_as_cmmd_s_authors_prepare_it(tower, tmp_p
     with torch.no_grad():
         (seen,) = net.features(images.to_float(stored))
     torch.testing.assert_close(seen, embedded / embedded.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not onednn.fuses(CPU), reason="no oneDNN here")
+def test_fixed_for_reading_it_sees_the_same_to_rounding(dino, tower, tmp_path):
+    """Weights are not copied: those of the usual sizes are of a gigabyte."""
+    for options, state in ((DINO, dino), (CLIP, tower)):
+        net = pretrained.network_of(options, file_of(state, tmp_path / f"{options['kind']}.pth"))
+        fixed = net.fixed(CPU)
+        assert not [module for module in fixed.modules() if type(module) is torch.nn.Linear]
+        for name, own in net.state_dict().items():
+            assert fixed.state_dict()[name].data_ptr() == own.data_ptr()
+        with torch.no_grad():
+            x = images.to_float(pictures(3))
+            torch.testing.assert_close(fixed.features(x), net.features(x), rtol=1e-5, atol=1e-5)
 
 
 def as_transformers(state: State, names: list[tuple[str, str]], split: str) -> State:
