@@ -65,7 +65,7 @@ def patches(x: torch.Tensor, kernel: Pair, stride: Pair, padding: Pair) -> torch
     """[N H' W', K K C]: of maps [N, C, H, W], what each pixel that comes out of a convolution sees."""
     down, across = padding
     seen = _windows(F.pad(x.permute(0, 2, 3, 1), (0, 0, across, across, down, down)), kernel, stride)
-    return seen.reshape(seen.shape[:3].numel(), -1)
+    return seen.reshape(seen.shape[:3].numel(), -1).contiguous()  # windows of whole rows of maps overlap in memory
 
 
 def unpatched(seen: torch.Tensor, size: torch.Size, kernel: Pair, stride: Pair, padding: Pair) -> torch.Tensor:

@@ -91,6 +91,7 @@ def images(*shape):
 
 
 @needs_onednn
+@pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "padding"),
@@ -98,19 +99,19 @@ def images(*shape):
         ((4, 4), 1, 1, 0), ((2, 3), 1, 1, 0), ((4, 4), 1, 2, 0), ((3, 3), 1, 2, 0),
         ((2, 2), 3, 1, 1), ((1, 2), 3, 1, 1), ((1, 1), 3, 1, 1), ((2, 2), 5, 1, 2),
         ((4, 4), 3, 2, 1), ((3, 4), 3, 2, 1), ((2, 2), 3, 2, 1), ((1, 1), 3, 2, 1), ((4, 4), 3, 1, 0),
-        ((7, 7), 7, 3, 2),
+        ((7, 7), 7, 3, 2), ((7, 1), 3, 3, 1), ((5, 1), 3, 2, 1),
     ],
 )  # fmt: skip
-def test_products_are_the_convolution(size, kernel, stride, padding, bias, all_large):
+def test_products_are_the_convolution(size, kernel, stride, padding, bias, count, all_large):
     """Values, gradients, and gradients of gradients, which a penalty asks for."""
     torch.manual_seed(0)
     ours = Conv2d(8, 12, kernel, stride, padding, bias=bias).to(memory_format=torch.channels_last)
     theirs = torch.nn.Conv2d(8, 12, kernel, stride, padding, bias=bias)
     theirs.load_state_dict(ours.state_dict())
-    assert cpu_convs.products(images(5, 8, *size), ours.weight, None, ours.stride, ours.padding) is not None
+    assert cpu_convs.products(images(count, 8, *size), ours.weight, None, ours.stride, ours.padding) is not None
     found = []
     for conv in (ours, theirs):
-        x = images(5, 8, *size)
+        x = images(count, 8, *size)
         y = conv(x)
         first = torch.autograd.grad(y.sin().sum(), (x, *conv.parameters()), create_graph=True)
         second = torch.autograd.grad(sum(g.square().sum() for g in first), (x, conv.weight))
