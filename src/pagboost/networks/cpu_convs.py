@@ -12,13 +12,12 @@ from torch import nn
 
 from pagboost.networks import onednn, rows
 from pagboost.networks.convolutions import ONE
-from pagboost.networks.onednn import THEN
+from pagboost.networks.onednn import PATCHES, THEN
 
 FEW = 16  # images, of which on torch's CPU a 1x1 convolution without a stride has kernels of its own
 Function = Callable[[torch.Tensor], torch.Tensor]
 LARGE = 2**20  # numbers in a weight; those of the scale digits are smaller, whose products keep their bytes
 PIXELS = 16  # of a map, up to which a large weight's products are faster than its 1x1 convolution
-PATCHES = 4  # the same of pixels that come out of other convolutions
 
 
 class Conv2d(nn.Conv2d):

@@ -12,6 +12,7 @@ from torch import nn
 from pagboost.networks.convolutions import CL, ONE
 
 IMAGES = 16  # in a batch: what weights are put in order for
+PATCHES = 4  # pixels that come out of a convolution, up to which a product of the patches that they see is faster
 THEN = {"": ("none", [], ""), "relu": ("relu", [], ""), "relu6": ("hardtanh", [0.0, 6.0], "")}  # oneDNN's names
 
 

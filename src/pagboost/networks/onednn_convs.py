@@ -15,6 +15,7 @@ from torch import nn
 from pagboost.networks import rows
 from pagboost.networks.convolutions import ONE, Conv, Passed, Squares
 from pagboost.networks.onednn import (
+    PATCHES,
     THEN,
     InOrder,
     convolve,
@@ -25,7 +26,6 @@ from pagboost.networks.onednn import (
     transpose,
 )
 
-FEW = 4  # pixels that come out under a stride, up to which a linear layer of what they see is faster
 SUMMED = 16  # pixels of maps up to which a linear layer is faster though a shortcut's ReLU is apart from it
 
 
@@ -73,8 +73,8 @@ class OneDnnConv(Conv):
         """Whether weights are filled in again and again: putting a matrix in order takes longer than it saves."""
         return self.fills > 1
 
-    def _in_order(self, matrix: torch.Tensor, rows: int) -> torch.Tensor:
-        return matrix if self._changes() else order_matrix(matrix.contiguous(), rows)
+    def _in_order(self, matrix: torch.Tensor, count: int) -> torch.Tensor:
+        return matrix if self._changes() else order_matrix(matrix.contiguous(), count)
 
 
 class OneDnnRows(OneDnnConv):
@@ -146,14 +146,14 @@ class OneDnnPatches(OneDnnConv):
     def computed(self, x: torch.Tensor, shortcut: torch.Tensor | None) -> torch.Tensor:
         kernel = self.weight.shape[2:]
         high, wide = size = rows.out(x.shape[2:], kernel, self.stride, self.padding)
-        if high * wide > FEW or shortcut is not None or not self.relu:
+        if high * wide > PATCHES or shortcut is not None or not self.relu:
             return super().computed(x, shortcut)
         weight = self.forwards.of(x, lambda of: self._in_order(self._matrix(), of[0] * high * wide))
         seen = rows.patches(x, kernel, self.stride, self.padding)
         return rows.maps(multiply(seen, weight, self.bias, *THEN["relu"]), size)
 
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        if grad.shape[2:].numel() > FEW:
+        if grad.shape[2:].numel() > PATCHES:
             return super().back(grad, size)
         weight = self.backwards.of(grad, lambda of: self._in_order(self._matrix().T, _count(of)))
         seen = multiply(rows.rows(grad), weight, None, *THEN[""])
