@@ -118,10 +118,14 @@ class OneDnnRows(OneDnnConv):
         return size[0] * size[1] if rows.sees_all(size, kernel, self.padding) else 0
 
     def _matrix(self, maps: torch.Tensor) -> torch.Tensor:
-        """[O L, C L], of rows of L pixels."""
+        """[O L, C L], of rows of L pixels; kept only where it is not put in order."""
         if self.weight.shape[2:] == ONE:
             return self.weight.flatten(1)
-        return self.matrix.of(maps, lambda shape: rows.whole(self.weight, self.padding, shape[2:]))
+
+        def whole(shape: Sequence[int]) -> torch.Tensor:
+            return rows.whole(self.weight, self.padding, shape[2:])
+
+        return self.matrix.of(maps, whole) if self._changes() else whole(maps.shape)
 
 
 class OneDnnPicked(OneDnnRows):
