@@ -12,12 +12,13 @@ from torch import nn
 
 from pagboost.networks import onednn, rows
 from pagboost.networks.convolutions import ONE
-from pagboost.networks.onednn import PATCHES, THEN
+from pagboost.networks.onednn import PATCHES
 
 FEW = 16  # images, of which on torch's CPU a 1x1 convolution without a stride has kernels of its own
-Function = Callable[[torch.Tensor], torch.Tensor]
 LARGE = 2**20  # numbers in a weight; those of the scale digits are smaller, whose products keep their bytes
 PIXELS = 16  # of a map, up to which a large weight's products are faster than its 1x1 convolution
+
+Function = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Conv2d(nn.Conv2d):
@@ -33,13 +34,13 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x [N, C, H, W] to [N, O, H', W']"""
-        found = self._products(x)
-        return super().forward(x) if found is None else found
+        found = None
+        if self.weight.numel() >= LARGE and onednn.multiplies(x) and len(x):
+            found = products(x, self.weight, self.bias, self.stride, self.padding)
+        return self._convolved(x) if found is None else found
 
-    def _products(self, x: torch.Tensor) -> torch.Tensor | None:
-        if self.weight.numel() < LARGE or not onednn.multiplies(x) or not len(x):
-            return None
-        return products(x, self.weight, self.bias, self.stride, self.padding)
+    def _convolved(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)
 
 
 class PointwiseConv2d(Conv2d):
@@ -52,13 +53,9 @@ class PointwiseConv2d(Conv2d):
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1, bias: bool = True) -> None:
         super().__init__(in_channels, out_channels, 1, stride, bias=bias)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x [N, in_channels, H, W] to [N, out_channels, H / stride, W / stride], halves rounded up."""
-        found = self._products(x)
-        if found is not None:
-            return found
+    def _convolved(self, x: torch.Tensor) -> torch.Tensor:
         if x.device.type != "cpu" or len(x) < FEW:
-            return super().forward(x)
+            return super()._convolved(x)
         if self.stride != ONE:
             x = F.avg_pool2d(x, 1, self.stride)
         trained = torch.is_grad_enabled() and self.weight.requires_grad
@@ -102,7 +99,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, seen: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         ctx.save_for_backward(seen, matrix)
-        return onednn.multiply(seen, matrix, bias, *THEN[""])
+        return onednn.linear(seen, matrix, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pagboost.networks import rows
 from pagboost.networks.convolutions import CL, ONE
 
 IMAGES = 16  # in a batch: what weights are put in order for
@@ -37,9 +38,14 @@ def fuses(device: torch.device) -> bool:
     return device.type == "cpu" and None not in (convolve, transpose, order, order_transposed, multiply, order_matrix)
 
 
-def multiplies(maps: torch.Tensor) -> bool:
-    """Whether maps can go through `pixelwise`."""
-    return multiply is not None and maps.device.type == "cpu" and maps.dtype == torch.float32
+def multiplies(x: torch.Tensor) -> bool:
+    """Whether oneDNN multiplies it, in float32: by `linear`, `product` or `pixelwise`."""
+    return multiply is not None and x.device.type == "cpu" and x.dtype == torch.float32
+
+
+def linear(x: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | None = None, then: str = "") -> torch.Tensor:
+    """x [..., I] by a matrix [O, I], plus a bias [O], and what comes after (of THEN); nothing is differentiated."""
+    return multiply(x, matrix, bias, *THEN[then])
 
 
 def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -47,9 +53,7 @@ def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
     In float32 on a CPU by oneDNN: its kernels ask the CPU what it can do, torch's library (MKL) who made it as well.
     """
-    if multiply is None or not (a.device.type == b.device.type == "cpu" and a.dtype == b.dtype == torch.float32):
-        return a @ b.T
-    return multiply(a, b, None, *THEN[""])
+    return linear(a, b) if multiplies(a) and multiplies(b) else a @ b.T
 
 
 def pixelwise(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
@@ -67,7 +71,7 @@ class _Pixelwise(torch.autograd.Function):
     def forward(ctx: Any, maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         ctx.save_for_backward(weight)
         n, channels, height, width = len(maps), len(weight), *maps.shape[2:]
-        pixels = multiply(maps.permute(0, 2, 3, 1).flatten(0, 2), weight, bias, *THEN[""])
+        pixels = linear(rows.rows(maps), weight, bias)
         strides = (height * width * channels, 1, width * channels, channels)
         return torch.empty(0).set_(pixels.untyped_storage(), 0, (n, channels, height, width), strides)
 
@@ -147,4 +151,4 @@ class FixedLinear(nn.Module):
         self.weight, self.bias = linear.weight, linear.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return multiply(x, self.weight, self.bias, *THEN[""])
+        return linear(x, self.weight, self.bias)

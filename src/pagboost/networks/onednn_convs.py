@@ -15,10 +15,12 @@ from torch import nn
 from pagboost.networks import rows
 from pagboost.networks.convolutions import ONE, Conv, Passed, Squares
 from pagboost.networks.onednn import (
+    IMAGES,
     PATCHES,
     THEN,
     InOrder,
     convolve,
+    linear,
     multiply,
     order,
     order_matrix,
@@ -74,6 +76,7 @@ class OneDnnConv(Conv):
         return self.fills > 1
 
     def _in_order(self, matrix: torch.Tensor, count: int) -> torch.Tensor:
+        """As oneDNN reads it, for so many rows."""
         return matrix if self._changes() else order_matrix(matrix.contiguous(), count)
 
 
@@ -93,21 +96,24 @@ class OneDnnRows(OneDnnConv):
         if not pixels or (shortcut is not None and size.numel() > SUMMED):
             return super().computed(x, shortcut)
         seen = rows.rows(x, pixels)
-        weight = self.forwards.of(x, lambda of: self._in_order(self._matrix(x), _count(of) // pixels))
+        weight = self.forwards.of(x, lambda _: self._in_order(self._matrix(x), IMAGES * size.numel() // pixels))
+        bias = self.bias.expand(pixels, -1).flatten()  # no copy, of a pixel
         if not self.relu:
-            out = multiply(seen, weight, None, *THEN[""])
+            out = linear(seen, weight)
         elif shortcut is None:
-            out = multiply(seen, weight, self.bias.repeat(pixels), *THEN["relu"])
+            out = linear(seen, weight, bias, "relu")
         else:
-            out = multiply.binary(seen, rows.rows(shortcut, pixels), weight, self.bias.repeat(pixels), "add").relu_()
+            out = multiply.binary(seen, rows.rows(shortcut, pixels), weight, bias, "add").relu_()
         return rows.maps(out, size, pixels)
 
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        pixels = self._pixels(size[2:])
+        sides = size[2:]
+        pixels = self._pixels(sides)
         if not pixels:
             return super().back(grad, size)
-        weight = self.backwards.of(grad, lambda of: self._in_order(self._matrix(grad).T, _count(of) // pixels))
-        return rows.maps(multiply(rows.rows(grad, pixels), weight, None, *THEN[""]), size[2:], pixels)
+        count = IMAGES * sides.numel() // pixels
+        weight = self.backwards.of(grad, lambda _: self._in_order(self._matrix(grad).T, count))
+        return rows.maps(linear(rows.rows(grad, pixels), weight), sides, pixels)
 
     def _pixels(self, size: Sequence[int]) -> int:
         """In a row of maps of `size` (H, W); 0: no linear layer is faster."""
@@ -152,20 +158,21 @@ class OneDnnPatches(OneDnnConv):
         high, wide = size = rows.out(x.shape[2:], kernel, self.stride, self.padding)
         if high * wide > PATCHES or shortcut is not None or not self.relu:
             return super().computed(x, shortcut)
-        weight = self.forwards.of(x, lambda of: self._in_order(self._matrix(), of[0] * high * wide))
+        weight = self.forwards.of(x, lambda _: self._in_order(self._matrix(), IMAGES * high * wide))
         seen = rows.patches(x, kernel, self.stride, self.padding)
-        return rows.maps(multiply(seen, weight, self.bias, *THEN["relu"]), size)
+        return rows.maps(linear(seen, weight, self.bias, "relu"), size)
 
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        if grad.shape[2:].numel() > PATCHES:
+        count = grad.shape[2:].numel()
+        if count > PATCHES:
             return super().back(grad, size)
-        weight = self.backwards.of(grad, lambda of: self._in_order(self._matrix().T, _count(of)))
-        seen = multiply(rows.rows(grad), weight, None, *THEN[""])
+        weight = self.backwards.of(grad, lambda _: self._in_order(self._matrix().T, IMAGES * count))
+        seen = linear(rows.rows(grad), weight)
         return rows.unpatched(seen, size, self.weight.shape[2:], self.stride, self.padding)
 
     def _matrix(self) -> torch.Tensor:
         """[O, K K C]"""
-        return self.weight.permute(0, 2, 3, 1).flatten(1)
+        return rows.rows(self.weight, self.weight.shape[2:].numel())
 
 
 class OneDnnStem(OneDnnConv):
@@ -182,8 +189,3 @@ class OneDnnStem(OneDnnConv):
     def back(self, grad: torch.Tensor, size: torch.Size) -> torch.Tensor:
         sides = torch.Size(side + self.squares.border for side in grad.shape[2:])
         return self.squares.images(self._transposed(grad, self.of_squares, sides), size)
-
-
-def _count(maps: Sequence[int]) -> int:
-    """Pixels of maps [N, C, H, W]."""
-    return maps[0] * maps[2] * maps[3]

@@ -6,7 +6,7 @@ others, and otherwise the patch that a pixel sees which comes out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import torch
@@ -53,7 +53,7 @@ def unwhole(matrix: torch.Tensor, shape: torch.Size, padding: Pair, size: Pair) 
     return weight
 
 
-def _parts(weight: torch.Tensor, padding: Pair, size: Pair):
+def _parts(weight: torch.Tensor, padding: Pair, size: Pair) -> Iterator[tuple[Pair, torch.Tensor]]:
     """(pixel that comes out, the part [O, H, W, C] of a weight by which it sees all pixels), one after another."""
     (height, width), (down, across) = size, padding
     kernel = weight.permute(0, 2, 3, 1)
