@@ -67,6 +67,7 @@ class CLIP(nn.Module):
     """Embeddings of images in [0, 1]."""
 
     in_channels = 3
+    fixed = vit.fixed
     input_size = SIZE
     resize = "pillow"
 
@@ -81,10 +82,6 @@ class CLIP(nn.Module):
         """(embeddings [N, D] of unit length,) of x [N, 3, H, W] in [0, 1]; there are no logits."""
         embedded = self.model(self.normalizer(vit.by_pillow(middle(x), SIZE)))
         return (F.normalize(embedded, dim=1),)
-
-    def fixed(self, device: torch.device) -> nn.Module:
-        """The same function of weights that stay."""
-        return vit.fixed(self, device)
 
     @staticmethod
     def of_file(found: Mapping[str, Stored]) -> dict[str, Stored]:

@@ -48,6 +48,7 @@ class DINOv2(nn.Module):
     """The class token of images in [0, 1]."""
 
     in_channels = 3
+    fixed = vit.fixed
     input_size = SIZE
 
     def __init__(self, options: extractors.DINOv2) -> None:
@@ -76,10 +77,6 @@ class DINOv2(nn.Module):
         grid = patches.unflatten(1, (trained, trained)).permute(0, 3, 1, 2)
         grid = F.interpolate(grid, scale_factor=(side + OFFSET) / trained, mode="bicubic", antialias=False)
         return torch.cat((own, grid.permute(0, 2, 3, 1).flatten(1, 2)), 1)
-
-    def fixed(self, device: torch.device) -> nn.Module:
-        """The same function of weights that stay."""
-        return vit.fixed(self, device)
 
     @staticmethod
     def of_file(found: Mapping[str, Stored]) -> dict[str, Stored]:

@@ -19,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d
 
 from pagboost.networks import onednn
+from pagboost.networks.copies import replaced
 from pagboost.options import extractors
 
 SIZE = 299
@@ -57,11 +58,12 @@ class Inception(nn.Module):
         """The same function of weights that stay: on a CPU, BatchNorm and ReLU are inside the convolutions."""
         if not onednn.fuses(device):
             return self
+
+        def fused(part: nn.Module) -> nn.Module:
+            return onednn.FixedConv(fuse_conv_bn_eval(part.conv, part.bn), "relu")
+
         result = copy.deepcopy(self).eval()
-        for module in list(result.model.modules()):
-            for name, child in list(module.named_children()):
-                if isinstance(child, BasicConv2d):
-                    module._modules[name] = onednn.FixedConv(fuse_conv_bn_eval(child.conv, child.bn), "relu")
+        replaced(result.model, BasicConv2d, fused)
         return result
 
     def maps(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,7 +18,8 @@ from PIL import Image
 from torch import nn
 
 from pagboost.metrics.names import DISTANCE
-from pagboost.networks import frozen, onednn
+from pagboost.networks import onednn
+from pagboost.networks.copies import replaced, twin
 from pagboost.options.extractors import ViT
 from pagboost.sources import packages
 from pagboost.sources.stored import Stored
@@ -46,12 +47,7 @@ def fixed(network: nn.Module, device: torch.device) -> nn.Module:
     """The same function of weights that stay, which are not copied: on a CPU, linear layers are oneDNN's products."""
     if not onednn.fuses(device):
         return network
-    result = frozen.twin(network).eval()
-    for module in list(result.modules()):
-        for name, child in module.named_children():
-            if type(child) is nn.Linear:
-                module._modules[name] = onednn.FixedLinear(child)
-    return result
+    return replaced(twin(network).eval(), nn.Linear, onednn.FixedLinear)
 
 
 def by_pillow(x: torch.Tensor, size: int) -> torch.Tensor:

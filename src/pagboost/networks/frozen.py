@@ -9,6 +9,7 @@ import torch
 
 from pagboost.machine import graphs, number_format
 from pagboost.networks import onednn
+from pagboost.networks.copies import replaced, twin
 from pagboost.networks.fused import Fused
 from pagboost.networks.resnet import NormalisedResNet
 from pagboost.networks.unet import UNet, UNetEncoder
@@ -52,11 +53,6 @@ def halved(network: UNet | UNetEncoder) -> torch.nn.Module:
     return _in_channels_last(copy.deepcopy(network).to(torch.bfloat16).eval().requires_grad_(False))
 
 
-def twin(network: torch.nn.Module) -> torch.nn.Module:
-    """A copy whose weights are the network's own."""
-    return copy.deepcopy(network, {id(one): one for one in (*network.parameters(), *network.buffers())})
-
-
 def _in_channels_last(network: torch.nn.Module) -> torch.nn.Module:
     for module in network.modules():
         if isinstance(module, AttentionBlock):
@@ -66,11 +62,7 @@ def _in_channels_last(network: torch.nn.Module) -> torch.nn.Module:
 
 def packed(network: torch.nn.Module) -> torch.nn.Module:
     """The network itself with its convolutions' weights as oneDNN reads them: beside the weights, once more as much."""
-    for module in list(network.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, torch.nn.Conv1d | torch.nn.Conv2d):
-                module._modules[name] = onednn.PackedConv(child)
-    return network
+    return replaced(network, (torch.nn.Conv1d, torch.nn.Conv2d), onednn.PackedConv)
 
 
 class Replayed(torch.nn.Module):

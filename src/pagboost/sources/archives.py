@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from pagboost.errors import InputError
 from pagboost.files import foreign
 
-# RuntimeError: a zip with a password; NotImplementedError, a kind of it: a compression that Python lacks
+# RuntimeError: a zip with a password, or (of a kind of its own) a compression that Python lacks
 UNREADABLE = (OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error)
 PACKED = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")  # what is meant for an archive, though broken
 EXPECTED = "a folder, .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz"
